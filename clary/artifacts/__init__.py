@@ -1,0 +1,1 @@
+"""Data in, data out: object stores, channels, archives, logs."""

@@ -1,0 +1,74 @@
+"""What an object store promises. Synchronous: supervisors use it as it is, the server from a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """How to reach S3. `folder` is set where the embedded S3's buckets lie on this machine."""
+
+    endpoint_url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class S3Uri:
+    """s3://bucket/key; the key may be empty."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> S3Uri:
+        """Raises ValueError for what is no S3 URI (https://s3.amazonaws.com/bucket/key forms are understood)."""
+        from clary.artifacts.uris import parse  # the forms AWS accepts are a page of their own
+
+        return cls(*parse(uri))
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object. `path` is where its bytes lie on this machine, None where they do not."""
+
+    key: str
+    size: int
+    path: Path | None = None
+
+
+class ObjectStore(Protocol):
+    """Objects by bucket and key. Every method raises ObjectStoreError, its text fit for a FailureReason."""
+
+    def exists(self, uri: S3Uri) -> bool:
+        """Whether there is an object of exactly this key."""
+        ...
+
+    def list(self, prefix: S3Uri) -> Iterator[Stored]:
+        """Every object whose key starts with the prefix's, sorted by key (as UTF-8 bytes)."""
+        ...
+
+    def read(self, uri: S3Uri) -> bytes:
+        """The whole of a small object."""
+        ...
+
+    def download(self, uri: S3Uri, to: Path) -> None:
+        """Copy an object to a file of the caller's own."""
+        ...
+
+    def upload(self, file: Path, uri: S3Uri) -> None:
+        """Put a file: the object is whole or absent, whatever dies in the middle."""
+        ...
+
+    def make_bucket(self, bucket: str) -> None:
+        """One that exists is left alone."""
+        ...

@@ -1,0 +1,1 @@
+"""Runs tasks somewhere. Knows nothing of records or statuses."""

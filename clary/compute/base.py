@@ -1,0 +1,42 @@
+"""What a backend promises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Protocol
+
+from clary.core.tasks import LogLine, Task, TaskState
+
+
+class Backend(Protocol):
+    """Runs tasks. Knows nothing of records or statuses. Each verb may be repeated without harm.
+
+    Whoever makes a backend hands it `notify`, called with a task's owner, from the event loop, whenever the task's
+    state may have changed. It is a hint: what is true is what `poll` says.
+    """
+
+    async def launch(self, task: Task) -> None:
+        """Start a task, or queue it until the machine has room; one that exists already is left alone.
+
+        Raises CapacityError where the machine can never have what it asks for, LaunchError where it can never start.
+        """
+        ...
+
+    async def poll(self, task_ids: Collection[str] | None = None) -> Mapping[str, TaskState]:
+        """The state of these tasks, or of every task there is; those that do not exist are left out."""
+        ...
+
+    async def stop(self, task_id: str, grace_s: float) -> None:
+        """Ask a task to end: SIGTERM, SIGKILL after `grace_s`. Returns at once; poll tells when it is over.
+
+        The request is kept: a task told to stop while its supervisor starts, or before it was started, stops too.
+        """
+        ...
+
+    async def forget(self, task_id: str) -> None:
+        """Remove what is left of a task that is over, but for its log. One that still runs is killed first."""
+        ...
+
+    def logs(self, task_id: str) -> AsyncIterator[LogLine]:
+        """The lines the task has printed so far, hosts one after another."""
+        ...

@@ -1,0 +1,1 @@
+"""Makes records come true; knows actions, knows no family."""

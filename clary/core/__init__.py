@@ -1,0 +1,1 @@
+"""The words every layer shares. Nothing here imports beyond the standard library."""

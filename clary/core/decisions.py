@@ -1,0 +1,148 @@
+"""What a family decides: a *Move*, a *Do* or a *Wait*, and the actions a Do may name.
+
+`decide` takes what is known and returns one next step. A step changes the status or acts, not both: intent is written
+first and acted on next, so after a crash the record still says what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from clary.core.records import JSON, Record
+from clary.core.routes import Route
+from clary.core.tasks import ABSENT, Task, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start a task; one that exists is left alone."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Tell a task to end. A replica named in `drain_s` is given that long to finish the requests it has."""
+
+    task_id: str
+    grace_s: float
+    drain_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove what a finished task left on the machine (its log stays)."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell the gateway where an endpoint's requests go."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Tell the gateway that an endpoint is gone."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Remove the record: nothing is left that belongs to it."""
+
+
+Action = Launch | Stop | Forget | Publish | Withdraw | Erase
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Write a new status (or a new detail of the same one) and what goes with it.
+
+    detail, message   a line of history: for a training job, SecondaryStatus and StatusMessage
+    reason            FailureReason, where there is one now
+    state             members of the record's state to set
+    """
+
+    status: str
+    detail: str = ""
+    message: str = ""
+    reason: str = ""
+    state: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Act; then look again."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until something changes, or until this moment."""
+
+    until: datetime | None = None
+
+
+Decision = Move | Do | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a family wants to see before it decides."""
+
+    tasks: Collection[str] = ()
+    route: str = ""  # an endpoint's name
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The world, as far as one record is concerned."""
+
+    tasks: Mapping[str, TaskState] = field(default_factory=dict)
+    route: Route | None = None
+
+    def task(self, task_id: str) -> TaskState:
+        return self.tasks.get(task_id, ABSENT)
+
+
+Operation = Callable[[Any, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+def _nothing_to_watch(record: Record) -> Watch:
+    return Watch()
+
+
+def _nothing_to_do(record: Record, seen: Seen, now: datetime) -> Decision:
+    return Wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A kind of resource and its behaviour, as a value.
+
+    kind          also the resource part of its ARN
+    status        its statuses, AWS's words
+    transitions   from each status, the ones it may move to; a status without any is final
+    watch, decide what the loop calls; a family whose records need no work leaves them out
+    operations    AWS operation name -> async function of (context, request) giving the response
+    """
+
+    kind: str
+    status: type[StrEnum]
+    transitions: Mapping[str, Collection[str]]
+    operations: Mapping[str, Operation]
+    watch: Callable[[Record], Watch] = _nothing_to_watch
+    decide: Callable[[Record, Seen, datetime], Decision] = _nothing_to_do
+    settled: Collection[str] = ()  # statuses in which the loop need not look unless woken
+
+    def final(self, status: str) -> bool:
+        return not self.transitions.get(status)

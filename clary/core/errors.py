@@ -1,0 +1,148 @@
+"""What can go wrong, in two trees: what a caller is told, and what a part of Clary could not do.
+
+ClaryError
+├── ServiceError    told to the caller; the class name is the wire code, so it is AWS's spelling
+│   ├── ValidationException  ResourceInUse  ResourceNotFound  ResourceNotFoundException
+│   ├── ResourceLimitExceeded  ConflictException  ThrottlingException
+│   ├── UnknownOperationException  SerializationException  NotImplementedByClary
+│   ├── RequestEntityTooLarge
+│   └── AccessError     signature trouble: IncompleteSignature  MissingAuthenticationToken
+│                       UnrecognizedClientException  InvalidSignatureException
+├── ComputeError    raised by a backend
+│   ├── CapacityError   wait and try again
+│   └── LaunchError     this task will never start; its text becomes FailureReason
+├── ObjectStoreError    S3 could not be read or written; its text becomes FailureReason
+├── SettingsError   a setting, or the machine, does not fit; the text says what to do
+└── StoreError
+    ├── RecordExists    create: the name is taken
+    ├── RecordMissing   get: there is no such record
+    └── StaleWrite      the record moved meanwhile; the loop looks again
+"""
+
+from __future__ import annotations
+
+
+class ClaryError(Exception):
+    """Anything Clary raises on purpose."""
+
+
+class ServiceError(ClaryError):
+    """Told to the caller. The class name is the code on the wire."""
+
+    status = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__
+
+
+class ValidationException(ServiceError):
+    """The request cannot be carried out as it stands; the message names the field and the remedy."""
+
+
+class ResourceInUse(ServiceError):
+    """The name of a job is taken."""
+
+
+class ResourceNotFound(ServiceError):
+    """The thing named does not exist (where AWS uses this code; see CONTRACT on ValidationException)."""
+
+
+class ResourceNotFoundException(ServiceError):
+    """The thing named does not exist, as CloudWatch Logs says it."""
+
+
+class ResourceLimitExceeded(ServiceError):
+    """A quota is used up."""
+
+
+class ConflictException(ServiceError):
+    """The thing named is busy with something else."""
+
+
+class ThrottlingException(ServiceError):
+    """Too many requests; clients wait and try again."""
+
+
+class UnknownOperationException(ServiceError):
+    """No operation of this name exists in the service model."""
+
+
+class SerializationException(ServiceError):
+    """The body is not what the protocol demands (broken JSON, wrong JSON type)."""
+
+
+class NotImplementedByClary(ServiceError):
+    """The operation exists at AWS and is not built here. 501, so that no client retries it."""
+
+    status = 501
+
+
+class RequestEntityTooLarge(ServiceError):
+    """The body is larger than the server accepts."""
+
+    status = 413
+
+
+class AccessError(ServiceError):
+    """The request is not signed by a key of this server."""
+
+    status = 403
+
+
+class IncompleteSignature(AccessError):
+    """The authorisation header or query lacks a part."""
+
+    status = 400
+
+
+class MissingAuthenticationToken(AccessError):
+    """The request is not signed at all."""
+
+
+class UnrecognizedClientException(AccessError):
+    """The access key is not one of this server's."""
+
+
+class InvalidSignatureException(AccessError):
+    """The signature, its date or the body's hash does not match."""
+
+
+class ComputeError(ClaryError):
+    """A backend could not do what it was asked."""
+
+
+class CapacityError(ComputeError):
+    """The machine does not have what the task asks for."""
+
+
+class LaunchError(ComputeError):
+    """This task will never start; the text becomes FailureReason."""
+
+
+class ObjectStoreError(ClaryError):
+    """S3 could not be read or written; the text becomes FailureReason."""
+
+
+class SettingsError(ClaryError):
+    """A setting does not fit, or not together; the text says what to do."""
+
+
+class StoreError(ClaryError):
+    """A record could not be kept as asked."""
+
+
+class RecordExists(StoreError):
+    """The name is taken. `record` is the one that has it."""
+
+
+class RecordMissing(StoreError):
+    """There is no record of this kind and name."""
+
+
+class StaleWrite(StoreError):
+    """The record is no longer the one that was read."""

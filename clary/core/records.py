@@ -1,0 +1,72 @@
+"""A record: one stored resource, and the history of what became of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+JSON = Any  # what json.loads gives
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """Which record: its family's kind and its name."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One line of a record's history; for a training job, one of its SecondaryStatusTransitions."""
+
+    status: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored resource. A value: the store hands out new ones, nobody changes one in place.
+
+    uid       new for each creation, so that a new job under an old name shares nothing with the old
+    status    the family's word, AWS's spelling
+    detail    the finer status where the family has one (SecondaryStatus of a training job), else ""
+    spec      the Create request as received
+    state     what has come to be known since; JSON, owned by the family
+    reason    FailureReason, "" while there is none
+    created, modified   aware datetimes in UTC; modified moves with every change that callers can see
+    version   counts writes; a write names the version it read
+    """
+
+    kind: str
+    name: str
+    uid: str
+    status: str
+    spec: Mapping[str, JSON]
+    created: datetime
+    modified: datetime
+    detail: str = ""
+    state: Mapping[str, JSON] = field(default_factory=dict)
+    reason: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.kind, self.name)
+
+    def with_state(self, **changes: JSON) -> Record:
+        """The same record with these members of `state` set."""
+        return replace(self, state={**self.state, **changes})
+
+
+def new_uid() -> str:
+    """Twelve hex digits: unique enough beside the name it always stands with."""
+    return secrets.token_hex(6)

@@ -1,0 +1,229 @@
+"""What a backend runs, and what it says of it. The server writes a Task; the task's supervisor reads it.
+
+A task is one or more *hosts* (`algo-1` … `algo-N`) started together: one program with one /opt/ml each, whose
+outputs are merged at the end. A *replica* is a task that answers requests (`serve` is set).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Phase(StrEnum):
+    """Where a task stands.
+
+    ABSENT ──> PENDING ──> STAGING ──> RUNNING ──────────> COLLECTING ──> EXITED
+                                          └──> READY ──────────┘
+    From every phase: EXITED (it failed, or was told to stop), or LOST (its supervisor died with it).
+    """
+
+    ABSENT = "Absent"  # never launched, or forgotten
+    PENDING = "Pending"  # waits for CPUs, memory or accelerators
+    STAGING = "Staging"  # inputs are brought to it
+    RUNNING = "Running"  # the program runs; a replica has not answered a ping yet
+    READY = "Ready"  # a replica answers pings
+    COLLECTING = "Collecting"  # the program ended, outputs are uploaded
+    EXITED = "Exited"
+    LOST = "Lost"
+
+    @property
+    def over(self) -> bool:
+        return self in (Phase.EXITED, Phase.LOST)
+
+
+class Cause(StrEnum):
+    """Why a task ended, where its program did not end by itself."""
+
+    NONE = ""
+    STOPPED = "Stopped"  # somebody asked for it
+    TIME_LIMIT = "TimeLimit"  # max_runtime_s passed
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a task holds while it lives. cpus and memory are per host, already clamped to the machine."""
+
+    cpus: float = 1.0
+    memory_mib: int = 0  # 0: no limit, nothing held
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something brought to the task before it starts.
+
+    how          prefix     every object whose key starts with the URI's key (S3Prefix: a string prefix, not a folder)
+                 manifest   the objects a ManifestFile names
+                 archive    one .tar.gz, unpacked
+    uri          s3://bucket/key
+    path         where, relative to /opt/ml, e.g. "input/data/train"
+    sharded      each host gets every N-th object (ShardedByS3Key) instead of all
+    shuffle_seed the order of objects is shuffled with it
+    writable     the program may write there; else it may be handed the stored bytes in place, read-only
+    """
+
+    how: Literal["prefix", "manifest", "archive"]
+    uri: str
+    path: str
+    sharded: bool = False
+    shuffle_seed: int | None = None
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Something taken from the task when it has ended.
+
+    path      a directory relative to /opt/ml, e.g. "model"; hosts' directories are merged
+    uri       s3://bucket/key.tar.gz for an archive; s3://bucket/prefix/ for plain files
+    archive   one tar.gz of the directory's contents, or plain files
+    always    also when the program failed
+    empty     upload an archive even when the directory is empty
+    """
+
+    path: str
+    uri: str
+    archive: bool = True
+    always: bool = False
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """A task that answers requests. Its program listens on the port named by SAGEMAKER_BIND_TO_PORT."""
+
+    startup_timeout_s: float = 240.0
+    ping_interval_s: float = 5.0
+    ping_timeout_s: float = 2.0
+    unhealthy_after: int = 3  # failed pings in a row, once it was ready
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to run. JSON all through: it is written to disk and read by the supervisor.
+
+    id            deterministic: the same before and after a restart of the server
+    owner         (kind, name, uid) of the record it belongs to
+    image         an image URI: one that resolves to a runtime of this machine, or a container image
+    command       what to run in it: "train" or "serve" give the image's own program; ignored where entrypoint or
+                  arguments are given (CONTRACT 1.1)
+    environment   beside what the platform itself sets
+    files         text files to write, path relative to /opt/ml; {host} in them stands for the host's name
+    log_group     e.g. /aws/sagemaker/TrainingJobs
+    log_stream    one per host; {host} stands for its name
+    metrics       (name, regular expression) pairs searched in every log line
+    max_runtime_s counts from the program's start; None: no limit
+    grace_s       between SIGTERM and SIGKILL
+    queued_at     when it was asked for, epoch seconds: first come, first served
+    isolated      no network (EnableNetworkIsolation)
+    """
+
+    id: str
+    owner: tuple[str, str, str]
+    image: str
+    command: Literal["train", "serve", ""] = "train"
+    entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ("algo-1",)
+    files: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    resources: Resources = Resources()
+    log_group: str = "/aws/sagemaker/TrainingJobs"
+    log_stream: str = "{host}"
+    metrics: tuple[tuple[str, str], ...] = ()
+    max_runtime_s: float | None = None
+    grace_s: float = 120.0
+    serve: Serve | None = None
+    queued_at: float = 0.0
+    isolated: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Task:
+        raw: dict[str, Any] = json.loads(text)
+        return cls(
+            **{
+                **raw,
+                "owner": tuple(raw["owner"]),
+                "entrypoint": tuple(raw["entrypoint"]),
+                "arguments": tuple(raw["arguments"]),
+                "hosts": tuple(raw["hosts"]),
+                "inputs": tuple(Input(**item) for item in raw["inputs"]),
+                "outputs": tuple(Output(**item) for item in raw["outputs"]),
+                "resources": Resources(**raw["resources"]),
+                "metrics": tuple((name, regex) for name, regex in raw["metrics"]),
+                "serve": Serve(**raw["serve"]) if raw["serve"] else None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The last value seen of a metric, and when, epoch seconds."""
+
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What a backend says of a task.
+
+    exit_code     the first non-zero one of the hosts, else 0; None where the program never ended by itself
+    failure       "" or the text for FailureReason, blame first: "AlgorithmError: …", "ClientError: …",
+                  "CapacityError: …", "InternalServerError: …"; at most 1024 characters
+    cause         why it ended, where somebody or something ended it
+    address       of a replica: "http://127.0.0.1:PORT"; "" while there is none
+    uploaded      Output.path -> URI, for each output that is wholly in S3
+    *_at          epoch seconds, 0 while not reached: staging (inputs), started (program), ended (program), over
+    """
+
+    phase: Phase
+    owner: tuple[str, str, str] | None = None
+    exit_code: int | None = None
+    failure: str = ""
+    cause: Cause = Cause.NONE
+    address: str = ""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    uploaded: Mapping[str, str] = field(default_factory=dict)
+    staging_at: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    over_at: float = 0.0
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> TaskState:
+        raw: dict[str, Any] = json.loads(text)
+        return cls(
+            **{
+                **raw,
+                "phase": Phase(raw["phase"]),
+                "cause": Cause(raw["cause"]),
+                "owner": tuple(raw["owner"]) if raw["owner"] else None,
+                "metrics": {name: Metric(**value) for name, value in raw["metrics"].items()},
+            }
+        )
+
+
+ABSENT = TaskState(Phase.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line a program printed."""
+
+    at: datetime
+    text: str

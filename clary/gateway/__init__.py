@@ -1,0 +1,1 @@
+"""Inference traffic: request -> variant -> replica. A process of its own."""

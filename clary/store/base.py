@@ -1,0 +1,96 @@
+"""What a store promises."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from clary.core.records import Record, Ref, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records of a kind, in which order. All conditions must hold; None and () set none.
+
+    *_after and *_before are inclusive. `name_contains` ignores case, as AWS does.
+    equals         (path, value) pairs: spec or state members that must equal a value, e.g.
+                   (("spec", "EndpointConfigName"), "c1")
+    order          by this, then by name, then by uid, so that pages never overlap
+    """
+
+    kind: str
+    name_contains: str = ""
+    status: Collection[str] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    modified_after: datetime | None = None
+    modified_before: datetime | None = None
+    equals: Collection[tuple[tuple[str, ...], str]] = ()
+    order: Literal["created", "modified", "name", "status"] = "created"
+    descending: bool = False
+    limit: int = 10
+    after: str = ""  # the `next` of the page before
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, and where the next page starts ("" where there is none)."""
+
+    records: Sequence[Record]
+    next: str = ""
+
+
+class Store(Protocol):
+    """Keeps records. Every write names the version it read, so no update is lost. Safe to use from many tasks."""
+
+    async def create(self, record: Record, history: Transition | None = None) -> Record:
+        """Keep a new record. Raises RecordExists where its kind and name are taken; names differ by case."""
+        ...
+
+    async def get(self, ref: Ref) -> Record:
+        """Raises RecordMissing."""
+        ...
+
+    async def find(self, kind: str, lower_name: str) -> Record:
+        """By the name as ARNs have it, lower-cased; the newest of several. Raises RecordMissing."""
+        ...
+
+    async def replace(self, old: Record, new: Record, history: Transition | None = None) -> Record:
+        """Write `new` in place of `old` and add a line of history, both or neither.
+
+        Returns `new` with its version. A line whose status equals the last line's updates its message in place
+        (CONTRACT 1.6). Raises StaleWrite where the stored version is not `old.version`, or the record is gone.
+        """
+        ...
+
+    async def delete(self, record: Record) -> None:
+        """Remove a record and its history. Raises StaleWrite as `replace` does."""
+        ...
+
+    async def list(self, query: Query) -> Page:
+        """Raises ValueError where `query.after` is not one of this store's."""
+        ...
+
+    async def history(self, record: Record) -> Sequence[Transition]:
+        """Oldest first."""
+        ...
+
+    async def in_status(self, kind: str, statuses: Collection[str]) -> Sequence[Ref]:
+        """Every record of a kind in one of these statuses."""
+        ...
+
+    async def count(self, kind: str) -> dict[str, int]:
+        """How many records of a kind are in each status."""
+        ...
+
+    async def acquire(self, lease: str, holder: str, now: datetime, until: datetime) -> bool:
+        """Take or renew a lease until then; False while somebody else holds it."""
+        ...
+
+    async def release(self, lease: str, holder: str) -> None:
+        """Give a lease back; nothing happens where `holder` does not have it."""
+        ...
+
+    async def close(self) -> None: ...

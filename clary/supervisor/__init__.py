@@ -1,0 +1,1 @@
+"""One process per task: brings its inputs, runs its program, takes its outputs; outlives the server."""

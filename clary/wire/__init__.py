@@ -1,0 +1,1 @@
+"""AWS protocols <-> plain dicts; knows shapes, knows no resource."""
