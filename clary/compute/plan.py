@@ -1,0 +1,104 @@
+"""How a task is to be run on this machine: written by a backend beside task.json, read by the task's supervisor.
+
+The task says what is wanted, the plan says how: which program or container, with which accelerators, and where the
+platform's own things lie. It holds keys, so its file is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+TASK_FILE = "task.json"
+PLAN_FILE = "plan.json"
+STATE_FILE = "state.json"
+LOCK_FILE = "lock"  # flock held by the living supervisor
+STOP_FILE = "stop"  # the grace in seconds; written before the supervisor is signalled
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A program of this machine.
+
+    argv         the whole command
+    python       the interpreter of the runtime's environment: scripts find it as `python` and `python3`
+    environment  what the runtime adds
+    sandbox      bubblewrap: a mount namespace of its own, with /opt/ml; none: SAGEMAKER_BASE_DIR and SM_* tell where
+    """
+
+    argv: tuple[str, ...]
+    python: str
+    environment: dict[str, str]
+    sandbox: Literal["bubblewrap", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container, run by podman or docker.
+
+    engine      the command and its global options, e.g. ("podman",)
+    options     put into `run`, e.g. ("--runtime", "runc")
+    entrypoint  None: the image's own
+    arguments   None: the image's own command
+    """
+
+    engine: tuple[str, ...]
+    options: tuple[str, ...]
+    image: str
+    entrypoint: tuple[str, ...] | None
+    arguments: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Where the platform's own things lie, for every task alike.
+
+    events_socket   gets a datagram, the JSON of Task.owner, when a task's state changed
+    s3_folder       where the embedded S3's buckets lie; "" for an S3 elsewhere
+    endpoint_url    AWS_ENDPOINT_URL for programs; s3_endpoint_url likewise
+    """
+
+    logs: str
+    events_socket: str
+    endpoint_url: str
+    s3_endpoint_url: str
+    s3_folder: str
+    access_key_id: str
+    secret_access_key: str
+    s3_access_key_id: str
+    s3_secret_access_key: str
+    region: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`gpus` are the indices of the accelerators this task holds."""
+
+    how: Process | Container
+    platform: Platform
+    gpus: tuple[int, ...] = ()
+
+    def to_json(self) -> str:
+        kind = "process" if isinstance(self.how, Process) else "container"
+        return json.dumps({"kind": kind, **dataclasses.asdict(self)}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        raw: dict[str, Any] = json.loads(text)
+        how = raw["how"]
+        return cls(
+            how=Process(tuple(how["argv"]), how["python"], how["environment"], how["sandbox"])
+            if raw["kind"] == "process"
+            else Container(
+                tuple(how["engine"]),
+                tuple(how["options"]),
+                how["image"],
+                None if how["entrypoint"] is None else tuple(how["entrypoint"]),
+                None if how["arguments"] is None else tuple(how["arguments"]),
+            ),
+            platform=Platform(**raw["platform"]),
+            gpus=tuple(raw["gpus"]),
+        )
