@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import string
 from dataclasses import asdict, dataclass
@@ -33,5 +32,4 @@ def load_or_make(path: Path) -> Credentials:
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asdict(made)), mode=0o600)
-        os.chmod(path, 0o600)
         return made

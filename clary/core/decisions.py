@@ -26,9 +26,9 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Tell a task to end. A replica named in `drain_s` is given that long to finish the requests it has."""
+    """Tell tasks to end. Replicas are first given up to `drain_s` to finish the requests they have."""
 
-    task_id: str
+    task_ids: tuple[str, ...]
     grace_s: float
     drain_s: float = 0.0
 
@@ -66,9 +66,10 @@ Action = Launch | Stop | Forget | Publish | Withdraw | Erase
 class Move:
     """Write a new status (or a new detail of the same one) and what goes with it.
 
-    detail, message   a line of history: for a training job, SecondaryStatus and StatusMessage
+    detail, message   a line of history where there is a message: for a training job, SecondaryStatus and StatusMessage
     reason            FailureReason, where there is one now
     state             members of the record's state to set
+    at                when it came about, where that is known better than "now"
     """
 
     status: str
@@ -76,6 +77,7 @@ class Move:
     message: str = ""
     reason: str = ""
     state: Mapping[str, JSON] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,10 @@ class Seen:
         return self.tasks.get(task_id, ABSENT)
 
 
+class Stateless(StrEnum):
+    """The statuses of a resource that has none: it exists, or it does not."""
+
+
 Operation = Callable[[Any, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -130,7 +136,7 @@ class Family:
     """A kind of resource and its behaviour, as a value.
 
     kind          also the resource part of its ARN
-    status        its statuses, AWS's words
+    status        its statuses, AWS's words; Stateless where AWS has none (the record's status is then "")
     transitions   from each status, the ones it may move to; a status without any is final
     watch, decide what the loop calls; a family whose records need no work leaves them out
     operations    AWS operation name -> async function of (context, request) giving the response
@@ -142,7 +148,6 @@ class Family:
     operations: Mapping[str, Operation]
     watch: Callable[[Record], Watch] = _nothing_to_watch
     decide: Callable[[Record, Seen, datetime], Decision] = _nothing_to_do
-    settled: Collection[str] = ()  # statuses in which the loop need not look unless woken
 
     def final(self, status: str) -> bool:
         return not self.transitions.get(status)

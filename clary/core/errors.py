@@ -3,6 +3,7 @@
 ClaryError
 ├── ServiceError    told to the caller; the class name is the wire code, so it is AWS's spelling
 │   ├── ValidationException  ResourceInUse  ResourceNotFound  ResourceNotFoundException
+│   ├── ValidationError  InvalidParameterException  InternalFailure
 │   ├── ResourceLimitExceeded  ConflictException  ThrottlingException
 │   ├── UnknownOperationException  SerializationException  NotImplementedByClary
 │   ├── RequestEntityTooLarge
@@ -20,6 +21,11 @@ ClaryError
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clary.core.records import Record
 
 
 class ClaryError(Exception):
@@ -42,6 +48,20 @@ class ServiceError(ClaryError):
 
 class ValidationException(ServiceError):
     """The request cannot be carried out as it stands; the message names the field and the remedy."""
+
+
+class ValidationError(ServiceError):
+    """The request cannot be carried out, as the data plane says it."""
+
+
+class InvalidParameterException(ServiceError):
+    """A parameter does not fit, as CloudWatch Logs says it."""
+
+
+class InternalFailure(ServiceError):
+    """Something here went wrong; the server's log has it under the request's id."""
+
+    status = 500
 
 
 class ResourceInUse(ServiceError):
@@ -138,6 +158,10 @@ class StoreError(ClaryError):
 
 class RecordExists(StoreError):
     """The name is taken. `record` is the one that has it."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(f"{record.ref} exists already")
+        self.record = record
 
 
 class RecordMissing(StoreError):

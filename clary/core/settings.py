@@ -89,7 +89,7 @@ class Settings:
     tls_key: str = ""  # PEM file
     account_id: str = "000000000000"  # twelve digits, part of every ARN
     region: str = "us-east-1"
-    validation: Literal["strict", "lenient"] = "strict"  # lenient: missing S3 input or image fails the job, not the call
+    validation: Literal["strict", "lenient"] = "strict"  # lenient: what is missing fails the job, not the call
     database_url: str = ""  # SQLAlchemy URL; empty: SQLite in the home
     s3_endpoint_url: str = ""  # an S3 of your own; empty: the embedded one
     s3_access_key_id: str = ""  # for an S3 of your own
@@ -133,7 +133,7 @@ class Settings:
 
     def url(self, port: int) -> str:
         """Where clients on this machine reach the process that listens on `port`."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property

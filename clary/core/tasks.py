@@ -52,6 +52,7 @@ class Resources:
     cpus: float = 1.0
     memory_mib: int = 0  # 0: no limit, nothing held
     gpus: int = 0
+    accelerator: str = "gpu"  # what `gpus` counts; InstanceType names the other kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Input:
     sharded      each host gets every N-th object (ShardedByS3Key) instead of all
     shuffle_seed the order of objects is shuffled with it
     writable     the program may write there; else it may be handed the stored bytes in place, read-only
+    optional     nothing under the URI is no failure
     """
 
     how: Literal["prefix", "manifest", "archive"]
@@ -74,6 +76,7 @@ class Input:
     sharded: bool = False
     shuffle_seed: int | None = None
     writable: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class Task:
     command       what to run in it: "train" or "serve" give the image's own program; ignored where entrypoint or
                   arguments are given (CONTRACT 1.1)
     environment   beside what the platform itself sets
-    files         text files to write, path relative to /opt/ml; {host} in them stands for the host's name
+    files         text files to write as they are, path relative to /opt/ml
+    host_files    likewise, but {host} in them stands for the host's name
     log_group     e.g. /aws/sagemaker/TrainingJobs
     log_stream    one per host; {host} stands for its name
     metrics       (name, regular expression) pairs searched in every log line
@@ -133,6 +137,7 @@ class Task:
     environment: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ("algo-1",)
     files: Mapping[str, str] = field(default_factory=dict)
+    host_files: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     resources: Resources = Resources()

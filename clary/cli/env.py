@@ -1,0 +1,41 @@
+"""`clary env`: what to export so that AWS clients, unmodified, talk to this server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from clary.cli.options import home_option, json_option
+from clary.connection import environment, running_settings
+
+
+@click.command(name="env")
+@home_option
+@click.option(
+    "--transparent",
+    is_flag=True,
+    help="Start a proxy that answers for *.amazonaws.com, for code that names AWS's hosts itself.",
+)
+@json_option
+def command(home: Path | None, transparent: bool, as_json: bool) -> None:
+    """Print what to export so that AWS clients talk to Clary.
+
+    \b
+    eval "$(clary env)"                      for this shell
+    eval "$(clary env --transparent)"        for notebooks that cannot be pointed elsewhere
+    """
+    settings = running_settings(home)
+    if transparent:
+        from clary.proxy.start import transparent_environment
+
+        variables = transparent_environment(settings)
+    else:
+        variables = environment(settings)
+    if as_json:
+        click.echo(json.dumps(variables, indent=1))
+        return
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}")

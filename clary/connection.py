@@ -1,0 +1,70 @@
+"""How clients on this machine find a server: its settings as they are in force, and the variables to export."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from clary.core.credentials import load_or_make
+from clary.core.files import write_whole
+from clary.core.settings import Settings, read_settings
+
+# What the command line may set, and so must be found again by the next command.
+_KEPT = ("host", "port")
+
+
+def keep(settings: Settings) -> None:
+    """Write down how the server was started, for `running_settings`."""
+    settings.paths.run.mkdir(parents=True, exist_ok=True)
+    kept = {name: getattr(settings, name) for name in _KEPT}
+    write_whole(settings.paths.run / "started.json", json.dumps(kept))
+
+
+def running_settings(home: Path | None) -> Settings:
+    """The settings of a home, with what the last `clary up` was told on its command line."""
+    settings = read_settings(home)
+    try:
+        kept: dict[str, Any] = json.loads((settings.paths.run / "started.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return settings
+    return dataclasses.replace(settings, **{name: kept[name] for name in _KEPT if name in kept})
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that point AWS clients at this server. Keys and the SDKs' file are made where they are missing."""
+    credentials = load_or_make(settings.paths.credentials)
+    write_sdk_config(settings)
+    variables = {
+        "AWS_ENDPOINT_URL": settings.url(settings.port),
+        "AWS_ENDPOINT_URL_S3": settings.s3_url,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": settings.url(settings.gateway_port),
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_REGION": settings.region,
+        "SAGEMAKER_ROLE_ARN": settings.account.role_arn,
+        "SAGEMAKER_DEFAULT_BUCKET": settings.account.default_bucket,
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(settings.paths.sdk_config),
+    }
+    if settings.tls_certificate:
+        variables["AWS_CA_BUNDLE"] = settings.tls_certificate
+    return variables
+
+
+def write_sdk_config(settings: Settings) -> None:
+    """Tell both SageMaker SDKs the default bucket, so that they need not ask a hard-coded STS host for the account."""
+    text = (
+        "SchemaVersion: '1.0'\n"
+        "SageMaker:\n"
+        "  PythonSDK:\n"
+        "    Modules:\n"
+        "      TelemetryOptOut: true\n"
+        "      Session:\n"
+        f"        DefaultS3Bucket: {settings.account.default_bucket}\n"
+    )
+    path = settings.paths.sdk_config
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)

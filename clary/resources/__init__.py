@@ -1,0 +1,18 @@
+"""The nouns: one family a file. A new one is added to FAMILIES, and that is all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clary.core.decisions import Family, Operation
+from clary.resources import endpoint_configs, endpoints, identity, logs, models, tags, training
+
+FAMILIES: tuple[Family, ...] = (training.FAMILY, models.FAMILY, endpoint_configs.FAMILY, endpoints.FAMILY)
+
+# (service, operation) -> what carries it out
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    **{("sagemaker", name): operation for family in FAMILIES for name, operation in family.operations.items()},
+    **{("sagemaker", name): operation for name, operation in tags.OPERATIONS.items()},
+    **identity.OPERATIONS,
+    **logs.OPERATIONS,
+}

@@ -1,0 +1,83 @@
+"""What AWS looks at when a request arrives, before it says yes: data in S3, images, instance types.
+
+With validation = lenient these checks are left to the job, which then fails with the same text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from clary.artifacts.base import S3Uri
+from clary.core.errors import ObjectStoreError, ValidationException
+from clary.core.instances import resources_for
+from clary.core.tasks import Resources
+from clary.resources.context import Context
+
+
+async def image(context: Context, uri: str, role_arn: str) -> None:
+    """Raise ValidationException where an image can not be run on this machine."""
+    if why := await asyncio.to_thread(context.check_image, uri):
+        raise ValidationException(f"The image {uri!r} cannot be used with the role {role_arn}: {why}")
+
+
+def held_by(context: Context, instance_type: str) -> tuple[Resources, str]:
+    """What a host of this type holds on this machine, and what to tell of it where that is less than AWS gives."""
+    held, clamped = resources_for(instance_type, context.machine)
+    memory_gib = held.memory_mib / 1024
+    told = f" (of {instance_type} this machine gives {held.cpus:g} CPUs and {memory_gib:.1f} GiB)" if clamped else ""
+    return held, told
+
+
+def s3_uri(field: str, uri: str) -> S3Uri:
+    """The bucket and key of a URI. Raises ValidationException naming the field."""
+    try:
+        return S3Uri.parse(uri)
+    except ValueError as error:
+        raise ValidationException(f"{field} = {uri!r} is not an S3 URI: {error}") from None
+
+
+def input_data(context: Context, field: str, uri: str, data_type: str, role_arn: str) -> None:
+    """Raise ValidationException where nothing lies under an S3 input."""
+    where = s3_uri(field, uri)
+    try:
+        if data_type == "S3Prefix":
+            found = next(iter(context.objects.list(where)), None) is not None
+        else:
+            found = context.objects.exists(where)
+    except ObjectStoreError as error:
+        raise ValidationException(f"{field} = {uri!r} cannot be read: {error}") from None
+    if not found:
+        raise ValidationException(
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+            f"exists in the selected region ({context.account.region}), that objects exist under that S3 prefix, and "
+            f'that the role "{role_arn}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
+        )
+
+
+def model_data(context: Context, container: Mapping[str, Any], role_arn: str) -> None:
+    """Raise ValidationException where a container's model data is not there."""
+    uri, is_prefix = model_location(container)
+    if not uri:
+        return
+    where = s3_uri("ModelDataUrl", uri)
+    try:
+        found = (
+            next(iter(context.objects.list(where)), None) is not None if is_prefix else context.objects.exists(where)
+        )
+    except ObjectStoreError as error:
+        raise ValidationException(
+            f"Could not access model data at {uri}. Please ensure that the role {role_arn} exists and that the object "
+            f"can be read: {error}"
+        ) from None
+    if not found:
+        raise ValidationException(f"Could not find model data at {uri}.")
+
+
+def model_location(container: Mapping[str, Any]) -> tuple[str, bool]:
+    """Where a container's model lies ("" for none), and whether that is a prefix."""
+    if "ModelDataSource" in container and "S3DataSource" in container["ModelDataSource"]:
+        source = container["ModelDataSource"]["S3DataSource"]
+        return source["S3Uri"], source["S3DataType"] == "S3Prefix"
+    return container.get("ModelDataUrl", ""), False

@@ -1,0 +1,133 @@
+"""What families share: creating a record, finding one, tags, and saying what is not built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from clary.core.errors import (
+    NotImplementedByClary,
+    RecordExists,
+    RecordMissing,
+    ServiceError,
+    StaleWrite,
+    ValidationException,
+)
+from clary.core.records import JSON, Record, Ref, Transition, new_uid
+from clary.resources.context import Context
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+MOST_TAGS = 50
+
+
+async def create(
+    context: Context,
+    kind: str,
+    name: str,
+    request: Request,
+    *,
+    taken: type[ServiceError],
+    taken_text: str,
+    status: str = "",
+    detail: str = "",
+    message: str = "",
+    state: Mapping[str, JSON] | None = None,
+) -> str:
+    """Keep a new record and wake the loop. Returns its ARN.
+
+    Raises `taken` with `taken_text` ({arn} stands for the ARN) where the name is in use.
+    """
+    now = context.clock.now()
+    arn = context.account.arn(kind, name)
+    record = Record(
+        kind=kind,
+        name=name,
+        uid=new_uid(),
+        status=status,
+        detail=detail,
+        spec={key: value for key, value in request.items() if key != "Tags"},
+        state=dict(state or {}),
+        tags=tags_in(request.get("Tags", ())),
+        created=now,
+        modified=now,
+    )
+    try:
+        await context.store.create(record, Transition(detail or status, message, now) if message else None)
+    except RecordExists:
+        raise taken(taken_text.format(arn=arn)) from None
+    context.wake(record.ref)
+    return arn
+
+
+async def find(context: Context, kind: str, name: str, missing: str) -> Record:
+    """The record of this name. Raises ValidationException with `missing` ({arn}, {name} filled in)."""
+    try:
+        return await context.store.get(Ref(kind, name))
+    except RecordMissing:
+        raise ValidationException(missing.format(arn=context.account.arn(kind, name), name=name)) from None
+
+
+async def change(context: Context, record: Record, new: Record, message: str = "") -> bool:
+    """Write a caller's change and wake the loop. False where the record moved meanwhile: look again."""
+    now = context.clock.now()
+    line = Transition(new.detail or new.status, message, now) if message else None
+    try:
+        await context.store.replace(record, replace(new, modified=now), line)
+    except StaleWrite:
+        return False
+    context.wake(record.ref)
+    return True
+
+
+def tags_in(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """A request's Tags as a dict. Raises ValidationException for AWS's own keys, doubles and too many."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        if tag["Key"].lower().startswith("aws:"):
+            raise ValidationException(
+                f"Tag key {tag['Key']!r} is invalid: keys that begin with aws: are reserved. Choose another key."
+            )
+        if tag["Key"] in found:
+            raise ValidationException(f"Duplicate tag key {tag['Key']!r}: give each key once.")
+        found[tag["Key"]] = tag["Value"]
+    if len(found) > MOST_TAGS:
+        raise ValidationException(f"{len(found)} tags given: a resource can have at most {MOST_TAGS}.")
+    return found
+
+
+def refuse_unbuilt(operation: str, request: Request, members: Mapping[str, str]) -> None:
+    """Raise NotImplementedByClary where the request uses a member that nothing here would act on.
+
+    members   path -> what to do instead; `[]` after a list's name, `=VALUE` at the end for one value of it
+    """
+    for member, instead in members.items():
+        path, _, value = member.partition("=")
+        for where, found in _at(request, path.split(".")):
+            if found and (not value or found == value):
+                shown = f" = {found}" if isinstance(found, str | int | bool) else ""
+                raise NotImplementedByClary(f"{operation}: {where}{shown} is not built in Clary yet; {instead}.")
+
+
+def _at(value: Any, steps: list[str], where: str = "") -> Iterator[tuple[str, Any]]:
+    if not steps:
+        yield where, value
+        return
+    step, rest = steps[0], steps[1:]
+    name = step.removesuffix("[]")
+    inner = value.get(name) if isinstance(value, dict) else None
+    if inner is None:
+        return
+    path = f"{where}.{name}" if where else name
+    if step.endswith("[]"):
+        for index, item in enumerate(inner):
+            yield from _at(item, rest, f"{path}[{index}]")
+    else:
+        yield from _at(inner, rest, path)
+
+
+def echo(record: Record, members: Sequence[str]) -> Response:
+    """The request's own members that a Describe tells again."""
+    return {member: record.spec[member] for member in members if member in record.spec}

@@ -1,0 +1,44 @@
+"""What an operation may use. `app.py` fills it; operations get it as their first argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from clary.artifacts.base import ObjectStore
+from clary.artifacts.logs import LogStreams
+from clary.compute.base import Backend
+from clary.core.arns import Account
+from clary.core.clock import Clock
+from clary.core.credentials import Credentials
+from clary.core.decisions import Family
+from clary.core.instances import Machine
+from clary.core.records import Ref
+from clary.core.settings import Settings
+from clary.store.base import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    """The server's parts, as far as operations are concerned.
+
+    check_image   an image URI -> "" where it can be run here, else why not (blocking: may ask a registry)
+    wake          has the control loop look at a record
+    """
+
+    settings: Settings
+    account: Account
+    credentials: Credentials
+    clock: Clock
+    store: Store
+    backend: Backend
+    objects: ObjectStore
+    logs: LogStreams
+    machine: Machine
+    families: Mapping[str, Family]
+    check_image: Callable[[str], str]
+    wake: Callable[[Ref], None]
+
+    @property
+    def strict(self) -> bool:
+        return self.settings.validation == "strict"

@@ -1,0 +1,85 @@
+"""Deployments: an endpoint's own copy of its configuration and models, and the replicas it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from clary.core.errors import RecordMissing, ValidationException
+from clary.core.instances import resources_for
+from clary.core.records import JSON, Record, Ref
+from clary.core.tasks import Input, Resources, Serve, Task
+from clary.resources import checks, endpoint_configs, models
+from clary.resources.context import Context
+
+# A container that is not healthy within 4 minutes makes the endpoint fail.
+STARTUP_TIMEOUT_S = 240
+STOP_GRACE_S = 30.0
+
+
+async def deployment_of(context: Context, config_name: str, number: int) -> dict[str, JSON]:
+    """A copy of a configuration with its models. Raises ValidationException where one of them is gone."""
+    try:
+        config = await context.store.get(Ref(endpoint_configs.KIND, config_name))
+    except RecordMissing:
+        arn = context.account.arn(endpoint_configs.KIND, config_name)
+        raise ValidationException(endpoint_configs.MISSING.format(arn=arn)) from None
+    return {
+        "number": number,
+        "name": config_name,
+        "started": context.clock.now().timestamp(),
+        "variants": [await _variant_of(context, variant) for variant in config.spec["ProductionVariants"]],
+    }
+
+
+async def _variant_of(context: Context, variant: Mapping[str, Any]) -> dict[str, JSON]:
+    try:
+        model = await context.store.get(Ref(models.KIND, variant["ModelName"]))
+    except RecordMissing:
+        arn = context.account.arn(models.KIND, variant["ModelName"])
+        raise ValidationException(models.MISSING.format(arn=arn)) from None
+    container = models.container_of(model)
+    held, _ = resources_for(variant["InstanceType"], context.machine)
+    replica = Resources(context.settings.replica_cpus, context.settings.replica_memory_mib, held.gpus, held.accelerator)
+    return {
+        "name": variant["VariantName"],
+        "image": container["Image"],
+        "environment": container.get("Environment", {}),
+        "model": _model_input(container),
+        "isolated": model.spec.get("EnableNetworkIsolation", False),
+        "resources": asdict(replica),
+        "count": variant["InitialInstanceCount"],
+        "weight": endpoint_configs.weight_of(dict(variant)),
+        "startup_timeout_s": variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_S),
+    }
+
+
+def _model_input(container: Mapping[str, Any]) -> dict[str, JSON] | None:
+    """The model data as an Input, None where the container has none."""
+    uri, is_prefix = checks.model_location(container)
+    if not uri:
+        return None
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    packed = not is_prefix and source.get("CompressionType", "Gzip") == "Gzip"
+    return asdict(Input("archive" if packed else "prefix", uri, "model", writable=False))
+
+
+def replica_task(endpoint: Record, task_id: str, variant: Mapping[str, Any]) -> Task:
+    """One replica of a variant as a task."""
+    serial = task_id.rpartition("-")[2]
+    return Task(
+        id=task_id,
+        owner=(endpoint.kind, endpoint.name, endpoint.uid),
+        image=variant["image"],
+        command="serve",
+        environment=variant["environment"],
+        inputs=(Input(**variant["model"]),) if variant["model"] else (),
+        resources=Resources(**variant["resources"]),
+        log_group=f"/aws/sagemaker/Endpoints/{endpoint.name}",
+        log_stream=f"{variant['name']}/{endpoint.uid}-{serial}",
+        grace_s=STOP_GRACE_S,
+        serve=Serve(startup_timeout_s=variant["startup_timeout_s"]),
+        queued_at=endpoint.created.timestamp(),
+        isolated=variant["isolated"],
+    )

@@ -1,0 +1,111 @@
+"""Endpoint configurations: which models an endpoint serves, on what, and how the traffic is shared.
+
+Reference: CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clary.core.decisions import Family, Stateless
+from clary.core.errors import RecordMissing, ValidationException
+from clary.core.records import Record, Ref
+from clary.resources import models
+from clary.resources.common import Request, Response, create, echo, find, refuse_unbuilt
+from clary.resources.context import Context
+from clary.resources.listing import list_operation
+
+KIND = "endpoint-config"
+MISSING = 'Could not find endpoint configuration "{arn}".'
+
+_UNBUILT = {
+    "ProductionVariants[].ServerlessConfig": "give InstanceType and InitialInstanceCount",
+    "ProductionVariants[].ManagedInstanceScaling": "give InitialInstanceCount",
+    "ProductionVariants[].InstancePools": "give InstanceType",
+    "ProductionVariants[].CoreDumpConfig": "leave it out: logs are in CloudWatch's place, see `clary logs`",
+    "ProductionVariants[].CapacityReservationConfig": "leave it out",
+    "ProductionVariants[].AcceleratorPartitionLayouts": "leave it out",
+    "ShadowProductionVariants": "give a production variant of small weight",
+    "DataCaptureConfig.EnableCapture": "set it to false",
+    "AsyncInferenceConfig": "leave it out, and use InvokeEndpoint",
+    "ExplainerConfig": "leave it out",
+    "CrossRegionTrafficConfig": "leave it out",
+}
+_ECHOED = ("ProductionVariants", "DataCaptureConfig", "KmsKeyId", "ExecutionRoleArn", "VpcConfig", "MetricsConfig")
+
+
+async def create_endpoint_config(context: Context, request: Request) -> Response:
+    refuse_unbuilt("CreateEndpointConfig", request, _UNBUILT)
+    variants = request["ProductionVariants"]
+    names = [variant["VariantName"] for variant in variants]
+    if doubles := {name for name in names if names.count(name) > 1}:
+        raise ValidationException(f"Variant name {min(doubles)!r} is given more than once: use distinct names.")
+    for variant in variants:
+        await _check_variant(context, variant)
+    if not any(weight_of(variant) for variant in variants):
+        raise ValidationException("Every InitialVariantWeight is 0: at least one variant must take traffic.")
+    arn = await create(
+        context,
+        KIND,
+        request["EndpointConfigName"],
+        request,
+        taken=ValidationException,
+        taken_text='Cannot create already existing endpoint configuration "{arn}". '
+        "An endpoint configuration with this name already exists.",
+    )
+    return {"EndpointConfigArn": arn}
+
+
+async def _check_variant(context: Context, variant: dict[str, Any]) -> None:
+    name = variant["VariantName"]
+    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if member not in variant:
+            raise ValidationException(f"ProductionVariant {name!r}: {member} is missing.")
+    try:
+        await context.store.get(Ref(models.KIND, variant["ModelName"]))
+    except RecordMissing:
+        arn = context.account.arn(models.KIND, variant["ModelName"])
+        raise ValidationException(models.MISSING.format(arn=arn)) from None
+
+
+def weight_of(variant: dict[str, Any]) -> float:
+    """AWS's default weight is 1.0."""
+    return float(variant.get("InitialVariantWeight", 1.0))
+
+
+async def describe(context: Context, request: Request) -> Response:
+    config = await find(context, KIND, request["EndpointConfigName"], MISSING)
+    return _summary(context, config) | {
+        **echo(config, _ECHOED),
+        "ProductionVariants": [
+            {"InitialVariantWeight": 1.0, **variant} for variant in config.spec["ProductionVariants"]
+        ],
+        "EnableNetworkIsolation": config.spec.get("EnableNetworkIsolation", False),
+    }
+
+
+async def delete(context: Context, request: Request) -> Response:
+    """An endpoint that was made from it keeps its copy."""
+    await context.store.delete(await find(context, KIND, request["EndpointConfigName"], MISSING))
+    return {}
+
+
+def _summary(context: Context, config: Record) -> Response:
+    return {
+        "EndpointConfigName": config.name,
+        "EndpointConfigArn": context.account.arn(KIND, config.name),
+        "CreationTime": config.created,
+    }
+
+
+FAMILY = Family(
+    kind=KIND,
+    status=Stateless,
+    transitions={},
+    operations={
+        "CreateEndpointConfig": create_endpoint_config,
+        "DescribeEndpointConfig": describe,
+        "ListEndpointConfigs": list_operation(KIND, "EndpointConfigs", _summary),
+        "DeleteEndpointConfig": delete,
+    },
+)

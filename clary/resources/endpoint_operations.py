@@ -1,0 +1,193 @@
+"""What callers may ask of endpoints: each operation checks, writes what is wanted, and leaves the rest to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from clary.core.errors import ValidationException
+from clary.core.records import JSON, Record
+from clary.core.tasks import Phase
+from clary.resources.common import Request, Response, change, create, find, refuse_unbuilt
+from clary.resources.context import Context
+from clary.resources.deployments import deployment_of
+from clary.resources.listing import list_operation
+
+KIND = "endpoint"
+MISSING = 'Could not find endpoint "{arn}".'
+
+_BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+_UNBUILT = {"DeploymentConfig": "leave it out: all traffic moves at once when the new replicas answer"}
+
+
+async def create_endpoint(context: Context, request: Request) -> Response:
+    refuse_unbuilt("CreateEndpoint", request, _UNBUILT)
+    name = request["EndpointName"]
+    deployment = await deployment_of(context, request["EndpointConfigName"], 1)
+    arn = await create(
+        context,
+        KIND,
+        name,
+        request,
+        taken=ValidationException,
+        taken_text='Cannot create already existing endpoint "{arn}". An endpoint with this name already exists.',
+        status="Creating",
+        state={"config": deployment, "next": None, "deployments": 1, "replicas": [], "serial": 0, "failures": {}},
+    )
+    return {"EndpointArn": arn}
+
+
+async def update_endpoint(context: Context, request: Request) -> Response:
+    """Blue/green, all at once: the new fleet comes up beside the old and takes over when all of it answers."""
+    refuse_unbuilt("UpdateEndpoint", request, _UNBUILT)
+    excluded = [item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", ())]
+    retain = request.get("RetainAllVariantProperties", False)
+    if excluded and not retain:
+        raise ValidationException(
+            "ExcludeRetainedVariantProperties is given without RetainAllVariantProperties: set that to true, or leave "
+            "the exclusions out."
+        )
+    while True:
+        endpoint = await _changeable(context, request["EndpointName"])
+        number = endpoint.state["deployments"] + 1
+        coming = await deployment_of(context, request["EndpointConfigName"], number)
+        if retain:
+            _retain(coming, endpoint.state["config"], excluded)
+        new = replace(endpoint, status="Updating", reason="").with_state(next=coming, deployments=number, failures={})
+        if await change(context, endpoint, new):
+            return {"EndpointArn": context.account.arn(KIND, endpoint.name)}
+
+
+def _retain(coming: dict[str, Any], current: Mapping[str, Any], excluded: list[str]) -> None:
+    """Keep the live counts and weights of variants of the same name."""
+    live = {variant["name"]: variant for variant in current["variants"]}
+    for variant in coming["variants"]:
+        if old := live.get(variant["name"]):
+            if "DesiredInstanceCount" not in excluded:
+                variant["count"] = old["count"]
+            if "DesiredWeight" not in excluded:
+                variant["weight"] = old["weight"]
+
+
+async def update_weights_and_capacities(context: Context, request: Request) -> Response:
+    """Weights move at once; counts as replicas come and go."""
+    wanted = {item["VariantName"]: item for item in request["DesiredWeightsAndCapacities"]}
+    refuse_unbuilt(
+        "UpdateEndpointWeightsAndCapacities",
+        request,
+        {"DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "give DesiredInstanceCount"},
+    )
+    while True:
+        endpoint = await _changeable(context, request["EndpointName"])
+        config = endpoint.state["config"]
+        known = [variant["name"] for variant in config["variants"]]
+        if unknown := [name for name in wanted if name not in known]:
+            raise ValidationException(
+                f"The variant(s) {', '.join(unknown)} do not exist on endpoint {endpoint.name!r}; it has "
+                f"{', '.join(known)}."
+            )
+        variants = [_wanted(variant, wanted.get(variant["name"], {})) for variant in config["variants"]]
+        if not any(variant["weight"] for variant in variants):
+            raise ValidationException("Every weight would be 0: at least one variant must take traffic.")
+        new = replace(endpoint, status="Updating", reason="").with_state(
+            config={**config, "variants": variants}, failures={}
+        )
+        if await change(context, endpoint, new):
+            return {"EndpointArn": context.account.arn(KIND, endpoint.name)}
+
+
+def _wanted(variant: Mapping[str, JSON], change_: Mapping[str, Any]) -> dict[str, JSON]:
+    return {
+        **variant,
+        "weight": change_.get("DesiredWeight", variant["weight"]),
+        "count": change_.get("DesiredInstanceCount", variant["count"]),
+    }
+
+
+async def delete_endpoint(context: Context, request: Request) -> Response:
+    while True:
+        endpoint = await _changeable(context, request["EndpointName"], also="Failed")
+        if await change(context, endpoint, replace(endpoint, status="Deleting")):
+            return {}
+
+
+async def _changeable(context: Context, name: str, also: str = "InService") -> Record:
+    """The endpoint. Raises ValidationException where it is missing, or in a status that allows no change."""
+    endpoint = await find(context, KIND, name, MISSING)
+    arn = context.account.arn(KIND, name)
+    if endpoint.status in _BUSY:
+        raise ValidationException(
+            f'Cannot update in-progress endpoint "{arn}". It is in status {endpoint.status}: wait for InService or '
+            "Failed, and try again."
+        )
+    if endpoint.status not in ("InService", also):
+        raise ValidationException(f'Endpoint "{arn}" is in status {endpoint.status}: only DeleteEndpoint is accepted.')
+    return endpoint
+
+
+async def describe(context: Context, request: Request) -> Response:
+    endpoint = await find(context, KIND, request["EndpointName"], MISSING)
+    states = await context.backend.poll([replica["task"] for replica in endpoint.state["replicas"]])
+    ready = {task_id for task_id, state in states.items() if state.phase is Phase.READY}
+    config, coming = endpoint.state["config"], endpoint.state["next"]
+    response: Response = {
+        **_summary(context, endpoint),
+        "EndpointConfigName": config["name"],
+        "ProductionVariants": [_variant(endpoint, config, variant, ready) for variant in config["variants"]],
+    }
+    if endpoint.reason:
+        response["FailureReason"] = endpoint.reason
+    pending = coming or (config if endpoint.status == "Creating" else None)
+    if pending:
+        response["PendingDeploymentSummary"] = {
+            "EndpointConfigName": pending["name"],
+            "StartTime": datetime.fromtimestamp(pending["started"], UTC),
+            "ProductionVariants": [_variant(endpoint, pending, variant, ready) for variant in pending["variants"]],
+        }
+    return response
+
+
+def _variant(endpoint: Record, deployment: Mapping[str, Any], variant: Mapping[str, Any], ready: set[str]) -> Response:
+    running = [
+        replica
+        for replica in endpoint.state["replicas"]
+        if (replica["deployment"], replica["variant"]) == (deployment["number"], variant["name"])
+        and not replica["retiring"]
+        and replica["task"] in ready
+    ]
+    started = datetime.fromtimestamp(deployment["started"], UTC)
+    summary: Response = {
+        "VariantName": variant["name"],
+        "DeployedImages": [
+            {"SpecifiedImage": variant["image"], "ResolvedImage": variant["image"], "ResolutionTime": started}
+        ],
+        "CurrentWeight": variant["weight"],
+        "DesiredWeight": variant["weight"],
+        "CurrentInstanceCount": len(running),
+        "DesiredInstanceCount": variant["count"],
+    }
+    if len(running) < variant["count"] and endpoint.status in ("Creating", "Updating"):
+        summary["VariantStatus"] = [{"Status": endpoint.status, "StartTime": started}]
+    return summary
+
+
+def _summary(context: Context, endpoint: Record) -> Response:
+    return {
+        "EndpointName": endpoint.name,
+        "EndpointArn": context.account.arn(KIND, endpoint.name),
+        "CreationTime": endpoint.created,
+        "LastModifiedTime": endpoint.modified,
+        "EndpointStatus": endpoint.status,
+    }
+
+
+OPERATIONS = {
+    "CreateEndpoint": create_endpoint,
+    "DescribeEndpoint": describe,
+    "ListEndpoints": list_operation(KIND, "Endpoints", _summary),
+    "UpdateEndpoint": update_endpoint,
+    "UpdateEndpointWeightsAndCapacities": update_weights_and_capacities,
+    "DeleteEndpoint": delete_endpoint,
+}

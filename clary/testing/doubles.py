@@ -1,0 +1,105 @@
+"""Stand-ins for the world, moved by hand: a backend without processes, an object store that has everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from clary.artifacts.base import S3Uri, Stored
+from clary.core.errors import ComputeError
+from clary.core.tasks import Cause, LogLine, Phase, Task, TaskState
+
+Owner = tuple[str, str, str]
+
+
+class PretendBackend:
+    """Keeps every promise of a backend but runs nothing: a test says what becomes of each task.
+
+    launched   how often each task was really started: more than once would be a fault of the caller or of this
+    """
+
+    def __init__(self, notify: Callable[[Owner], None] = lambda owner: None) -> None:
+        self.notify = notify
+        self.tasks: dict[str, Task] = {}
+        self.states: dict[str, TaskState] = {}
+        self.launched: dict[str, int] = {}
+        self.asked_to_stop: set[str] = set()
+        self.refuse: ComputeError | None = None
+
+    async def launch(self, task: Task) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        if task.id not in self.states:
+            self.tasks[task.id] = task
+            self.launched[task.id] = self.launched.get(task.id, 0) + 1
+            self.set(task.id, TaskState(Phase.PENDING, owner=task.owner))
+
+    async def poll(self, task_ids: Collection[str] | None = None) -> Mapping[str, TaskState]:
+        wanted = self.states if task_ids is None else task_ids
+        return {task_id: self.states[task_id] for task_id in wanted if task_id in self.states}
+
+    async def stop(self, task_id: str, grace_s: float) -> None:
+        if task_id in self.states and not self.states[task_id].phase.over:
+            self.asked_to_stop.add(task_id)
+
+    async def forget(self, task_id: str) -> None:
+        self.states.pop(task_id, None)
+        self.asked_to_stop.discard(task_id)
+
+    async def logs(self, task_id: str) -> AsyncIterator[LogLine]:
+        for line in ():
+            yield line
+
+    # ---- what a test does to the world ----
+
+    def set(self, task_id: str, state: TaskState) -> None:
+        """Say how a task stands now."""
+        self.states[task_id] = state
+        if state.owner:
+            self.notify(state.owner)
+
+    def move(self, task_id: str, phase: Phase, at: float = 1.0, **changes: object) -> None:
+        """Have a task come to a phase; moments it passed on the way are filled in."""
+        state = self.states[task_id]
+        passed = {
+            "staging_at": state.staging_at or at,
+            "started_at": state.started_at or (at if phase is not Phase.STAGING else 0.0),
+        }
+        if phase is Phase.READY:
+            changes = {"address": f"http://127.0.0.1:1/{task_id}", **changes}
+        if phase.over:
+            changes = {"over_at": at, "ended_at": at, **changes}
+        self.set(task_id, replace(state, phase=phase, **{**passed, **changes}))  # type: ignore[arg-type]
+
+    def obey(self) -> None:
+        """End every task that was asked to stop."""
+        for task_id in sorted(self.asked_to_stop):
+            if not self.states[task_id].phase.over:
+                self.move(task_id, Phase.EXITED, cause=Cause.STOPPED)
+
+    def alive(self) -> set[str]:
+        """Tasks that are not over."""
+        return {task_id for task_id, state in self.states.items() if not state.phase.over}
+
+
+class EverythingStore:
+    """An object store in which every object exists."""
+
+    def exists(self, uri: S3Uri) -> bool:
+        return True
+
+    def list(self, prefix: S3Uri) -> Iterator[Stored]:
+        yield Stored(prefix.key, 0)
+
+    def read(self, uri: S3Uri) -> bytes:
+        return b""
+
+    def download(self, uri: S3Uri, to: Path) -> None:
+        to.touch()
+
+    def upload(self, file: Path, uri: S3Uri) -> None:
+        pass
+
+    def make_bucket(self, bucket: str) -> None:
+        pass
