@@ -1,0 +1,98 @@
+"""What the platform says of a job: /opt/ml/input/config and the environment (CONTRACT 1.2)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from clary.tasks import paths
+from clary.tasks.script.failure import ClientError
+
+# Hyperparameters that are for the toolkit and not for the script: these, and whatever else starts with the prefix,
+# which the script may look up in SM_FRAMEWORK_PARAMS.
+PREFIX = "sagemaker_"
+TOOLKIT = {
+    "sagemaker_program",
+    "sagemaker_submit_directory",
+    "sagemaker_enable_cloudwatch_metrics",
+    "sagemaker_region",
+    "sagemaker_container_log_level",
+    "sagemaker_job_name",
+    "sagemaker_s3_output",
+    "default_user_module_name",
+    "_tuning_objective_metric",
+}
+
+
+class Configuration(NamedTuple):
+    """The three files. (No dataclass: importing that module takes longer than all of this.)
+
+    settings         hyperparameters for the toolkit (sagemaker_…), decoded
+    hyperparameters  those for the script, decoded: SDKs write each value as JSON inside a string
+    """
+
+    settings: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any]
+    resources: Mapping[str, Any]
+    channels: Mapping[str, Any]
+
+    @classmethod
+    def read(cls) -> Configuration:
+        """Raises ClientError naming the file or field."""
+        every = {key: decoded(value) for key, value in _object("hyperparameters.json").items()}
+        return cls(
+            settings={key: value for key, value in every.items() if _ours(key)},
+            hyperparameters={key: value for key, value in every.items() if not _ours(key)},
+            resources={"current_host": "algo-1", "hosts": ["algo-1"], **_object("resourceconfig.json")},
+            channels=_object("inputdataconfig.json"),
+        )
+
+    @property
+    def program(self) -> str:
+        """The script, relative to the code folder. Raises ClientError where none is named."""
+        program = os.environ.get("SAGEMAKER_PROGRAM") or self.settings.get(f"{PREFIX}program")
+        if not program:
+            raise ClientError(
+                "no script to run: give the hyperparameter sagemaker_program, or SAGEMAKER_PROGRAM in Environment."
+            )
+        return inside_code_dir(program)
+
+    @property
+    def submit_directory(self) -> str:
+        where = self.settings.get(f"{PREFIX}submit_directory") or os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY")
+        return str(where or paths.code_dir())
+
+
+def inside_code_dir(program: object) -> str:
+    """Raises ClientError where it is not a plain relative path."""
+    name = os.path.normpath(str(program))
+    if "\0" in name or name.startswith(("/", "..", "-")):
+        raise ClientError(f"sagemaker_program is {str(program)[:200]!r}; give a path relative to the source directory.")
+    return name
+
+
+def decoded(value: object) -> Any:
+    """A hyperparameter's value; a text that is not JSON stands for itself."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
+
+
+def _ours(key: str) -> bool:
+    return key in TOOLKIT or key.startswith(PREFIX)
+
+
+def _object(name: str) -> dict[str, Any]:
+    file = paths.config_dir() / name
+    try:
+        value = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ClientError(f"{file} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ClientError(f"{file} holds no JSON object.")
+    return value

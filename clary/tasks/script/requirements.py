@@ -1,0 +1,46 @@
+"""What a script needs beside its framework: requirements.txt, or a package of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from clary.tasks.script import process
+from clary.tasks.script.failure import ProcessError
+
+
+def is_package(code: Path) -> bool:
+    return (code / "setup.py").is_file()
+
+
+def task_python() -> str:
+    """The Python for what the user brings: that of the task's own environment, where the platform has made one."""
+    own = os.environ.get("VIRTUAL_ENV", "")
+    python = Path(own) / "bin" / "python"
+    return str(python) if own and Path(own) != Path(sys.prefix) and python.exists() else sys.executable
+
+
+def install(code: Path) -> str:
+    """Install what the folder asks for. Returns the Python to run it with. Raises ProcessError."""
+    package, listed = is_package(code), (code / "requirements.txt").is_file()
+    python = task_python()
+    if not package and not listed:
+        return python
+    from clary.tasks.script import layers
+
+    if python == sys.executable:
+        python = layers.make(layers.folder())
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    if listed:
+        command += ["-r", "requirements.txt"]
+    if package:
+        command += ["--no-build-isolation", "."] if layers.can_build() else ["."]
+    print("Installing:", " ".join(command), flush=True)
+    ended = process.run(command, code, dict(os.environ))
+    if ended.told:
+        sys.exit(ended.exit_code)
+    if ended.exit_code:
+        what = "InstallModuleError" if package else "InstallRequirementsError"
+        raise ProcessError(what, ended.exit_code, ended.stderr, command)
+    return python
