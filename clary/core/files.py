@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file so that readers see the old content or the new, never a part, also after a power cut."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+def write_whole(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> None:
+    """Write a file so that readers see the old content or the new, never a part, also after a power cut.
+
+    durable   False: nobody waits for the disk, and a power cut may leave an empty file
+    """
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

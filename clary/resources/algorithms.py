@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clary.compute.images import runtime_name
+from clary.compute.images import built_in
 from clary.tasks.xgboost.metrics import METRIC_DEFINITIONS as XGBOOST_METRICS
 
 _METRICS = {"xgboost": XGBOOST_METRICS}
@@ -17,5 +17,5 @@ def metric_definitions(algorithm: dict[str, Any]) -> list[list[str]]:
     """
     if given := algorithm.get("MetricDefinitions"):
         return [[definition["Name"], definition["Regex"]] for definition in given]
-    built_in = _METRICS.get(runtime_name(algorithm.get("TrainingImage", "")) or "", ())
-    return [[name, regex] for name, regex in built_in]
+    image = built_in(algorithm["TrainingImage"])
+    return [[name, regex] for name, regex in _METRICS.get(image.name if image else "", ())]

@@ -1,0 +1,256 @@
+"""The composition root: settings in, a running server out. The one file that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from clary.artifacts.logs import LogStreams
+from clary.artifacts.stores import open_store as open_objects
+from clary.artifacts.stores import s3_access
+from clary.compute.backends import check_image, make_backend
+from clary.compute.machine import capacity
+from clary.compute.plan import Platform
+from clary.compute.supervised import SupervisedBackend
+from clary.connection import environment, keep
+from clary.control.effects import World
+from clary.control.lease import while_held
+from clary.control.loop import Loop
+from clary.control.run import control
+from clary.core.clock import SystemClock
+from clary.core.credentials import Credentials, load_or_make
+from clary.core.errors import SettingsError
+from clary.core.records import Ref, new_uid
+from clary.core.settings import Settings
+from clary.resources import FAMILIES, OPERATIONS, endpoints
+from clary.resources.context import Context
+from clary.services import process
+from clary.services.keeper import Keeper
+from clary.services.s3 import embedded_s3
+from clary.services.service import Service
+from clary.store.base import Store
+from clary.store.sql import open_store
+from clary.wire.server import make_app
+
+log = structlog.get_logger()
+
+# Replicas get 30 s from SIGTERM to SIGKILL; a little more, and `clary down` is told the truth.
+REPLICAS_END_WITHIN_S = 40
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SettingsError where it cannot start."""
+    _configure_logging(settings.log_level)
+    with _alone(settings):
+        uvloop.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Everything, from the first directory made to the last process stopped."""
+    paths = settings.paths
+    for folder in (paths.tasks, paths.logs, paths.routes, paths.run):
+        folder.mkdir(parents=True, exist_ok=True)
+    credentials = load_or_make(paths.credentials)
+    listening = _listen(settings)
+    keep(settings)
+    environment(settings)  # writes the SDKs' configuration file
+    store = await open_store(settings.database_url or f"sqlite:///{paths.database}")
+    keeper = Keeper(_services(settings, credentials))
+    parts = _Parts(settings, credentials, store, keeper)
+    await parts.backend.open()
+    try:
+        await keeper.start()
+        await _until_asked_to_stop(settings, parts, listening)
+    finally:
+        await _stop_serving(parts)
+        await parts.backend.close()
+        await store.close()
+    log.info("down")
+
+
+class _Parts:
+    """The parts that need one another, put together."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, store: Store, keeper: Keeper) -> None:
+        paths = settings.paths
+        clock = SystemClock()
+        self.settings = settings
+        self.store = store
+        self.keeper = keeper
+        self.clock = clock
+        self.backend: SupervisedBackend = make_backend(settings, _platform(settings, credentials), self._wake_owner)
+        world = World(store, self.backend, paths.routes, paths.run)
+        self.loop = Loop(store, FAMILIES, world, clock)
+        self.context = Context(
+            settings=settings,
+            account=settings.account,
+            credentials=credentials,
+            clock=clock,
+            store=store,
+            backend=self.backend,
+            objects=open_objects(s3_access(settings, credentials)),
+            logs=LogStreams(paths.logs),
+            machine=capacity(settings),
+            families={family.kind: family for family in FAMILIES},
+            check_image=partial(check_image, settings=settings),
+            wake=self.loop.queue.put,
+        )
+        operations = {key: partial(operation, self.context) for key, operation in OPERATIONS.items()}
+        self.wire = make_app(operations, credentials, settings, clock, [Route("/status", self._status)])
+
+    def _wake_owner(self, owner: tuple[str, str, str]) -> None:
+        kind, name, _ = owner
+        self.loop.queue.put(Ref(kind, name))
+
+    async def control(self) -> None:
+        """The control loop, whenever this server holds the lease."""
+        settings = self.settings
+        work = partial(
+            control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s
+        )
+        await while_held(self.store, f"{socket.gethostname()}-{os.getpid()}-{new_uid()}", self.clock, settings.lease_s, work)
+
+    async def _status(self, request: Request) -> Response:
+        """What `clary status` shows: nothing here that a caller on this machine may not know."""
+        services = {service.name: await service.describe() for service in self.keeper.services}
+        counts = {family.kind: await self.store.count(family.kind) for family in FAMILIES}
+        return JSONResponse({"services": services, "resources": counts})
+
+
+def _services(settings: Settings, credentials: Credentials) -> list[Service]:
+    """The processes the server keeps beside itself."""
+    url = settings.url(settings.gateway_port)
+    argv = [sys.executable, "-m", "clary.gateway", "--home", str(settings.home), "--host", settings.host]
+    variables = {name: value for name, value in os.environ.items() if name.startswith("CLARY_")}
+    gateway = Service(
+        "gateway",
+        [*argv, "--port", str(settings.port)],
+        variables,
+        url=url,
+        health_url=f"{url}/healthz",
+        address=(settings.host, settings.gateway_port),
+        run=settings.paths.run,
+        setting="port (the gateway takes port+1)",
+    )
+    return [gateway, embedded_s3(settings, credentials)] if settings.embedded_s3 else [gateway]
+
+
+def _platform(settings: Settings, credentials: Credentials) -> Platform:
+    s3 = s3_access(settings, credentials)
+    return Platform(
+        logs=str(settings.paths.logs),
+        events_socket=str(settings.paths.run / "events.sock"),
+        endpoint_url=settings.url(settings.port),
+        s3_endpoint_url=s3.endpoint_url,
+        s3_folder=str(s3.folder or ""),
+        access_key_id=credentials.access_key_id,
+        secret_access_key=credentials.secret_access_key,
+        s3_access_key_id=s3.access_key_id,
+        s3_secret_access_key=s3.secret_access_key,
+        region=settings.region,
+        account_id=settings.account_id,
+    )
+
+
+async def _until_asked_to_stop(settings: Settings, parts: _Parts, listening: socket.socket) -> None:
+    """Answer requests and work on records, and see that the services live."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            parts.wire,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ssl_certfile=settings.tls_certificate or None,
+            ssl_keyfile=settings.tls_key or None,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    background = [asyncio.create_task(parts.control()), asyncio.create_task(parts.keeper.run())]
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    log.info("up", url=settings.url(settings.port), home=str(settings.home))
+    try:
+        # Neither part ends by itself but by an error: then all end, and say so.
+        await asyncio.wait({serving, *background}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        server.should_exit = True
+        for task in background:
+            task.cancel()
+        results = await asyncio.gather(serving, *background, return_exceptions=True)
+    for error in results:
+        if isinstance(error, Exception):
+            raise error
+
+
+async def _stop_serving(parts: _Parts) -> None:
+    """Endpoints stop serving and come back at the next start; jobs that run go on."""
+    replicas = [
+        task_id
+        for task_id, state in (await parts.backend.poll()).items()
+        if state.owner and state.owner[0] == endpoints.KIND and not state.phase.over
+    ]
+    await parts.keeper.stop()
+    for task_id in replicas:
+        await parts.backend.stop(task_id, endpoints.STOP_GRACE_S)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REPLICAS_END_WITHIN_S):
+            while any(not state.phase.over for state in (await parts.backend.poll(replicas)).values()):
+                await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One server per home. The lock is held as the services hold theirs, so that the command line can find it."""
+    path = settings.paths.run / "server.lock"
+    handle = process.try_lock(path)
+    if handle is None:
+        raise SettingsError(f"a server runs on {settings.home} already; `clary down --home {settings.home}` stops it")
+    process.hold(handle, "server")
+    yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The control port, before anything else is started. Raises SettingsError where it is taken."""
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SettingsError(
+            f"port {settings.port} on {settings.host} cannot be used ({error.strerror or error}): end what uses it, or "
+            "choose another with --port"
+        ) from error
+    return listening
+
+
+def _configure_logging(level: str) -> None:
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s", stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

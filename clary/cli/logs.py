@@ -1,0 +1,75 @@
+"""`clary logs`: what a job or an endpoint printed. Reads the files, so it needs no running server."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from clary.artifacts.logs import ALWAYS, LogStreams
+from clary.cli.options import home_option
+from clary.connection import running_settings
+from clary.core.errors import ClaryError
+
+_PAGE = 1000
+_LOOK_AGAIN_S = 0.2
+
+
+class NothingPrinted(ClaryError):
+    """There is no log under this name."""
+
+
+@click.command(name="logs")
+@click.argument("name")
+@home_option
+@click.option("-f", "--follow", is_flag=True, help="Go on printing as lines come, until Ctrl-C.")
+@click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
+def command(name: str, home: Path | None, follow: bool, timestamps: bool) -> None:
+    """Print the log of the training job or endpoint NAME; of several, the streams one after another."""
+    logs = LogStreams(running_settings(home).paths.logs)
+    streams = _streams(logs, name)
+    if not streams:
+        raise NothingPrinted(f"no job or endpoint {name!r} has printed anything; `clary status` counts what there is")
+    places = dict.fromkeys(streams, 0)
+    shown = ""
+    try:
+        while True:
+            for group, stream in places:
+                header = f"── {group} {stream}" if len(places) > 1 else ""
+                shown = _print(logs, places, (group, stream), header if shown != stream else "", timestamps) or shown
+            if not follow:
+                return
+            time.sleep(_LOOK_AGAIN_S)
+            places |= {stream: 0 for stream in _streams(logs, name) if stream not in places}
+    except KeyboardInterrupt:
+        pass
+
+
+def _streams(logs: LogStreams, name: str) -> list[tuple[str, str]]:
+    """(group, stream) of a job: `<job>/…` in a group of jobs; of an endpoint: all of the group `…/Endpoints/<name>`."""
+    return [
+        (group, stream)
+        for group in logs.groups()
+        for stream, _ in logs.names(group, "" if group.endswith(f"/Endpoints/{name}") else f"{name}/")
+        if group.endswith(f"/Endpoints/{name}") or "/Endpoints/" not in group
+    ]
+
+
+def _print(
+    logs: LogStreams, places: dict[tuple[str, str], int], at: tuple[str, str], header: str, timestamps: bool
+) -> str:
+    """Print what is new in a stream. Returns the stream's name where there was anything."""
+    group, stream = at
+    printed = ""
+    while (page := logs.head(group, stream, ALWAYS, _PAGE, places[at])).events:
+        if header and not printed:
+            click.secho(header, fg="cyan")
+        for event in page.events:
+            moment = datetime.fromtimestamp(event.at_ms / 1000, UTC).astimezone()
+            click.echo(f"{moment:%H:%M:%S.%f} {event.text}" if timestamps else event.text)
+        places[at], printed = page.after, stream
+    sys.stdout.flush()
+    return printed

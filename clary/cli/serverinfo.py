@@ -1,0 +1,57 @@
+"""What the command line finds out about a server without being one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import urllib.parse
+from typing import Any
+
+from clary.core.settings import Settings
+from clary.services import process
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The process that serves this home, None where none does."""
+    return pid_of(settings, "server")
+
+
+def pid_of(settings: Settings, name: str) -> int | None:
+    """The process that holds the lock of the server or one of its services."""
+    with process.found(settings.paths.run / f"{name}.lock") as running:
+        return running.pid if running else None
+
+
+def get(url: str, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
+    """Status and body of a GET; (0, b"") where nobody answers."""
+    parts = urllib.parse.urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        # The server on this machine, by whatever name its certificate has: what is asked is whether it answers.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def answers(url: str) -> bool:
+    return get(url, "/healthz")[0] == 200
+
+
+def server_status(settings: Settings) -> dict[str, Any] | None:
+    """What a running server says of itself, None where it does not answer."""
+    status, body = get(settings.url(settings.port), "/status", timeout_s=10.0)
+    answer: dict[str, Any] | None = json.loads(body) if status == 200 else None
+    return answer

@@ -1,0 +1,257 @@
+"""CloudWatch Logs, as much as the SDKs need to show what jobs and endpoints print.
+
+Reference: CloudWatch Logs API Reference, DescribeLogGroups, DescribeLogStreams, GetLogEvents, FilterLogEvents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import heapq
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clary.artifacts.logs import BadPlace, Event, LogStreams, NoSuchLog, Page, Stream, Window
+from clary.core.arns import Account
+from clary.core.decisions import Operation
+from clary.core.errors import InvalidParameterException, ResourceNotFoundException
+from clary.resources.context import Context
+from clary.resources.filter_pattern import parse as parse_pattern
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+MOST_EVENTS = 10_000
+MOST_DESCRIBED = 50
+# FilterLogEvents stops here and hands out a token, so that a pattern nothing matches costs each call the same.
+MOST_SCANNED_BYTES = 16 * 2**20
+MOST_RETURNED_BYTES = 2**20
+
+
+async def describe_log_groups(context: Context, request: Request) -> Response:
+    prefix = request.get("logGroupNamePrefix", "")
+    names = await asyncio.to_thread(context.logs.groups, prefix)
+    if within := request.get("logGroupNamePattern"):
+        names = [name for name in names if within in name]
+    after = _start_after(request)
+    page, token = _cut(
+        [name for name in names if name > after], request.get("limit", MOST_DESCRIBED), lambda name: name
+    )
+    groups = [
+        {"logGroupName": name, "arn": _group_arn(context.account, name), "storedBytes": 0, "metricFilterCount": 0}
+        for name in page
+    ]
+    return {"logGroups": groups, "nextToken": token}
+
+
+async def describe_log_streams(context: Context, request: Request) -> Response:
+    return await _read(_describe_streams, context, request, _group(request))
+
+
+async def get_log_events(context: Context, request: Request) -> Response:
+    return await _read(_get_events, context, request, _group(request))
+
+
+async def filter_log_events(context: Context, request: Request) -> Response:
+    if "logStreamNames" in request and "logStreamNamePrefix" in request:
+        raise InvalidParameterException("logStreamNames and logStreamNamePrefix cannot be given together.")
+    return await _read(_filter_events, context, request, _group(request))
+
+
+async def _read(how: Any, context: Context, request: Request, group: str) -> Response:
+    """Files are read in a thread; what is wrong with them is said as AWS says it."""
+    try:
+        response: Response = await asyncio.to_thread(how, context, request, group)
+        return response
+    except NoSuchLog as error:
+        raise ResourceNotFoundException(str(error)) from None
+    except BadPlace as error:
+        raise InvalidParameterException(str(error)) from None
+
+
+def _group(request: Request) -> str:
+    """The group that is meant: by its name, or by its name or ARN in logGroupIdentifier."""
+    if ("logGroupName" in request) == ("logGroupIdentifier" in request):
+        raise InvalidParameterException("Give one of logGroupName and logGroupIdentifier.")
+    if "logGroupName" in request:
+        return str(request["logGroupName"])
+    identifier = str(request["logGroupIdentifier"])
+    return identifier.split(":", 6)[6].removesuffix(":*") if identifier.startswith("arn:") else identifier
+
+
+def _describe_streams(context: Context, request: Request, group: str) -> Response:
+    by_time = request.get("orderBy") == "LastEventTime"
+    prefix = request.get("logStreamNamePrefix", "")
+    if by_time and prefix:
+        raise InvalidParameterException("Cannot order by LastEventTime with a logStreamNamePrefix.")
+    # A stream's place in the order; by time it may move while pages are read, as it does at AWS.
+    keys = [(at if by_time else 0, name) for name, at in context.logs.names(group, prefix)]
+    keys.sort(reverse=(descending := request.get("descending", False)))
+    if "nextToken" in request:
+        after = _untoken(request["nextToken"], int, str)
+        keys = [key for key in keys if (key < after if descending else key > after)]
+    page, token = _cut(keys, request.get("limit", MOST_DESCRIBED), list)
+    streams = []
+    for _, name in page:
+        try:
+            streams.append(_stream(context.account, group, context.logs.stream(group, name)))
+        except NoSuchLog:
+            continue  # removed meanwhile
+    return {"logStreams": streams, "nextToken": token}
+
+
+def _stream(account: Account, group: str, stream: Stream) -> Response:
+    return {
+        "logStreamName": stream.name,
+        "creationTime": stream.created_ms,
+        "firstEventTimestamp": stream.first_ms,
+        "lastEventTimestamp": stream.last_ms,
+        "lastIngestionTime": stream.modified_ms,
+        "uploadSequenceToken": f"{stream.size_bytes:020d}",
+        "arn": account.log_stream_arn(group, stream.name),
+        "storedBytes": 0,  # AWS has said 0 for streams since 2019
+    }
+
+
+def _get_events(context: Context, request: Request, group: str) -> Response:
+    stream, limit = request["logStreamName"], request.get("limit", MOST_EVENTS)
+    window = Window(request.get("startTime"), request.get("endTime"))
+    forward, place = _place(request.get("nextToken"), request.get("startFromHead", False))
+    read = context.logs.head if forward else context.logs.tail
+    page: Page = read(group, stream, window, limit, place)
+    return {
+        "events": [
+            {"timestamp": event.at_ms, "message": event.text, "ingestionTime": event.at_ms} for event in page.events
+        ],
+        "nextForwardToken": f"f/{page.after:020d}",
+        "nextBackwardToken": f"b/{page.before:020d}",
+    }
+
+
+def _place(token: str | None, from_head: bool) -> tuple[bool, int | None]:
+    if token is None:
+        return from_head, None
+    if not re.fullmatch(r"[fb]/[0-9]{1,20}", token):
+        raise InvalidParameterException("The specified nextToken is invalid.")
+    return token.startswith("f"), int(token[2:])
+
+
+def _filter_events(context: Context, request: Request, group: str) -> Response:
+    pattern = parse_pattern(request.get("filterPattern", ""))
+    after = _untoken(request["nextToken"], int, str, int) if "nextToken" in request else None
+    start_ms = request.get("startTime")
+    if after is not None:
+        start_ms = max(after[0], start_ms or 0)
+    merged = Merged(context.logs, group, _streams(context, request, group), Window(start_ms, request.get("endTime")))
+    limit, returned, scanned = request.get("limit", MOST_EVENTS), 0, 0
+    events: list[Response] = []
+    last: tuple[int, str, int] | None = None
+    for key, event in merged:
+        if after is not None and key <= after:
+            continue
+        if len(events) >= limit or returned >= MOST_RETURNED_BYTES or scanned >= MOST_SCANNED_BYTES:
+            return {"events": events, "searchedLogStreams": [], "nextToken": _token(last)}
+        last = key
+        scanned += event.end - event.start
+        if pattern.matches(event.text):
+            returned += len(event.text)
+            events.append(_filtered(key[1], event))
+    return {"events": events, "searchedLogStreams": []}
+
+
+def _filtered(stream: str, event: Event) -> Response:
+    return {
+        "logStreamName": stream,
+        "timestamp": event.at_ms,
+        "message": event.text,
+        "ingestionTime": event.at_ms,
+        "eventId": f"{event.at_ms:020d}{event.start:036d}",
+    }
+
+
+def _streams(context: Context, request: Request, group: str) -> list[str]:
+    if "logStreamNames" in request:
+        for name in request["logStreamNames"]:
+            context.logs.stream(group, name)  # raises NoSuchLog
+        return sorted(set(request["logStreamNames"]))
+    start_ms = request.get("startTime", 0)
+    names = context.logs.names(group, request.get("logStreamNamePrefix", ""))
+    # File systems keep coarser time than we do.
+    return [name for name, modified_ms in names if modified_ms >= start_ms - 1000]
+
+
+@dataclass
+class Merged:
+    """The events of many streams in the order of time. A stream is opened when its first event's turn comes."""
+
+    logs: LogStreams
+    group: str
+    streams: list[str]
+    window: Window
+
+    def __iter__(self) -> Iterator[tuple[tuple[int, str, int], Event]]:
+        heap: list[tuple[int, str, int]] = []
+        reading: dict[str, tuple[Iterator[Event], Event]] = {}
+        for name in self.streams:
+            first_ms = self._first_ms(name)
+            if first_ms is not None and not self.window.past(first_ms):
+                heapq.heappush(heap, (first_ms, name, -1))
+        while heap:
+            key = heapq.heappop(heap)
+            name = key[1]
+            if key[2] < 0:
+                events = self.logs.scan(self.group, name, self.window)
+            else:
+                events, event = reading[name]
+                yield key, event
+            following = next(events, None)
+            if following is not None:
+                reading[name] = (events, following)
+                heapq.heappush(heap, (following.at_ms, name, following.start))
+
+    def _first_ms(self, name: str) -> int | None:
+        try:
+            return self.logs.first_ms(self.group, name)
+        except NoSuchLog:
+            return None  # removed meanwhile
+
+
+def _group_arn(account: Account, group: str) -> str:
+    return f"arn:aws:logs:{account.region}:{account.id}:log-group:{group}:*"
+
+
+def _start_after(request: Request) -> str:
+    return str(_untoken(request["nextToken"], str)[0]) if "nextToken" in request else ""
+
+
+def _cut(items: list[Any], limit: int, key: Any) -> tuple[list[Any], str | None]:
+    """The first page of what is left, and the token of the next."""
+    page = items[:limit]
+    return page, _token(key(page[-1])) if len(items) > limit else None
+
+
+def _token(key: Any) -> str:
+    values = [key] if isinstance(key, str) else list(key)
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+
+def _untoken(token: str, *types: type) -> tuple[Any, ...]:
+    """What `_token` was made of. Raises InvalidParameterException for anything else."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, list) or [type(value) for value in values] != list(types):
+        raise InvalidParameterException("The specified nextToken is invalid.")
+    return tuple(values)
+
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("logs", "DescribeLogGroups"): describe_log_groups,
+    ("logs", "DescribeLogStreams"): describe_log_streams,
+    ("logs", "GetLogEvents"): get_log_events,
+    ("logs", "FilterLogEvents"): filter_log_events,
+}

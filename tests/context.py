@@ -1,0 +1,105 @@
+"""A server's parts without processes: the real families, store and loop over a pretended world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from clary.artifacts.logs import LogStreams
+from clary.control.effects import World
+from clary.control.loop import Loop
+from clary.core.clock import Clock
+from clary.core.credentials import Credentials
+from clary.core.instances import Machine
+from clary.core.records import Ref
+from clary.core.settings import Settings
+from clary.resources import FAMILIES, OPERATIONS
+from clary.resources.context import Context
+from clary.store.base import Store
+from clary.store.memory import MemoryStore
+from clary.testing.clock import ManualClock
+from clary.testing.doubles import EverythingStore, PretendBackend
+
+ROLE = "arn:aws:iam::000000000000:role/anybody"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+
+
+class Server:
+    """Operations, a loop that is stepped by hand, and a world that a test moves."""
+
+    def __init__(self, folder: Path, store: Store | None = None, **settings: Any) -> None:
+        self.folder = folder
+        self.settings = Settings(home=folder, **settings)
+        self.clock = ManualClock()
+        self.store = store or MemoryStore()
+        self.backend = PretendBackend(lambda owner: self.loop.queue.put(Ref(owner[0], owner[1])))
+        folder.joinpath("routes").mkdir(parents=True, exist_ok=True)
+        self.world = World(self.store, self.backend, folder / "routes", folder / "run")
+        self.loop = self.new_loop()
+        self.context = Context(
+            settings=self.settings,
+            account=self.settings.account,
+            credentials=Credentials("AKIATEST", "secret"),
+            clock=self.clock,
+            store=self.store,
+            backend=self.backend,
+            objects=EverythingStore(),
+            logs=LogStreams(folder / "logs"),
+            machine=Machine(cpus=2, memory_mib=8192, gpus=0),
+            families={family.kind: family for family in FAMILIES},
+            check_image=lambda uri: "",
+            wake=lambda ref: self.loop.queue.put(ref),
+        )
+
+    def new_loop(self) -> Loop:
+        clock: Clock = self.clock
+        return Loop(self.store, FAMILIES, self.world, clock)
+
+    async def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """An operation of SageMaker, without the wire."""
+        return await OPERATIONS["sagemaker", operation](self.context, request)
+
+    async def settle(self) -> None:
+        """Have the loop work until it may rest."""
+        for _ in range(10_000):
+            if self.loop.queue.idle:
+                return
+            ref = await self.loop.queue.get()
+            try:
+                await self.loop.look_at(ref)
+            finally:
+                self.loop.queue.done(ref)
+        raise AssertionError("the loop never rests")
+
+
+def a_training_job(name: str, **members: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": ROLE,
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        **members,
+    }
+
+
+def a_model(name: str, **members: Any) -> dict[str, Any]:
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://bucket/model.tar.gz"}
+    return {"ModelName": name, "PrimaryContainer": container, "ExecutionRoleArn": ROLE, **members}
+
+
+def a_config(name: str, model: str, *, count: int = 1, weights: tuple[float, ...] = (1.0,)) -> dict[str, Any]:
+    return {
+        "EndpointConfigName": name,
+        "ProductionVariants": [
+            {
+                "VariantName": f"v{index}",
+                "ModelName": model,
+                "InitialInstanceCount": count,
+                "InstanceType": "ml.m5.large",
+                "InitialVariantWeight": weight,
+            }
+            for index, weight in enumerate(weights)
+        ],
+    }

@@ -1,0 +1,321 @@
+"""Image URIs, the runtimes they stand for, and what becomes of those that stand for none."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from clary.compute import backends, engine, local, oci, runtimes, sandbox
+from clary.compute.backends import check_image, resolver
+from clary.compute.engine import Engine
+from clary.compute.images import BuiltIn, built_in, requirements
+from clary.compute.plan import Container, Process
+from clary.core.errors import LaunchError
+from clary.core.settings import Settings
+from clary.core.tasks import Task
+
+pytestmark = pytest.mark.anyio
+
+ECR = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
+XGBOOST = f"{ECR}/sagemaker-xgboost:1.7-1"
+SKLEARN = f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"
+DIGEST = "sha256:" + "0f" * 32
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+def a_task(image=XGBOOST, **changes):
+    return Task(id="t-0", owner=("training-job", "t", "u"), image=image, **changes)
+
+
+def an_engine(monkeypatch, found):
+    monkeypatch.setattr(oci, "find_engine", lambda settings: found)
+
+
+@pytest.mark.parametrize(
+    ("uri", "image"),
+    [
+        (XGBOOST, BuiltIn("xgboost", "1.7")),
+        (f"{ECR}/sagemaker-xgboost:0.90-2-cpu-py3", BuiltIn("xgboost", "0.90")),
+        (f"{ECR}/sagemaker-xgboost:3.0-5", BuiltIn("xgboost", "3.0.5")),
+        (f"{ECR}/sagemaker-xgboost@{DIGEST}", BuiltIn("xgboost")),
+        (f"{ECR}/sagemaker-xgboost:1.5-1@{DIGEST}", BuiltIn("xgboost", "1.5")),
+        (f"{ECR}/sagemaker-xgboost", BuiltIn("xgboost")),
+        ("811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1", BuiltIn("xgboost", "0.72")),
+        ("811284229777.dkr.ecr.eu-west-1.amazonaws.com/xgboost:latest", BuiltIn("xgboost", "0.72")),
+        ("451049120500.dkr.ecr.cn-north-1.amazonaws.com.cn/sagemaker-xgboost:1.7-1", BuiltIn("xgboost", "1.7")),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/sagemaker-xgboost:1.7-1", BuiltIn("xgboost", "1.7")),
+        ("123456789012.dkr-ecr.us-west-2.on.aws/sagemaker-xgboost:1.7-1", BuiltIn("xgboost", "1.7")),
+        ("123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov/sagemaker-xgboost:1.7-1", BuiltIn("xgboost", "1.7")),
+        (SKLEARN, BuiltIn("scikit-learn", "1.2")),
+        (f"{ECR}/sagemaker-scikit-learn:0.20.0-cpu-py3", BuiltIn("scikit-learn", "0.20.0")),
+        ("clary/xgboost", BuiltIn("xgboost")),
+        ("clary/xgboost:1.7-1", BuiltIn("xgboost", "1.7")),
+        ("clary/scikit-learn:latest", BuiltIn("scikit-learn")),
+    ],
+)
+def test_images_of_aws_and_our_own_are_programs(uri, image):
+    assert built_in(uri) == image
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "busybox",
+        "xgboost:1",
+        "someone/xgboost:1",
+        "docker.io/library/xgboost:1",
+        "evil.example/683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
+        "683313688378.dkr.ecr.us-east-1.amazonaws.com.evil.example/sagemaker-xgboost:1.7-1",
+        f"{ECR}/my-xgboost:1.7-1",
+        f"{ECR}/team/sagemaker-xgboost:1.7-1",
+        f"{ECR}/clary/xgboost",
+        f"{XGBOOST}\n",
+        f"{ECR}/sagemaker-xgboost:1.7-1@sha256:short",
+    ],
+)
+def test_any_other_image_is_a_container(uri):
+    assert built_in(uri) is None
+
+
+@pytest.mark.parametrize(
+    ("image", "some"),
+    [
+        (BuiltIn("xgboost", "0.90"), {"xgboost==0.90", "numpy<2", "scipy<1.13"}),
+        (BuiltIn("xgboost", "1.2"), {"xgboost==1.2.1", "numpy<2"}),
+        (BuiltIn("xgboost", "1.7"), {"xgboost==1.7.6", "numpy<2"}),
+        (BuiltIn("xgboost", "3.0.5"), {"xgboost==3.0.5", "numpy"}),
+        (BuiltIn("xgboost", "1.9"), {"xgboost==1.9.*"}),
+        (BuiltIn("scikit-learn", "1.2"), {"scikit-learn==1.2.2", "numpy<2"}),
+        (BuiltIn("scikit-learn", "1.10"), {"scikit-learn==1.10.*", "numpy"}),
+        (BuiltIn("scikit-learn", "0.20.0"), {"scikit-learn==0.20.0", "numpy<2"}),
+    ],
+)
+def test_a_version_is_pinned_with_what_it_was_made_for(image, some):
+    assert some <= set(requirements(image))
+
+
+# local
+
+
+@pytest.mark.parametrize(
+    ("changes", "argv"),
+    [
+        ({}, ("prog", "train")),
+        ({"command": "serve"}, ("prog", "serve")),
+        ({"command": ""}, ("prog",)),
+        ({"arguments": ("a", "b")}, ("prog", "a", "b")),
+        ({"entrypoint": ("/bin/sh",)}, ("/bin/sh",)),
+        ({"entrypoint": ("/bin/sh", "-c"), "arguments": ("true",)}, ("/bin/sh", "-c", "true")),
+    ],
+)
+def test_a_programs_command_line_is_put_together_as_a_containers(changes, argv):
+    assert local.command(("prog",), a_task(**changes)) == argv
+
+
+@pytest.mark.parametrize("backend", ["auto", "local"])
+async def test_a_built_in_image_is_a_program_of_the_servers_own_python(backend, tmp_path):
+    how = await resolver(Settings(home=tmp_path, backend=backend, sandbox="none")).resolve(a_task(SKLEARN))
+    assert isinstance(how, Process)
+    assert how.argv == (how.python, "-m", "clary.tasks.scikit_learn", "train")
+    assert (how.sandbox, how.environment) == ("none", {})
+
+
+async def test_bubblewrap_is_taken_where_it_works(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "probe", lambda: "")
+    assert (await resolver(Settings(home=tmp_path)).resolve(a_task())).sandbox == "bubblewrap"
+    monkeypatch.setattr(sandbox, "probe", lambda: "no namespaces here")
+    assert (await resolver(Settings(home=tmp_path)).resolve(a_task())).sandbox == "none"
+    with pytest.raises(LaunchError, match="no namespaces here"):
+        await resolver(Settings(home=tmp_path, sandbox="bubblewrap")).resolve(a_task())
+
+
+async def test_a_missing_library_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    settings = Settings(home=tmp_path)
+    assert "pip install 'clary[algorithms]'" in check_image(XGBOOST, settings)
+    with pytest.raises(LaunchError, match=r"clary\[algorithms\]"):
+        await resolver(settings).resolve(a_task())
+
+
+async def test_the_local_backend_runs_no_containers(tmp_path):
+    settings = Settings(home=tmp_path, backend="local")
+    assert 'backend = "local"' in check_image("busybox", settings)
+    with pytest.raises(LaunchError, match="busybox"):
+        await resolver(settings).resolve(a_task("busybox"))
+
+
+# oci
+
+
+@pytest.mark.parametrize(
+    ("changes", "entrypoint", "arguments"),
+    [
+        ({}, None, ("train",)),
+        ({"command": "serve"}, None, ("serve",)),
+        ({"command": ""}, None, None),
+        ({"arguments": ("a",)}, None, ("a",)),
+        ({"entrypoint": ("/e", "x")}, ("/e", "x"), None),
+        ({"entrypoint": ("/e",), "arguments": ("a",)}, ("/e",), ("a",)),
+    ],
+)
+async def test_train_and_serve_only_where_nothing_is_given(changes, entrypoint, arguments, tmp_path, monkeypatch):
+    an_engine(monkeypatch, Engine(("podman",), ("--runtime", "runc")))
+    how = await resolver(Settings(home=tmp_path)).resolve(a_task("busybox", **changes))
+    assert how == Container(("podman",), ("--runtime", "runc"), "busybox", entrypoint, arguments)
+
+
+async def test_the_oci_backend_runs_even_aws_images_as_containers(tmp_path, monkeypatch):
+    an_engine(monkeypatch, Engine(("docker",)))
+    assert isinstance(await resolver(Settings(home=tmp_path, backend="oci")).resolve(a_task(XGBOOST)), Container)
+
+
+async def test_without_an_engine_a_container_image_is_refused(tmp_path, monkeypatch):
+    an_engine(monkeypatch, None)
+    assert "neither podman nor docker" in check_image("busybox", Settings(home=tmp_path))
+    with pytest.raises(LaunchError, match="neither podman nor docker"):
+        await resolver(Settings(home=tmp_path)).resolve(a_task("busybox"))
+
+
+@pytest.fixture
+def fake_engine(tmp_path, monkeypatch):
+    """An engine on PATH that has one image, knows of another, and never hears back about a third."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "podman"
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in info|"image inspect"*here*|"manifest inspect"*offered*) exit 0;;\n'
+        '"manifest inspect"*slow*) exec sleep 30;;\n'
+        "*) echo no such image >&2; exit 125;; esac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setattr(engine, "_REGISTRY_S", 0.2)
+    engine.why_not.cache_clear()
+    yield
+    engine.why_not.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("here/it:is", ""),
+        ("offered/by:registry", ""),
+        ("nobody/has:it", "no such image"),
+        ("a/slow:registry", "no answer within"),
+        ("--help", "is not the name of an image"),
+        ("a b", "is not the name of an image"),
+    ],
+)
+def test_an_image_is_looked_for_here_and_in_its_registry(image, said, fake_engine, tmp_path):
+    found = check_image(image, Settings(home=tmp_path))
+    assert (found == "") == (said == "")
+    assert said in found
+
+
+def test_the_settings_choose_the_engine_and_its_options(fake_engine, tmp_path):
+    settings = Settings(home=tmp_path, container_engine_options="--runtime runc --label 'a b'")
+    assert engine.find_engine(settings) == Engine(("podman",), ("--runtime", "runc", "--label", "a b"))
+    assert engine.find_engine(Settings(home=tmp_path, container_engine="podman")) == Engine(("podman",))
+
+
+# runtimes
+
+
+OLD = BuiltIn("xgboost", "1.7")
+
+
+def test_an_environment_is_made_once(tmp_path):
+    ran = []
+
+    def make(argv, lock):
+        ran.append(argv)
+        make_folder(argv, lock)
+
+    made = [runtimes.environment(OLD, tmp_path, make) for _ in range(2)]
+    assert made == [str(tmp_path / "xgboost-1.7" / "bin" / "python")] * 2
+    assert [argv[1:3] for argv in ran] == [["-m", "venv"], ["-m", "pip"]]
+    assert "xgboost==1.7.6" in ran[1]
+
+
+def make_folder(argv, lock):
+    """Stands for venv: the folder is there, as far as it goes."""
+    if argv[2] == "venv":
+        (Path(argv[3]) / "bin").mkdir(parents=True)
+
+
+def test_an_environment_that_cannot_be_made_leaves_nothing_and_says_why(tmp_path):
+    def fail(argv, lock):
+        make_folder(argv, lock)
+        if argv[2] == "pip":
+            raise LaunchError("ERROR: No matching distribution found for xgboost==1.7.6")
+
+    with pytest.raises(LaunchError, match=r"xgboost 1\.7: ERROR: No matching.*runtime_versions"):
+        runtimes.environment(OLD, tmp_path, fail)
+    assert not (tmp_path / "xgboost-1.7").exists()
+
+
+def test_half_an_environment_is_made_anew(tmp_path):
+    (tmp_path / "xgboost-1.7" / "bin").mkdir(parents=True)
+    (tmp_path / "xgboost-1.7" / "half").touch()
+    ran = []
+
+    def make(argv, lock):
+        ran.append(argv)
+        make_folder(argv, lock)
+
+    runtimes.environment(OLD, tmp_path, make)
+    assert len(ran) == 2
+    assert not (tmp_path / "xgboost-1.7" / "half").exists()
+
+
+def test_two_makers_make_one(tmp_path):
+    ran = []
+    both = threading.Barrier(2)
+
+    def make(argv, lock):
+        ran.append(argv)
+        make_folder(argv, lock)
+
+    def one():
+        both.wait()
+        runtimes.environment(OLD, tmp_path, make)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ran) == 2
+
+
+def test_pips_last_lines_are_told(tmp_path):
+    lock = (tmp_path / "lock").open("w")
+    with lock, pytest.raises(LaunchError, match=r"one \| two"):
+        runtimes._run(["/bin/sh", "-c", "echo one; echo two >&2; exit 1"], lock.fileno())
+
+
+async def test_exact_versions_take_the_image_s_own_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtimes, "environment", lambda image, folder: f"/made/{image.name}-{image.version}/bin/python")
+    settings = Settings(home=tmp_path, runtime_versions="exact", sandbox="none")
+    how = await resolver(settings).resolve(a_task())
+    assert how.argv == ("/made/xgboost-1.7/bin/python", "-m", "clary.tasks.xgboost", "train")
+    shown = tmp_path / "runtimes" / "programs"
+    assert how.environment == {"PYTHONPATH": str(shown)}
+    assert sorted(path.name for path in (shown / "clary").iterdir()) == ["__init__.py", "tasks"]
+    assert (shown / "clary" / "tasks" / "__init__.py").exists()
+
+
+def test_the_programs_stay_shown_when_asked_again(tmp_path):
+    assert runtimes.programs(tmp_path) == runtimes.programs(tmp_path)
+
+
+def test_the_backend_of_the_settings_is_made(tmp_path):
+    assert isinstance(resolver(Settings(home=tmp_path, backend="oci")), oci.OciResolver)
+    assert isinstance(resolver(Settings(home=tmp_path, backend="local")), local.LocalResolver)
+    assert isinstance(resolver(Settings(home=tmp_path)), backends.AutoResolver)
