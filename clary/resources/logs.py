@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import heapq
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from clary.artifacts.logs import BadPlace, Event, LogStreams, NoSuchLog, Page, Stream, Window
+from clary.artifacts.logs import BadPlace, Event, NoSuchLog, Page, Stream, Window
 from clary.core.arns import Account
 from clary.core.decisions import Operation
 from clary.core.errors import InvalidParameterException, ResourceNotFoundException
 from clary.resources.context import Context
 from clary.resources.filter_pattern import parse as parse_pattern
+from clary.resources.merged_logs import Merged
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -181,42 +179,6 @@ def _streams(context: Context, request: Request, group: str) -> list[str]:
     names = context.logs.names(group, request.get("logStreamNamePrefix", ""))
     # File systems keep coarser time than we do.
     return [name for name, modified_ms in names if modified_ms >= start_ms - 1000]
-
-
-@dataclass
-class Merged:
-    """The events of many streams in the order of time. A stream is opened when its first event's turn comes."""
-
-    logs: LogStreams
-    group: str
-    streams: list[str]
-    window: Window
-
-    def __iter__(self) -> Iterator[tuple[tuple[int, str, int], Event]]:
-        heap: list[tuple[int, str, int]] = []
-        reading: dict[str, tuple[Iterator[Event], Event]] = {}
-        for name in self.streams:
-            first_ms = self._first_ms(name)
-            if first_ms is not None and not self.window.past(first_ms):
-                heapq.heappush(heap, (first_ms, name, -1))
-        while heap:
-            key = heapq.heappop(heap)
-            name = key[1]
-            if key[2] < 0:
-                events = self.logs.scan(self.group, name, self.window)
-            else:
-                events, event = reading[name]
-                yield key, event
-            following = next(events, None)
-            if following is not None:
-                reading[name] = (events, following)
-                heapq.heappush(heap, (following.at_ms, name, following.start))
-
-    def _first_ms(self, name: str) -> int | None:
-        try:
-            return self.logs.first_ms(self.group, name)
-        except NoSuchLog:
-            return None  # removed meanwhile
 
 
 def _group_arn(account: Account, group: str) -> str:

@@ -1,6 +1,7 @@
 import pytest
 
-from clary.artifacts.logs import ALWAYS, BLOCK, LONGEST_LINE, BadPlace, LogStreams, NoSuchLog, Window
+from clary.artifacts.log_file import BLOCK, LONGEST_LINE
+from clary.artifacts.logs import ALWAYS, BadPlace, LogStreams, NoSuchLog, Window
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 

@@ -1,0 +1,271 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from botocore.exceptions import ClientError
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from clary.core.clock import SystemClock
+from clary.core.errors import ResourceInUse, ResourceLimitExceeded
+from clary.core.settings import Settings
+from clary.wire.server import make_app
+from clary.wire.shapes import SERVICES, Services
+from clary.wire.sigv4 import sign
+from tests.wire.asgi import KEYS, URL, MovedClock, Wired
+from tests.wire.requests import GOOD
+
+
+def refused(call, **request):
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def test_a_request_becomes_a_dict_and_a_dict_an_answer():
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:training-job/xgb-1"
+    wired = Wired({("sagemaker", "CreateTrainingJob"): {"TrainingJobArn": arn}})
+    answer = wired.client("sagemaker").create_training_job(**GOOD["CreateTrainingJob"])
+    assert answer["TrainingJobArn"] == arn
+    assert wired.seen == [("CreateTrainingJob", GOOD["CreateTrainingJob"])]
+    assert len(answer["ResponseMetadata"]["RequestId"]) == 36
+
+
+def test_times_go_both_ways():
+    noon = datetime(2024, 1, 31, 12, tzinfo=UTC)
+    wired = Wired(
+        {("sagemaker", "ListModels"): {"Models": [{"ModelName": "m", "ModelArn": "a", "CreationTime": noon}]}}
+    )
+    answer = wired.client("sagemaker").list_models(CreationTimeAfter=noon)
+    assert wired.seen == [("ListModels", {"CreationTimeAfter": noon})]
+    assert answer["Models"][0]["CreationTime"] == noon
+
+
+def test_a_session_token_changes_nothing():
+    wired = Wired({("sagemaker", "ListModels"): {"Models": []}})
+    assert wired.client("sagemaker", token="whatever").list_models()["Models"] == []
+
+
+@pytest.mark.parametrize("error", [ResourceInUse("taken"), ResourceLimitExceeded("too many")])
+def test_an_operation_says_no_in_aws_words(error):
+    wired = Wired({("sagemaker", "CreateTrainingJob"): error})
+    client = wired.client("sagemaker")
+    with pytest.raises(getattr(client.exceptions, error.code), match=error.message) as caught:
+        client.create_training_job(**GOOD["CreateTrainingJob"])
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_a_violation_is_told_before_an_operation_is_asked():
+    wired = Wired({("sagemaker", "CreateModel"): {}})
+    code, message = refused(wired.client("sagemaker").create_model, ModelName="x_y")
+    assert code == "ValidationException"
+    assert "Value 'x_y' at 'modelName' failed to satisfy constraint" in message
+    assert wired.seen == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_of_the_models_has_an_answer(service):
+    wired = Wired()
+    for operation in Services().named(service).operations:
+        if Services().named(service).target:
+            answer = wired.call(f"{Services().named(service).target}.{operation}", "{}")
+        else:
+            answer = query(wired, f"Action={operation}&Version=1", service)
+        assert answer.status == 501
+        assert "NotImplementedByClary" in answer.text
+        assert f"{operation} of {service} is not built in Clary." in answer.text
+
+
+def query(wired, form, service="sts", **options):
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    keys = {"region": "us-east-1", "service": service, "now": datetime.now(UTC)}
+    return wired.send("POST", f"{URL}/", sign("POST", f"{URL}/", headers, form.encode(), KEYS, **keys), form)
+
+
+def test_what_is_not_built_names_what_is():
+    wired = Wired({("sagemaker", "DescribeTrainingJob"): {}})
+    code, message = refused(wired.client("sagemaker").describe_transform_job, TransformJobName="a")
+    assert code == "NotImplementedByClary"
+    assert message == "DescribeTransformJob of sagemaker is not built in Clary. There is DescribeTrainingJob."
+
+
+def test_what_does_not_exist_is_said():
+    wired = Wired()
+    answer = wired.call("SageMaker.CreateTrainingJub", "{}")
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, "UnknownOperationException")
+    assert "CreateTrainingJob" in answer.text
+    for target in ("SageMaker", "Nothing.ListModels", ".", "SageMaker.", "SageMaker.ListModels.x", "é.é"):
+        answer = wired.call(target, "{}")
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, "UnknownOperationException")
+    assert "InvalidAction" in query(wired, "Action=Nothing").text
+    assert "InvalidAction" in query(wired, "Version=1").text
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "request_", "says"),
+    [
+        ("s3", "list_buckets", {}, "Set AWS_ENDPOINT_URL_S3=http://127.0.0.1:8723."),
+        ("ecr", "describe_repositories", {}, "It answers for sagemaker, logs, sts, iam."),
+        ("ec2", "describe_instances", {}, "Clary has nothing for the service 'ec2'."),
+        ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b"1"},
+         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8722"),
+    ],
+)  # fmt: skip
+def test_who_came_to_the_wrong_door_is_shown_the_right_one(service, call, request_, says):
+    assert says in refused(getattr(Wired().client(service), call), **request_)[1]
+
+
+def test_an_invocation_here_is_a_validation_error():
+    client = Wired().client("sagemaker-runtime")
+    with pytest.raises(client.exceptions.ValidationError):
+        client.invoke_endpoint(EndpointName="e", Body=b"1")
+
+
+def test_a_fault_of_ours_tells_the_caller_nothing_but_where_to_look():
+    wired = Wired({("sagemaker", "ListModels"): RuntimeError("secret detail")})
+    with structlog.testing.capture_logs() as logs:
+        answer = wired.call("SageMaker.ListModels", "{}")
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (500, "InternalFailure")
+    assert "secret detail" not in answer.text
+    assert "Traceback" not in answer.text
+    (line,) = (line for line in logs if line["log_level"] == "error")
+    assert line["request_id"] == answer.headers["x-amzn-requestid"]
+    assert line["request_id"] in answer.text
+
+
+def test_an_answer_that_cannot_be_written_is_a_fault_too():
+    wired = Wired({("sagemaker", "ListModels"): {"Models": object()}})
+    with structlog.testing.capture_logs():
+        assert wired.call("SageMaker.ListModels", "{}").status == 500
+
+
+# ---- who is calling ----
+
+
+def test_signatures_are_looked_at():
+    answers = {("sagemaker", "ListModels"): {"Models": []}, ("sts", "GetCallerIdentity"): {}}
+    wired = Wired(answers)
+    list_models = Wired(answers).client("sagemaker", secret_access_key="wrong").list_models
+    assert refused(list_models)[0] == "InvalidSignatureException"
+    list_models = wired.client("sagemaker", access_key_id="AKIAWRONG").list_models
+    assert refused(list_models)[0] == "UnrecognizedClientException"
+    assert refused(wired.client("sts", secret_access_key="x").get_caller_identity)[0] == "SignatureDoesNotMatch"
+    answer = wired.send("POST", f"{URL}/", {"X-Amz-Target": "SageMaker.ListModels"}, "{}")
+    assert answer.status == 403
+    assert "MissingAuthenticationTokenException" in answer.text
+    assert wired.seen == []
+
+
+def test_a_clock_that_is_off_is_said():
+    wired = Wired({("sagemaker", "ListModels"): {}}, clock=MovedClock(timedelta(minutes=16)))
+    code, message = refused(wired.client("sagemaker").list_models)
+    assert code == "InvalidSignatureException"
+    assert message.startswith("Signature expired: ")
+
+
+def test_another_region_is_said_with_a_remedy_where_regions_matter():
+    wired = Wired({("sagemaker", "ListModels"): {"Models": []}, ("sts", "GetCallerIdentity"): {"Account": "1"}})
+    code, message = refused(wired.client("sagemaker", region="eu-west-1").list_models)
+    assert code == "InvalidSignatureException"
+    assert "AWS_DEFAULT_REGION" in message
+    assert wired.client("sts", region="eu-west-1").get_caller_identity()["Account"] == "1"
+
+
+def test_a_signature_for_one_service_does_not_open_another():
+    answer = Wired({("logs", "DescribeLogGroups"): {}})
+    headers = {"X-Amz-Target": "Logs_20140328.DescribeLogGroups"}
+    signed = sign(
+        "POST", f"{URL}/", headers, b"{}", KEYS, region="us-east-1", service="sagemaker", now=datetime.now(UTC)
+    )
+    assert "Credential should be scoped to correct service: 'logs'" in answer.send("POST", f"{URL}/", signed, "{}").text
+
+
+def test_a_presigned_query_works():
+    wired = Wired({("sts", "GetCallerIdentity"): {"Account": "1"}})
+    url = wired.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    answer = wired.send("GET", url, {})
+    assert answer.status == 200
+    assert "<Account>1</Account>" in answer.text
+    assert wired.send("GET", url.replace("Version=2011-06-15", "Version=2011-06-16"), {}).status == 403
+
+
+# ---- bodies ----
+
+
+def small():
+    return Wired({("sagemaker", "ListModels"): {"Models": []}}, Settings(home=Path("/nowhere"), max_request_mib=1))
+
+
+def test_a_body_that_is_too_large_is_refused_and_its_rest_read():
+    request = {"NameContains": "x" * 2**20}
+    code, message = refused(small().client("sagemaker").list_models, **request)
+    assert code == "RequestEntityTooLarge"
+    assert "max_request_mib" in message
+
+
+def test_a_body_without_an_announced_length_is_bounded_too():
+    answer = small().send("POST", f"{URL}/", {"X-Amz-Target": "SageMaker.ListModels"}, *[b"x" * 2**18] * 1000)
+    assert answer.status == 413
+    assert answer.headers["connection"] == "close"
+
+
+def test_a_body_in_pieces_is_one_body():
+    wired = small()
+    headers = {"X-Amz-Target": "SageMaker.ListModels"}
+    body = b'{"NameContains": "a"}'
+    signed = sign(
+        "POST", f"{URL}/", headers, body, KEYS, region="us-east-1", service="sagemaker", now=datetime.now(UTC)
+    )
+    assert wired.send("POST", f"{URL}/", signed, *[body[i : i + 1] for i in range(len(body))]).status == 200
+    assert wired.seen == [("ListModels", {"NameContains": "a"})]
+
+
+def test_a_long_body_is_understood_aside():
+    wired = Wired({("sagemaker", "AddTags"): {"Tags": []}})
+    tags = [{"Key": f"k{i}", "Value": "é" * 200} for i in range(50)]
+    body = {"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:model/m", "Tags": tags, "Ignored": "x" * 100_000}
+    wired.client("sagemaker").add_tags(**{key: body[key] for key in ("ResourceArn", "Tags")})
+    assert wired.seen[0][1]["Tags"] == tags
+
+
+# ---- beside the API ----
+
+
+def test_health_needs_no_signature():
+    answer = Wired().send("GET", f"{URL}/healthz", {})
+    assert answer.status == 200
+    assert '"status":"ok"' in answer.text
+
+
+def test_other_routes_come_first():
+    wired = Wired()
+
+    async def page(request):
+        return PlainTextResponse("hello")
+
+    wired.app = make_app({}, KEYS, wired.settings, SystemClock(), [Route("/console", page)])
+    assert wired.send("GET", f"{URL}/console", {}).text == "hello"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz/", "/%0a", "/a/../b", "/%ff", "/healthz%2f"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "BREW"])
+def test_whatever_else_is_asked_is_refused_in_good_order(method, path):
+    answer = Wired().send(method, f"{URL}{path}", {})
+    assert answer.status == 403
+    assert "MissingAuthenticationToken" in answer.text
+
+
+def test_a_caller_who_leaves_is_not_a_fault():
+    async def leave():
+        async def receive():
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            raise AssertionError("nobody is there")
+
+        scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
+        await Wired().app(scope, receive, send)
+
+    asyncio.run(leave())
