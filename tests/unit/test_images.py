@@ -1,8 +1,11 @@
 """Image URIs, the runtimes they stand for, and what becomes of those that stand for none."""
 
-import threading
+import asyncio
+import fcntl
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from clary.compute import backends, engine, local, oci, runtimes, sandbox
@@ -230,78 +233,82 @@ def test_the_settings_choose_the_engine_and_its_options(fake_engine, tmp_path):
 OLD = BuiltIn("xgboost", "1.7")
 
 
-def test_an_environment_is_made_once(tmp_path):
-    ran = []
+class Maker:
+    """Stands for venv and pip."""
 
-    def make(argv, lock):
-        ran.append(argv)
-        make_folder(argv, lock)
+    def __init__(self, fails=False):
+        self.ran = []
+        self.fails = fails
 
-    made = [runtimes.environment(OLD, tmp_path, make) for _ in range(2)]
-    assert made == [str(tmp_path / "xgboost-1.7" / "bin" / "python")] * 2
-    assert [argv[1:3] for argv in ran] == [["-m", "venv"], ["-m", "pip"]]
-    assert "xgboost==1.7.6" in ran[1]
-
-
-def make_folder(argv, lock):
-    """Stands for venv: the folder is there, as far as it goes."""
-    if argv[2] == "venv":
-        (Path(argv[3]) / "bin").mkdir(parents=True)
-
-
-def test_an_environment_that_cannot_be_made_leaves_nothing_and_says_why(tmp_path):
-    def fail(argv, lock):
-        make_folder(argv, lock)
-        if argv[2] == "pip":
+    async def __call__(self, argv, lock):
+        self.ran.append(argv)
+        await asyncio.sleep(0)
+        if argv[2] == "venv":
+            (Path(argv[3]) / "bin").mkdir(parents=True)
+        elif self.fails:
             raise LaunchError("ERROR: No matching distribution found for xgboost==1.7.6")
 
+
+async def test_an_environment_is_made_once(tmp_path):
+    make = Maker()
+    made = [await runtimes.environment(OLD, tmp_path, make) for _ in range(2)]
+    assert made == [str(tmp_path / "xgboost-1.7" / "bin" / "python")] * 2
+    assert [argv[1:3] for argv in make.ran] == [["-m", "venv"], ["-m", "pip"]]
+    assert "xgboost==1.7.6" in make.ran[1]
+
+
+async def test_an_environment_that_cannot_be_made_leaves_nothing_and_says_why(tmp_path):
     with pytest.raises(LaunchError, match=r"xgboost 1\.7: ERROR: No matching.*runtime_versions"):
-        runtimes.environment(OLD, tmp_path, fail)
+        await runtimes.environment(OLD, tmp_path, Maker(fails=True))
     assert not (tmp_path / "xgboost-1.7").exists()
 
 
-def test_half_an_environment_is_made_anew(tmp_path):
+async def test_half_an_environment_is_made_anew(tmp_path):
     (tmp_path / "xgboost-1.7" / "bin").mkdir(parents=True)
     (tmp_path / "xgboost-1.7" / "half").touch()
-    ran = []
-
-    def make(argv, lock):
-        ran.append(argv)
-        make_folder(argv, lock)
-
-    runtimes.environment(OLD, tmp_path, make)
-    assert len(ran) == 2
+    make = Maker()
+    await runtimes.environment(OLD, tmp_path, make)
+    assert len(make.ran) == 2
     assert not (tmp_path / "xgboost-1.7" / "half").exists()
 
 
-def test_two_makers_make_one(tmp_path):
-    ran = []
-    both = threading.Barrier(2)
-
-    def make(argv, lock):
-        ran.append(argv)
-        make_folder(argv, lock)
-
-    def one():
-        both.wait()
-        runtimes.environment(OLD, tmp_path, make)
-
-    threads = [threading.Thread(target=one) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(ran) == 2
+async def test_several_makers_make_one(tmp_path):
+    make = Maker()
+    await asyncio.gather(*(runtimes.environment(OLD, tmp_path, make) for _ in range(3)))
+    assert len(make.ran) == 2
 
 
-def test_pips_last_lines_are_told(tmp_path):
-    lock = (tmp_path / "lock").open("w")
-    with lock, pytest.raises(LaunchError, match=r"one \| two"):
-        runtimes._run(["/bin/sh", "-c", "echo one; echo two >&2; exit 1"], lock.fileno())
+async def test_pips_last_lines_are_told(tmp_path):
+    with (tmp_path / "lock").open("w") as lock, pytest.raises(LaunchError, match=r"one \| two"):
+        await runtimes._run(["/bin/sh", "-c", "echo one; echo two >&2; exit 1"], lock.fileno())
+
+
+async def test_a_pip_that_outlives_its_server_keeps_the_lock(tmp_path):
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pip = asyncio.create_task(runtimes._run(["/bin/sleep", "30"], lock.fileno()))
+        await until(lambda: any(child.name() == "sleep" for child in psutil.Process().children()))
+    with (tmp_path / "lock").open("w") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        pip.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pip
+        await runtimes._locked(lock.fileno())
+
+
+async def until(what):
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def test_exact_versions_take_the_image_s_own_environment(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtimes, "environment", lambda image, folder: f"/made/{image.name}-{image.version}/bin/python")
+    async def environment(image, folder):
+        return f"/made/{image.name}-{image.version}/bin/python"
+
+    monkeypatch.setattr(runtimes, "environment", environment)
     settings = Settings(home=tmp_path, runtime_versions="exact", sandbox="none")
     how = await resolver(settings).resolve(a_task())
     assert how.argv == ("/made/xgboost-1.7/bin/python", "-m", "clary.tasks.xgboost", "train")

@@ -1,0 +1,68 @@
+"""From settings to a backend, and to the question whether an image can be run here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from clary.compute.capacity import ReplicaShare
+from clary.compute.images import built_in
+from clary.compute.local import LocalResolver
+from clary.compute.machine import capacity
+from clary.compute.oci import OciResolver
+from clary.compute.plan import Container, Platform, Process
+from clary.compute.supervised import Notify, SupervisedBackend
+from clary.core.settings import Settings
+from clary.core.tasks import Task
+
+
+class Resolver(Protocol):
+    """How a task is run on this machine."""
+
+    def refusal(self, uri: str) -> str:
+        """ "" where an image can be run, else why not. May take seconds."""
+        ...
+
+    async def resolve(self, task: Task) -> Process | Container:
+        """Raises LaunchError."""
+        ...
+
+
+class AutoResolver:
+    """Built-in images as programs, all others as containers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._local = LocalResolver(settings)
+        self._oci = OciResolver(settings)
+
+    def refusal(self, uri: str) -> str:
+        return self._local.refusal(uri) if built_in(uri) else self._oci.refusal(uri)
+
+    async def resolve(self, task: Task) -> Process | Container:
+        return await (self._local.resolve(task) if built_in(task.image) else self._oci.resolve(task))
+
+
+def resolver(settings: Settings) -> Resolver:
+    match settings.backend:
+        case "auto":
+            return AutoResolver(settings)
+        case "local":
+            return LocalResolver(settings)
+        case "oci":
+            return OciResolver(settings)
+
+
+def make_backend(settings: Settings, platform: Platform, notify: Notify) -> SupervisedBackend:
+    """The backend of the settings' choice. `open` it from the event loop it is to work in, and `close` it there."""
+    return SupervisedBackend(
+        settings.paths.tasks,
+        platform,
+        notify,
+        resolver(settings).resolve,
+        capacity(settings),
+        replica=ReplicaShare(settings.replica_cpus, settings.replica_memory_mib),
+    )
+
+
+def check_image(uri: str, settings: Settings) -> str:
+    """ "" where an image can be run here, else why not, for a caller's eyes. May ask a registry: call from a thread."""
+    return resolver(settings).refusal(uri)

@@ -1,0 +1,75 @@
+"""What a supervisor leaves behind that was killed before it could clean up: processes, containers, users' files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from clary.compute.environment import TASK_VARIABLE
+from clary.compute.folder import TaskFolder
+from clary.compute.plan import Container
+
+# Supervisors put it on their containers, with the task's id.
+CONTAINER_LABEL = "clary.task"
+
+_ENGINE_S = 30.0
+_GONE_S = 5.0
+_ROUNDS = 5  # a program may start another while it is looked for
+
+
+def kill(folder: TaskFolder) -> None:
+    """End whatever still runs for a task whose supervisor is gone."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        how = folder.plan().how
+        if isinstance(how, Container):
+            _remove_containers(how.engine, folder.path.name)
+    for _ in range(_ROUNDS):
+        found = _processes(folder.path.name)
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()  # psutil makes sure that it is still the same process
+        if not found:
+            return
+        psutil.wait_procs(found, timeout=_GONE_S)
+
+
+def remove_as_root_of_its_namespace(path: Path) -> None:
+    """Files of a rootless container's other users can only be removed from inside its user namespace."""
+    _ask(("podman",), "unshare", "rm", "-rf", "--", str(path))
+
+
+def _processes(task_id: str) -> list[psutil.Process]:
+    """Programs carry their task's id in the environment they were started with."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(TASK_VARIABLE) == task_id:
+                found.append(process)
+    return found
+
+
+def _remove_containers(engine: tuple[str, ...], task_id: str) -> None:
+    if found := _ask(engine, "ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}={task_id}").split():
+        _ask(engine, "kill", *found)  # `rm` alone would wait for them to end by themselves
+        _ask(engine, "rm", "--force", *found)
+
+
+def _ask(engine: tuple[str, ...], *words: str) -> str:
+    """What the engine prints; nothing where it fails."""
+    try:
+        asked = subprocess.run(
+            [*engine, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ENGINE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout if asked.returncode == 0 else ""

@@ -1,0 +1,146 @@
+"""Python environments for built-in images: the server's own, or one of the image's exact version, made on first use.
+
+An environment is a folder `<home>/runtimes/<name>-<version>`; the file `ready` in it is written last, so without it the
+folder is what a crash left. One maker at a time holds the lock beside it, pip included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import clary
+from clary.compute.images import BuiltIn, requirements
+from clary.core.errors import LaunchError
+from clary.core.files import write_whole
+
+_READY = "ready"
+_LAST_LINES = 5
+
+_ASK_AGAIN_S = 0.1
+
+# A command line, and the descriptor of the lock it keeps with it; raises LaunchError.
+Run = Callable[[Sequence[str], int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A program of this machine.
+
+    program       comes before `train` or `serve`
+    python        the interpreter its scripts find
+    environment   what it needs in the environment
+    """
+
+    program: tuple[str, ...]
+    python: str
+    environment: dict[str, str]
+
+
+async def runtime_for(image: BuiltIn, versions: Literal["current", "exact"], runtimes: Path) -> Runtime:
+    """Where an image's program runs. Where its environment has to be made first, that takes minutes.
+
+    Raises LaunchError, its text for people: the library is missing, or pip could not install this version.
+    """
+    if versions == "exact" and image.version:
+        python = await environment(image, runtimes)
+        return Runtime((python, "-m", image.module), python, {"PYTHONPATH": str(programs(runtimes))})
+    if why := missing(image):
+        raise LaunchError(why)
+    return Runtime((sys.executable, "-m", image.module), sys.executable, {})
+
+
+def missing(image: BuiltIn) -> str:
+    """ "" where the server's own environment has what an image needs, else what to do."""
+    if importlib.util.find_spec(image.library) is not None:
+        return ""
+    return f"{image.name} is not installed beside Clary: run pip install 'clary[algorithms]'"
+
+
+def programs(runtimes: Path) -> Path:
+    """A folder for PYTHONPATH in which only the programs of Clary are found, none of the server."""
+    shown = runtimes / "programs"
+    package = shown / "clary"
+    package.mkdir(parents=True, exist_ok=True)
+    tasks = Path(clary.__file__).parent / "tasks"
+    if not (package / "tasks").is_dir() or (package / "tasks").resolve() != tasks.resolve():
+        link = package / f".tasks.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(tasks)
+        link.replace(package / "tasks")
+    if not (package / "__init__.py").exists():
+        write_whole(package / "__init__.py", "")
+    return shown
+
+
+async def environment(image: BuiltIn, runtimes: Path, run: Run | None = None) -> str:
+    """The interpreter of an environment with exactly this version, whole; made where it is not there yet."""
+    made = runtimes / f"{image.name}-{image.version}"
+    python = made / "bin" / "python"
+    if (made / _READY).exists():
+        return str(python)
+    runtimes.mkdir(parents=True, exist_ok=True)
+    lock = os.open(runtimes / f".{made.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        await _locked(lock)
+        if not (made / _READY).exists():
+            await _make(image, made, lock, run or _run)
+    finally:
+        os.close(lock)
+    return str(python)
+
+
+async def _make(image: BuiltIn, made: Path, lock: int, run: Run) -> None:
+    await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+    try:
+        await run([sys.executable, "-m", "venv", str(made)], lock)
+        await run([str(made / "bin" / "python"), *_PIP_INSTALL, *requirements(image)], lock)
+    except LaunchError as error:
+        await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+        raise LaunchError(
+            f"could not make an environment for {image.name} {image.version}: {error}. "
+            'With the setting runtime_versions = "current" the installed version is taken instead'
+        ) from error
+    write_whole(made / _READY, "\n".join(requirements(image)))
+
+
+async def _locked(lock: int) -> None:
+    """Wait for another maker, without keeping a thread: there may be many who wait."""
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_ASK_AGAIN_S)
+
+
+# Building old versions from source would take very long and then fail.
+_PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--only-binary=:all:")
+
+
+async def _run(argv: Sequence[str], lock: int) -> None:
+    try:
+        running = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=(lock,),  # a pip that outlives the server still is the only maker
+        )
+    except OSError as error:
+        raise LaunchError(str(error)) from error
+    try:
+        said, _ = await running.communicate()
+    except asyncio.CancelledError:
+        running.kill()
+        raise
+    if running.returncode != 0:
+        lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()][-_LAST_LINES:]
+        raise LaunchError(" | ".join(lines) or f"{argv[0]} ended with {running.returncode}")

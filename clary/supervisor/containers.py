@@ -1,0 +1,196 @@
+"""A host's program as a container of podman or docker."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from clary.compute.environment import CONTAINER_PORT, OPT_ML, Ports
+from clary.compute.plan import Container
+from clary.core.tasks import Task
+from clary.supervisor.endings import CannotRun, with_log
+from clary.supervisor.programs import ProgramEnd, exit_code, start
+
+# One by one, never the whole of /opt/ml: images bring their own code below it (CONTRACT 1.1).
+_MOUNTED = ("input", "output", "model", "checkpoints")
+_NETWORK_OPTIONS = ("--network", "--net")
+_ANSWER_S = 30.0
+_LOOK_AGAIN_S = 0.1
+_LABEL = "clary.task"
+
+
+def container_name(task: Task, host: str) -> str:
+    """The same whenever it is asked for, so that what an earlier supervisor left can be found."""
+    return f"clary-{task.id}-{host}"
+
+
+def run_command(
+    how: Container,
+    task: Task,
+    host: str,
+    ml: Path,
+    addresses: Mapping[str, str],
+    environment: Mapping[str, str],
+    own: Mapping[str, str],
+    port: int | None,
+    gpus: Sequence[int],
+) -> list[str]:
+    """The engine's `run`, whole.
+
+    environment  the container's. A value is taken from the engine's own environment, so that no key shows in a list
+                 of processes, unless the engine needs that variable for itself (`own` has it)
+    port         of this machine, for a replica
+    """
+    command = [*how.engine, "run", "--name", container_name(task, host), "--label", f"{_LABEL}={task.id}"]
+    command += ["--pull", "never", "--log-driver", "none", "--security-opt", "label=disable"]
+    command += [*_network(how, task, host, addresses, port), *_limits(how, task), *_accelerators(how, gpus)]
+    for mount in _mounts(task, ml):
+        command += ["--mount", mount]
+    for name, value in environment.items():
+        command += ["--env", f"{name}={value}" if name in own else name]
+    command += how.options
+    entrypoint = list(how.entrypoint or ())
+    command += ["--entrypoint", entrypoint[0]] if entrypoint else []
+    return [*command, how.image, *entrypoint[1:], *(how.arguments or ())]
+
+
+def bound_ports(how: Container, held: Ports) -> Ports:
+    """The ports as the container sees them: the usual one, published, unless it shares the machine's network."""
+    return held if _shares_network(how) else Ports(CONTAINER_PORT, (CONTAINER_PORT + 1, CONTAINER_PORT + 9))
+
+
+def _network(how: Container, task: Task, host: str, addresses: Mapping[str, str], port: int | None) -> list[str]:
+    names = [word for name, address in addresses.items() for word in ("--add-host", f"{name}:{address}")]
+    if any(option.partition("=")[0] in _NETWORK_OPTIONS for option in how.options):
+        return names  # the person who runs this machine chose
+    if port is not None:
+        return ["--hostname", host, "--publish", f"127.0.0.1:{port}:{CONTAINER_PORT}", *names]
+    if task.isolated:
+        return ["--hostname", host, "--network", "none", *names]
+    # The platform listens on loopback, which a container reaches in the machine's own network alone.
+    return ["--network", "host", *names]
+
+
+def _shares_network(how: Container) -> bool:
+    words = " ".join(how.options).replace("=", " ").split()
+    return any(name in _NETWORK_OPTIONS and kind == "host" for name, kind in itertools.pairwise(words))
+
+
+def _limits(how: Container, task: Task) -> list[str]:
+    if "--cgroups=disabled" in how.options:
+        return []
+    limits = ["--memory", f"{task.resources.memory_mib}m"] if task.resources.memory_mib else []
+    if task.resources.memory_mib:
+        limits += ["--shm-size", f"{max(64, task.resources.memory_mib // 2)}m"]
+    if task.resources.cpus < (os.cpu_count() or 1):
+        limits += ["--cpus", f"{task.resources.cpus:g}"]
+    return limits
+
+
+def _accelerators(how: Container, gpus: Sequence[int]) -> list[str]:
+    if not gpus:
+        return []
+    if Path(how.engine[0]).name == "docker":
+        return ["--gpus", f'"device={",".join(map(str, gpus))}"']
+    return [word for gpu in gpus for word in ("--device", f"nvidia.com/gpu={gpu}")]
+
+
+def _mounts(task: Task, ml: Path) -> list[str]:
+    read_only = {item.path.rstrip("/") for item in task.inputs if not item.writable}
+    wanted = {*_MOUNTED, *read_only}
+    others = [path.rstrip("/") for path in (*(i.path for i in task.inputs), *(o.path for o in task.outputs))]
+    others += [str(PurePosixPath(path).parent) for path in (*task.files, *task.host_files) if "/" in path]
+    wanted |= {path for path in others if path.partition("/")[0] not in _MOUNTED}
+    return [
+        f"type=bind,source={ml}/{path},target={OPT_ML}/{path}{',readonly' if path in read_only else ''}"
+        for path in sorted(wanted)
+    ]
+
+
+class ContainerProgram:
+    """The engine's `run` is the process; the container itself is the engine's."""
+
+    def __init__(
+        self, how: Container, name: str, command: Sequence[str], environment: Mapping[str, str], own: Mapping[str, str]
+    ) -> None:
+        self._engine = how.engine
+        self._name = name
+        self._killed = False
+        self._helpers: list[subprocess.Popen[bytes]] = []
+        self.pid, self.output = start(command, {**environment, **own}, Path("/"), memory_mib=0, dies_with_us=False)
+
+    def terminate(self) -> None:
+        self._order("kill", "--signal", "SIGTERM", self._name)
+
+    def kill(self) -> None:
+        """At first the container; called again, the engine's command too, which may hang."""
+        self._order("kill", self._name)
+        if self._killed:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self._killed = True
+
+    def ended(self, status: int) -> ProgramEnd:
+        code = exit_code(status)
+        state = self._inspect()
+        self._ask("rm", "--force", self._name)
+        if not state or state[1].startswith("0001-"):
+            text = f"ClientError: The container could not be started, exit code of {self._engine[0]}: {code}"
+            return ProgramEnd(code, why="" if self._killed else text)
+        if state[0] == "true":
+            return ProgramEnd(code, why="AlgorithmError: The container ran out of memory and was killed")
+        return ProgramEnd(code)
+
+    def _inspect(self) -> list[str]:
+        """Whether it was killed for memory, and when it was started."""
+        said = self._ask("inspect", "--format", "{{.State.OOMKilled}} {{json .State.StartedAt}}", self._name)
+        return said.replace('"', "").split() if said else []
+
+    def _order(self, *words: str) -> None:
+        """Nobody waits for it but the loop that reaps every child."""
+        with suppress(OSError):
+            self._helpers.append(
+                subprocess.Popen(
+                    [*self._engine, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            self._helpers[-1].returncode = 0
+
+    def _ask(self, *words: str) -> str:
+        return _answer([*self._engine, *words])
+
+
+def have_image(how: Container, cancelled: Callable[[], bool]) -> None:
+    """See to it that the image lies on this machine. Raises CannotRun where it cannot be had."""
+    if _answer([*how.engine, "image", "inspect", "--format", "{{.Id}}", how.image]):
+        return
+    command = [*how.engine, "pull", how.image]
+    with tempfile.TemporaryFile() as said:
+        pulling = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        while pulling.poll() is None:
+            if cancelled():
+                pulling.kill()
+            time.sleep(_LOOK_AGAIN_S)
+        if pulling.returncode and not cancelled():
+            said.seek(0)
+            lines = said.read(1 << 16).decode("utf-8", "replace").splitlines()
+            raise CannotRun(with_log(f"ClientError: The image {how.image!r} could not be had", lines[-2:]))
+
+
+def _answer(command: Sequence[str]) -> str:
+    """What a short command of the engine prints; nothing where it fails."""
+    try:
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.decode("utf-8", "replace").strip() if asked.returncode == 0 else ""

@@ -1,0 +1,106 @@
+"""How a task ends, and the text its FailureReason gets (CONTRACT 1.5)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clary.core.errors import ClaryError
+from clary.core.tasks import Cause
+
+LONGEST = 1024
+_BLAMES = ("AlgorithmError:", "ClientError:", "InternalServerError:", "CapacityError:")
+
+
+class CannotRun(ClaryError):
+    """The task cannot go on; the text becomes FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of the program. ran: it was started, so there may be something to collect."""
+
+    exit_code: int | None = None
+    failure: str = ""
+    cause: Cause = Cause.NONE
+    ran: bool = True
+
+
+def blamed(error: Exception, doing: str) -> str:
+    """FailureReason for what went wrong while data was moved."""
+    text = str(error)
+    if text.startswith(_BLAMES):
+        return shortened(text)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return shortened(f"ClientError: No space left on the disk of this machine while {doing}")
+    if isinstance(error, ClaryError):
+        return shortened(f"ClientError: {text}")
+    return shortened(f"InternalServerError: {type(error).__name__} while {doing}: {text}")
+
+
+def program_failure(ml: Path, exit_code: int, host: str, last_lines: Sequence[str]) -> str:
+    """What the program left in /opt/ml/output/failure, otherwise its exit code and the last it printed."""
+    if told := _told(ml):
+        return shortened(f"AlgorithmError: {told}")
+    return with_log(f"AlgorithmError: , exit code: {exit_code}{_signal(exit_code)}{host and f' ({host})'}", last_lines)
+
+
+def with_log(text: str, last_lines: Sequence[str]) -> str:
+    """The text, then as many of the last lines as there is room for."""
+    head = f"{text}. Last lines of the log:"
+    room = LONGEST - len(head)
+    kept: list[str] = []
+    for line in reversed([line for line in map(_printable, last_lines) if line.strip()]):
+        if len(line) + 1 > room:
+            kept += [f"…{line[-(room - 2) :]}"] if room > 20 else []
+            break
+        kept.append(line)
+        room -= len(line) + 1
+    return "\n".join([head, *reversed(kept)]) if kept else text
+
+
+def shortened(text: str) -> str:
+    return _printable(text)[:LONGEST]
+
+
+def _told(ml: Path) -> str:
+    """The failure file. Whoever wrote it is not trusted: no links are followed, no pipe is waited for."""
+    handle = _open_inside(ml, ("output", "failure"))
+    if handle is None:
+        return ""
+    try:
+        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+        return _printable(os.read(handle, 4 * LONGEST).decode("utf-8", "replace")).strip() if is_file else ""
+    finally:
+        os.close(handle)
+
+
+def _open_inside(folder: Path, parts: Sequence[str]) -> int | None:
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for position, part in enumerate(parts):
+        kind = os.O_DIRECTORY if position < len(parts) - 1 else os.O_NONBLOCK
+        try:
+            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | kind, dir_fd=held)
+        except OSError:
+            return None
+        finally:
+            os.close(held)
+        held = below
+    return held
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+
+
+def _signal(exit_code: int) -> str:
+    """Killed by a signal, a program's code is 128 and the signal's number."""
+    try:
+        return f" ({signal.Signals(exit_code - 128).name})" if exit_code > 128 else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,118 @@
+"""A host's folder inside its task's: what is made before the program starts and removed when all is collected."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from zlib import crc32
+
+from clary.core.tasks import Task
+from clary.supervisor.endings import CannotRun
+
+_ALWAYS = ("input/config", "input/data", "model", "output/data", "checkpoints", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class HostFolder:
+    """`<task>/hosts/<host>`: ml is what the program sees as /opt/ml."""
+
+    root: Path
+
+    @property
+    def ml(self) -> Path:
+        return self.root / "ml"
+
+    @property
+    def venv(self) -> Path:
+        return self.root / "venv"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def tmp(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def etc_hosts(self) -> Path:
+        return self.root / "etc-hosts"
+
+
+def host_folders(task_folder: Path, task: Task) -> dict[str, HostFolder]:
+    return {host: HostFolder(task_folder / "hosts" / inside(host)) for host in task.hosts}
+
+
+def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool) -> None:
+    """Lay it out anew, whatever an earlier start left there.
+
+    open_to_all  a container's user may have any number
+    """
+    if folder.root.exists():
+        remove_tree(folder.root)
+    for own in (folder.ml, folder.home, folder.tmp):
+        own.mkdir(parents=True)
+    folder.root.parent.chmod(0o700)
+    taken = [*(item.path for item in task.inputs), *(output.path for output in task.outputs)]
+    for path in (*_ALWAYS, *taken):
+        (folder.ml / inside(path)).mkdir(parents=True, exist_ok=True)
+    for path, text in (dict(task.files) | _filled(task.host_files, host)).items():
+        file = folder.ml / inside(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    folder.etc_hosts.write_text(_names(task) + _machine_names())
+    if open_to_all:
+        for made, _, _ in os.walk(folder.ml):
+            Path(made).chmod(0o777)  # the folder above is closed
+
+
+def host_address(task: Task, host: str) -> str:
+    """A loopback address of the host's own, so that hosts, and jobs, do not take each other's ports."""
+    block = crc32(task.id.encode()) & 0xFFFF
+    return f"127.{1 + block // 256 % 254}.{block % 256}.{1 + task.hosts.index(host) % 254}"
+
+
+def inside(path: str) -> PurePosixPath:
+    """A relative path that stays where it is put. Raises CannotRun for one that does not."""
+    parts = path.rstrip("/").split("/")
+    if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise CannotRun(f"InternalServerError: {path!r} is no path inside /opt/ml")
+    return PurePosixPath(*parts)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove what can be removed. A program may have taken its own rights away, or a container left root's files."""
+    shutil.rmtree(folder, onerror=_open_and_retry)
+
+
+def _open_and_retry(function: object, path: str, _: object) -> None:
+    parent = Path(path).parent
+    try:
+        for closed in (parent, Path(path)):
+            if closed.is_dir() and not closed.is_symlink():
+                closed.chmod(0o700)
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            Path(path).unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _filled(files: Mapping[str, str], host: str) -> dict[str, str]:
+    return {path: text.replace("{host}", host) for path, text in files.items()}
+
+
+def _names(task: Task) -> str:
+    own = "".join(f"{host_address(task, host)} {host}\n" for host in task.hosts)
+    return f"127.0.0.1 localhost\n::1 localhost\n{own}"
+
+
+def _machine_names() -> str:
+    try:
+        return Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

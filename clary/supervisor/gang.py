@@ -1,0 +1,280 @@
+"""The programs of a task's hosts while they run: one loop over what they print, how they end, and what time it is.
+
+start ──> each host's program ──> all ended, all they printed is in the log
+            │  ends with an error        the others are stopped; the task failed
+            │  stop asked, time over     SIGTERM, SIGKILL after the grace
+            └  too much memory, disk full, pings unanswered: SIGKILL; the task failed
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.core.tasks import Cause, Phase, Task
+from clary.supervisor.endings import Ended, blamed, program_failure, shortened, with_log
+from clary.supervisor.journal import Journal
+from clary.supervisor.logs import Log
+from clary.supervisor.memory import children, held_bytes
+from clary.supervisor.programs import Program, ProgramEnd
+from clary.supervisor.stops import Stops
+from clary.supervisor.timers import Timers
+
+if TYPE_CHECKING:
+    from clary.supervisor.health import Health
+
+_STATE_EVERY_S = 0.2
+_MEMORY_EVERY_S = 1.0
+_MEMORY_EVERY_S_WHEN_HIGH = 0.25
+# A pipe that stays open after its program ended is held by something that got away.
+_LAST_WORDS_S = 1.0
+_KILL_AGAIN_S = 5.0
+_WRITE_AGAIN_S = 5.0
+
+
+@dataclass(slots=True)
+class Host:
+    """One of the gang: how to start its program, and what is known of it."""
+
+    name: str
+    ml: Path
+    log: Log
+    launch: Callable[[], Program]
+    program: Program | None = None
+    end: ProgramEnd | None = None
+    listening: bool = False
+    discarding: bool = False
+
+
+class Gang:
+    """Runs once. `run` returns when nothing of the programs is left."""
+
+    def __init__(self, task: Task, hosts: list[Host], journal: Journal, stops: Stops, port: int | None) -> None:
+        self._task = task
+        self._hosts = hosts
+        self._journal = journal
+        self._stops = stops
+        self._port = port
+        self._timers = Timers()
+        self._selector = selectors.DefaultSelector()
+        self._health: Health | None = None
+        self._cause = Cause.NONE
+        self._failure = ""
+        self._to_blame: Host | None = None
+        self._ending = False
+        self._shutting_down = False
+
+    def run(self) -> Ended:
+        """Raises CannotRun where a program could not be started, OSError where the state could not be written."""
+        try:
+            self._start()
+            while any(host.listening or (host.program and not host.end) for host in self._hosts):
+                for key, _ in self._selector.select(self._timers.wait_s):
+                    if key.fd in self._selector.get_map():  # one before it may have ended it
+                        key.data()
+                self._timers.run_due()
+        except BaseException:
+            self._kill_and_reap()
+            raise
+        finally:
+            self._kill_orphans()
+            self._selector.close()
+        return self._ended()
+
+    # how it goes
+
+    def _start(self) -> None:
+        self._selector.register(self._stops.awake, selectors.EVENT_READ, self._awoken)
+        for host in self._hosts:
+            host.program = host.launch()
+            host.listening = True
+            self._selector.register(host.program.output, selectors.EVENT_READ, lambda host=host: self._read(host))
+        if self._task.max_runtime_s is not None:
+            self._timers.after("time limit", self._task.max_runtime_s, self._time_over)
+        if self._task.resources.memory_mib:
+            self._timers.after("memory", _MEMORY_EVERY_S_WHEN_HIGH, self._count_memory)
+        if self._task.serve is not None and self._port is not None:
+            from clary.supervisor.health import Health
+
+            self._health = Health(
+                self._port, self._task.serve, self._selector, self._timers, self._is_ready, self._unhealthy
+            )
+        self._look_for_stop()
+
+    def _read(self, host: Host) -> None:
+        assert host.program is not None
+        try:
+            more = (_discard if host.discarding else host.log.read_from)(host.program.output)
+        except OSError as error:
+            # The log, or the metrics beside it, cannot be written. What is printed from now on is lost, and the
+            # program ends, for its disk is as full.
+            host.discarding = True
+            self._fail(blamed(error, "the program's log was written"))
+            return
+        if not more:
+            self._close(host)
+        if self._journal.changed and "state" not in self._timers:
+            self._timers.after("state", _STATE_EVERY_S, self._write_state)
+
+    def _close(self, host: Host) -> None:
+        if host.listening and host.program is not None:
+            host.listening = False
+            self._selector.unregister(host.program.output)
+            os.close(host.program.output)
+
+    def _write_state(self) -> None:
+        try:
+            self._journal.write()
+        except OSError:
+            self._timers.after("state", _WRITE_AGAIN_S, self._write_state)
+
+    def _awoken(self) -> None:
+        self._stops.drain()
+        self._reap()
+        self._look_for_stop()
+
+    def _look_for_stop(self) -> None:
+        if not self._stops.asked() or not self._alive():
+            return
+        if not self._ending:
+            self._cause = Cause.NONE if self._stops.shutting_down else Cause.STOPPED
+            self._shutting_down = self._stops.shutting_down
+        self._end_all(self._stops.grace_s)
+
+    def _time_over(self) -> None:
+        if not self._ending:
+            self._cause = Cause.TIME_LIMIT
+            self._end_all(self._task.grace_s)
+
+    def _is_ready(self) -> None:
+        self._journal.move(Phase.READY, address=f"http://127.0.0.1:{self._port}")
+
+    def _unhealthy(self, why: str) -> None:
+        self._fail(with_log(f"AlgorithmError: {why}", self._hosts[0].log.last_lines))
+
+    def _count_memory(self) -> None:
+        limit = self._task.resources.memory_mib << 20
+        highest = 0
+        for host in self._hosts:
+            if host.program is None or host.end is not None:
+                continue
+            held = held_bytes(host.program.pid, limit)
+            highest = max(highest, held)
+            if held > limit:
+                self._fail(
+                    f"AlgorithmError: The program on {host.name} used {held >> 20} MiB of memory, more than its "
+                    f"instance's {limit >> 20} MiB. Use an instance type with more memory, or less data at once."
+                )
+                return
+        often = highest > limit // 2
+        self._timers.after("memory", _MEMORY_EVERY_S_WHEN_HIGH if often else _MEMORY_EVERY_S, self._count_memory)
+
+    # how it ends
+
+    def _reap(self) -> None:
+        """Take note of every child that has ended, programs and orphans alike."""
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                for host in self._hosts:
+                    if host.program is not None and host.program.pid == pid and host.end is None:
+                        self._has_ended(host, host.program.ended(status))
+
+    def _has_ended(self, host: Host, end: ProgramEnd) -> None:
+        host.end = end
+        self._timers.after(f"last words of {host.name}", _LAST_WORDS_S, lambda: self._close(host))
+        by_itself_is_wrong = self._task.serve is not None or end.code or end.why
+        if by_itself_is_wrong and not self._ending:
+            self._to_blame = host
+            self._end_all(self._task.grace_s)
+        if not self._alive():
+            self._timers.cancel("time limit", "memory", "kill")
+            self._kill_orphans()
+
+    def _fail(self, text: str) -> None:
+        """Something that the program did not tell itself; it is killed."""
+        if not self._failure and not self._to_blame:
+            self._failure = shortened(text)
+        self._cause = Cause.NONE
+        self._end_all(0)
+
+    def _end_all(self, grace_s: float) -> None:
+        if not self._ending:
+            self._ending = True
+            self._timers.cancel("time limit")
+            if self._health is not None:
+                self._health.stop()
+            if grace_s > 0:
+                for program in self._alive():
+                    program.terminate()
+        self._timers.sooner("kill", grace_s, self._kill_all)
+
+    def _kill_all(self) -> None:
+        for program in self._alive():
+            program.kill()
+        if self._alive():
+            self._timers.after("kill", _KILL_AGAIN_S, self._kill_all)
+
+    def _alive(self) -> list[Program]:
+        return [host.program for host in self._hosts if host.program is not None and host.end is None]
+
+    def _kill_and_reap(self) -> None:
+        """The loop itself failed: leave nothing behind."""
+        for host in self._hosts:
+            if host.program is not None and host.end is None:
+                with suppress(OSError):
+                    host.program.kill()
+                    host.end = host.program.ended(os.waitpid(host.program.pid, 0)[1])
+            self._close_quietly(host)
+
+    def _close_quietly(self, host: Host) -> None:
+        with suppress(OSError, KeyError, ValueError):
+            self._close(host)
+
+    @staticmethod
+    def _kill_orphans() -> None:
+        """What got away from its session has become this process's child."""
+        for _ in range(100):
+            left = children(os.getpid())
+            if not left:
+                return
+            for pid in left:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                for pid in left:
+                    os.waitpid(pid, 0)
+
+    def _ended(self) -> Ended:
+        codes = [host.end.code for host in self._hosts if host.end is not None]
+        if self._failure:
+            return Ended(None, self._failure)
+        if self._shutting_down:
+            return Ended(None, "InternalServerError: The machine was shut down while the task ran.")
+        if (host := self._to_blame) is not None:
+            assert host.end is not None
+            return Ended(host.end.code, self._blame(host, host.end))
+        if self._cause:
+            killed = any(code > 128 for code in codes)
+            return Ended(None if killed else next(filter(None, codes), 0), "", self._cause)
+        return Ended(0)
+
+    def _blame(self, host: Host, end: ProgramEnd) -> str:
+        if end.why:
+            return with_log(end.why, host.log.last_lines)
+        return program_failure(host.ml, end.code, host.name if len(self._hosts) > 1 else "", host.log.last_lines)
+
+
+def _discard(pipe: int) -> bool:
+    """Like Log.read_from, where there is nowhere to write to."""
+    with suppress(BlockingIOError):
+        return bool(os.read(pipe, 1 << 20))
+    return True

@@ -1,0 +1,88 @@
+"""Whether a replica answers: asked often until it does for the first time, then now and then (CONTRACT 2.1)."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+
+from clary.core.tasks import Serve
+from clary.supervisor.pings import Ping
+from clary.supervisor.timers import Timers
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.2
+
+
+class Health:
+    """Pings one replica, in the gang's own loop.
+
+    ready    is called once, when the first ping was answered with 200
+    failed   is called once, with the reason: too late for the first, or too many without an answer in a row
+    """
+
+    def __init__(
+        self,
+        port: int,
+        serve: Serve,
+        selector: selectors.BaseSelector,
+        timers: Timers,
+        ready: Callable[[], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._port = port
+        self._serve = serve
+        self._selector = selector
+        self._timers = timers
+        self._ready = ready
+        self._failed = failed
+        self._is_ready = False
+        self._failed_in_a_row = 0
+        self._pause_s = _FIRST_PAUSE_S
+        self._ping: Ping | None = None
+        timers.after("start-up", serve.startup_timeout_s, self._too_late)
+        timers.after("ping", self._pause_s, self._begin)
+
+    def stop(self) -> None:
+        self._timers.cancel("ping", "ping over", "start-up")
+        self._close()
+
+    def _begin(self) -> None:
+        self._ping = Ping(self._port)
+        self._selector.register(self._ping.socket, selectors.EVENT_WRITE, self._go_on)
+        self._timers.after("ping over", self._serve.ping_timeout_s, self._end)
+
+    def _go_on(self) -> None:
+        assert self._ping is not None
+        if not self._ping.go_on():
+            self._end()
+        elif not self._ping.wants_to_write:
+            self._selector.modify(self._ping.socket, selectors.EVENT_READ, self._go_on)
+
+    def _end(self) -> None:
+        """The answer is whole, or no more time is left: a status that came counts, whatever the server does then."""
+        good = self._ping is not None and self._ping.good
+        self._close()
+        self._timers.cancel("ping over")
+        self._failed_in_a_row = 0 if good else self._failed_in_a_row + 1
+        if good and not self._is_ready:
+            self._is_ready = True
+            self._timers.cancel("start-up")
+            self._ready()
+        if self._is_ready and self._failed_in_a_row >= self._serve.unhealthy_after:
+            self._failed(f"The model server did not answer {self._failed_in_a_row} pings in a row")
+        else:
+            self._timers.after("ping", self._next_s(), self._begin)
+
+    def _close(self) -> None:
+        if self._ping is not None:
+            self._selector.unregister(self._ping.socket)
+            self._ping.socket.close()
+            self._ping = None
+
+    def _next_s(self) -> float:
+        if self._is_ready:
+            return self._serve.ping_interval_s
+        self._pause_s = min(self._pause_s * 1.2, _LONGEST_PAUSE_S)
+        return self._pause_s
+
+    def _too_late(self) -> None:
+        self._failed(f"The model server did not pass the ping health check within {self._serve.startup_timeout_s:g} s")

@@ -1,0 +1,89 @@
+"""The task's state: on disk, where the server finds it, and the word that it changed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from clary.compute.plan import STATE_FILE
+from clary.core.files import write_whole
+from clary.core.tasks import Metric, Phase, TaskState
+
+METRICS_FILE = "metrics.jsonl"
+_RESERVE_FILE = "reserve"
+# Room for the last states of a task whose disk has filled up.
+_RESERVE_BYTES = 64 << 10
+
+
+class Journal:
+    """Every change of phase is written before it is told, and told before the supervisor goes on."""
+
+    def __init__(self, folder: Path, state: TaskState, events_socket: str) -> None:
+        self.state = state
+        self.changed = False  # metrics that are not written yet
+        self._folder = folder
+        self._events_socket = events_socket
+
+    def reserve(self) -> None:
+        """Set disk space aside for later. Without it the task runs just as well."""
+        with contextlib.suppress(OSError), (self._folder / _RESERVE_FILE).open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+
+    def release(self) -> None:
+        (self._folder / _RESERVE_FILE).unlink(missing_ok=True)
+
+    def move(self, phase: Phase, **changes: Any) -> None:
+        """Enter a phase. Only what is done once needs to be known after a power cut: staging can be done again."""
+        self.state = replace(self.state, phase=phase, **changes)
+        self.write(durable=phase is not Phase.STAGING)
+        self._tell()
+
+    def note(self, name: str, value: float, at: float) -> None:
+        """A metric was seen. `write` is called in a while."""
+        self.state = replace(self.state, metrics={**self.state.metrics, name: Metric(value, at)})
+        self.changed = True
+
+    def write(self, durable: bool = False) -> None:
+        text = self.state.to_json()
+        with_room(lambda: write_whole(self._folder / STATE_FILE, text, durable=durable), self._folder)
+        self.changed = False
+
+    def _tell(self) -> None:
+        """A hint that may get lost: what is true stands in the file."""
+        owner = json.dumps(self.state.owner).encode()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(owner, self._events_socket)
+
+
+def with_room(write: Callable[[], None], folder: Path) -> None:
+    """Write; where the disk is full, give up the reserve and write again."""
+    try:
+        write()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        (folder / _RESERVE_FILE).unlink(missing_ok=True)
+        write()
+
+
+def read_state(folder: Path) -> TaskState | None:
+    """The state an earlier supervisor left; None where there is none. One that is damaged may have been running."""
+    try:
+        return TaskState.from_json((folder / STATE_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        return TaskState(Phase.RUNNING)
+
+
+def now() -> float:
+    return time.time()

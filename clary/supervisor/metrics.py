@@ -1,0 +1,88 @@
+"""The metrics of a job: regular expressions searched in every line it prints (CONTRACT 1.8).
+
+The expressions come from callers, so each search has a limit of time, and one that does not keep to it is given up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.supervisor.journal import METRICS_FILE, Journal
+
+if TYPE_CHECKING:
+    import regex
+
+_SEARCH_S = 0.1
+_SLOW_SEARCHES_ALLOWED = 3
+
+
+class Metrics:
+    """The last value of each metric goes to the task's state, every value to metrics.jsonl."""
+
+    def __init__(self, definitions: Sequence[tuple[str, str]], journal: Journal, folder: Path) -> None:
+        self._definitions = definitions
+        self._journal = journal
+        self._file = folder / METRICS_FILE
+        self._patterns: list[tuple[str, regex.Pattern[str]]] | None = None
+        self._slow: dict[str, int] = {}
+
+    def search(self, host: str, lines: Sequence[str], at: float, say: Callable[[str], None]) -> None:
+        """Look through lines printed by a host; `say` tells the log of an expression that cannot be used."""
+        if not self._definitions:
+            return
+        if self._patterns is None:
+            self._patterns = self._compiled(say)
+        found = [
+            (name, value)
+            for line in lines
+            for name, pattern in tuple(self._patterns)
+            if (value := self._value(name, pattern, line, say)) is not None
+        ]
+        for name, value in found:
+            self._journal.note(name, value, at)
+        if found:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.writelines(
+                    json.dumps({"name": name, "value": value, "at": at, "host": host}) + "\n" for name, value in found
+                )
+
+    def _compiled(self, say: Callable[[str], None]) -> list[tuple[str, regex.Pattern[str]]]:
+        import regex  # takes longer to load than a small program to start
+
+        patterns = []
+        for name, text in self._definitions:
+            try:
+                pattern = regex.compile(text)
+            except (regex.error, ValueError, OverflowError, RecursionError, MemoryError) as error:
+                say(f"metric {name!r}: the regular expression {text!r} is not valid: {error}")
+                continue
+            if pattern.groups < 1:
+                say(f"metric {name!r}: the regular expression {text!r} has no group (…) to take the value from")
+                continue
+            patterns.append((name, pattern))
+        return patterns
+
+    def _value(self, name: str, pattern: regex.Pattern[str], line: str, say: Callable[[str], None]) -> float | None:
+        """The metric's value in a line. AWS's logs show a TAB as #011, and AWS's own expressions rely on it."""
+        try:
+            found = pattern.search(line, timeout=_SEARCH_S)
+            if found is None and "\t" in line:
+                found = pattern.search(line.replace("\t", "#011"), timeout=_SEARCH_S)
+        except TimeoutError:
+            self._too_slow(name, pattern, say)
+            return None
+        try:
+            value = float(found[1]) if found else math.nan
+        except (TypeError, ValueError):
+            return None
+        return value if math.isfinite(value) else None
+
+    def _too_slow(self, name: str, pattern: regex.Pattern[str], say: Callable[[str], None]) -> None:
+        self._slow[name] = self._slow.get(name, 0) + 1
+        if self._slow[name] >= _SLOW_SEARCHES_ALLOWED and self._patterns is not None:
+            self._patterns = [kept for kept in self._patterns if kept[0] != name]
+            say(f"metric {name!r}: the regular expression {pattern.pattern!r} takes too long and is not searched")

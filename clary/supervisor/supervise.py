@@ -1,0 +1,170 @@
+"""All the work of one task, from its inputs to its outputs.
+
+    STAGING ──> RUNNING (──> READY) ──> COLLECTING ──> EXITED
+
+Each phase is durable before its work begins. So whoever starts on the folder of a supervisor that died knows what was
+done: staging is done anew, collecting is done again, and a program that had begun is not run twice: the task failed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from clary.compute.plan import LOCK_FILE, PLAN_FILE, TASK_FILE, Container, Plan, Process
+from clary.core.tasks import Cause, Phase, Task, TaskState
+from clary.supervisor.endings import CannotRun, Ended, blamed
+from clary.supervisor.folders import HostFolder, host_folders, make_folder, remove_tree
+from clary.supervisor.gang import Gang, Host
+from clary.supervisor.journal import Journal, now, read_state
+from clary.supervisor.launching import check_isolation, launcher
+from clary.supervisor.logs import Log, log_path
+from clary.supervisor.metrics import Metrics
+from clary.supervisor.overlay import make_overlay
+from clary.supervisor.programs import adopt_orphans
+from clary.supervisor.stops import Stops
+from clary.supervisor.transfers import collect, stage, wanted
+
+_DIED = "InternalServerError: The task's supervisor died while its program ran, and the program with it."
+
+
+def supervise(folder: Path) -> int:
+    """See a task through; the exit code of the process. Another one at work on it is left alone."""
+    with _locked(folder) as mine:
+        if not mine:
+            return 0
+        state = read_state(folder) or TaskState(Phase.STAGING)
+        if state.phase.over:
+            return 0
+        task = Task.from_json((folder / TASK_FILE).read_text(encoding="utf-8"))
+        plan = Plan.from_json((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        state = replace(state, owner=task.owner)
+        journal = Journal(folder, state, plan.platform.events_socket)
+        Supervisor(folder, task, plan, journal).see_through()
+    return 0
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """The lock is this process's until it dies; programs do not inherit it."""
+    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(handle)
+
+
+class Supervisor:
+    """One task, once."""
+
+    def __init__(self, folder: Path, task: Task, plan: Plan, journal: Journal) -> None:
+        self._folder = folder
+        self._task = task
+        self._plan = plan
+        self._journal = journal
+        self._stops = Stops(folder, task.grace_s)
+        self._folders: dict[str, HostFolder] = {}
+
+    def see_through(self) -> None:
+        self._stops.listen()
+        self._journal.reserve()
+        try:
+            self._folders = host_folders(self._folder, self._task)
+            ended = self._go_on_from(self._journal.state)
+        except CannotRun as error:
+            ended = Ended(None, str(error), ran=False)
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            ended = Ended(None, blamed(error, "the task was run"))
+        self._finish(ended)
+
+    def _go_on_from(self, state: TaskState) -> Ended:
+        match state.phase:
+            case Phase.RUNNING | Phase.READY:
+                self._kill_leftovers()
+                return Ended(None, _DIED)
+            case Phase.COLLECTING:
+                return Ended(state.exit_code, state.failure, state.cause)
+            case _:
+                return self._stage() or self._run()
+
+    def _stage(self) -> Ended | None:
+        """Bring everything to its place; an Ended where it was called off meanwhile."""
+        if self._stops.asked():
+            return self._called_off()
+        self._journal.move(Phase.STAGING, staging_at=now())
+        how = self._plan.how
+        check_isolation(self._task, self._plan)
+        for host, folder in self._folders.items():
+            make_folder(folder, self._task, host, open_to_all=isinstance(how, Container))
+            if isinstance(how, Process):
+                make_overlay(folder.venv, how.python)
+        # Without a sandbox nothing would keep a program from writing to a stored object.
+        in_place = isinstance(how, Container) or how.sandbox == "bubblewrap"
+        stage(self._task, self._plan, list(self._folders.values()), in_place, self._stops.asked)
+        if isinstance(how, Container) and not self._stops.asked():
+            from clary.supervisor.containers import have_image
+
+            have_image(how, self._stops.asked)
+        return self._called_off() if self._stops.asked() else None
+
+    def _called_off(self) -> Ended:
+        if self._stops.shutting_down:
+            return Ended(None, "InternalServerError: The machine was shut down before the program ran.", ran=False)
+        return Ended(None, "", Cause.STOPPED, ran=False)
+
+    def _run(self) -> Ended:
+        held = None
+        if self._task.serve is not None:
+            from clary.supervisor.ports import hold_ports
+
+            held = hold_ports()
+        metrics = Metrics(self._task.metrics, self._journal, self._folder)
+        hosts: list[Host] = []
+        for name, folder in self._folders.items():
+            log = Log(log_path(Path(self._plan.platform.logs), self._task, name), partial(metrics.search, name))
+            launch = launcher(self._task, self._plan, name, folder, self._folder, held.ports if held else None)
+            hosts.append(Host(name, folder.ml, log, launch))
+        if isinstance(self._plan.how, Process):
+            adopt_orphans()
+        self._journal.move(Phase.RUNNING, started_at=now())
+        ended = Gang(self._task, hosts, self._journal, self._stops, held.ports.bind if held else None).run()
+        for host in hosts:
+            host.log.close()
+        return ended
+
+    def _finish(self, ended: Ended) -> None:
+        """Collect, tidy up, and say that it is over."""
+        known: dict[str, Any] = {"exit_code": ended.exit_code, "cause": ended.cause, "address": ""}
+        if ended.ran and not self._journal.state.ended_at:
+            known["ended_at"] = now()
+        uploaded: dict[str, str] = {}
+        failure = ended.failure
+        if wanted(self._task, ended):
+            try:
+                self._journal.move(Phase.COLLECTING, failure=failure, **known)
+                uploaded, trouble = collect(self._task, self._plan, list(self._folders.values()), ended)
+            except OSError as error:
+                trouble = blamed(error, "the task's state was written")
+            failure = failure or trouble
+        remove_tree(self._folder / "hosts")
+        self._journal.move(Phase.EXITED, failure=failure, uploaded=uploaded, over_at=now(), **known)
+        self._journal.release()
+
+    def _kill_leftovers(self) -> None:
+        from clary.compute import leftovers
+        from clary.compute.folder import TaskFolder
+
+        leftovers.kill(TaskFolder(self._folder))

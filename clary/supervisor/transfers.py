@@ -1,0 +1,95 @@
+"""What is brought to the hosts before their programs start, and taken from them when they have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clary.compute.plan import Plan, Platform
+from clary.core.tasks import Output, Task
+from clary.supervisor.endings import CannotRun, Ended, blamed
+from clary.supervisor.folders import HostFolder, inside
+
+if TYPE_CHECKING:
+    from clary.artifacts.base import ObjectStore
+
+
+def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool, cancelled: Callable[[], bool]) -> None:
+    """Bring every input to every host. Raises CannotRun, its text FailureReason.
+
+    in_place   the program cannot write where it may only read, so it may be given the stored bytes themselves
+    """
+    if not task.inputs:
+        return
+    from clary.artifacts import channels
+
+    store = _open_store(plan.platform)
+    for index, folder in enumerate(folders):
+        for item in task.inputs:
+            if cancelled():
+                return
+            target = folder.ml / inside(item.path)
+            try:
+                # What is not writable is linked to the stored bytes, which is only right where nobody can write.
+                safe = item if in_place else replace(item, writable=True)
+                channels.stage(store, safe, target, index, len(folders), not safe.writable, cancelled)
+            except Exception as error:
+                if cancelled():
+                    return
+                raise CannotRun(blamed(error, f"{item.uri} was brought to /opt/ml/{item.path}")) from error
+
+
+def wanted(task: Task, ended: Ended) -> list[Output]:
+    """A program that failed promises no model; one that was stopped keeps what it had by then (CONTRACT 1.1)."""
+    if not ended.ran:
+        return []
+    return [output for output in task.outputs if output.always or not ended.failure]
+
+
+def collect(task: Task, plan: Plan, folders: Sequence[HostFolder], ended: Ended) -> tuple[dict[str, str], str]:
+    """Upload outputs; the URIs of those that are wholly in S3, and why others are not."""
+    uploaded: dict[str, str] = {}
+    failure = ""
+    for output in wanted(task, ended):
+        try:
+            directories = [_real_directory(folder, output) for folder in folders]
+            present = [directory for directory in directories if directory is not None]
+            if uri := _upload(plan.platform, output, present):
+                uploaded[output.path] = uri
+        except Exception as error:
+            failure = failure or blamed(error, f"/opt/ml/{output.path} was uploaded to {output.uri}")
+    return uploaded, failure
+
+
+def _upload(platform: Platform, output: Output, directories: Sequence[Path]) -> str:
+    from clary.artifacts import archives
+
+    # Never cancelled: also a job that is stopped keeps its artefacts.
+    return archives.collect(_open_store(platform), output, directories, lambda: False)
+
+
+def _real_directory(folder: HostFolder, output: Output) -> Path | None:
+    """The output's directory; None where the program removed it. Raises CannotRun where it put a link in its place."""
+    directory = folder.ml / inside(output.path)
+    if not (directory.is_symlink() or directory.exists()):
+        return None
+    if directory.resolve() != folder.ml.resolve() / inside(output.path) or not directory.is_dir():
+        raise CannotRun(f"ClientError: /opt/ml/{output.path} is not a directory, or lies behind a symbolic link")
+    return directory
+
+
+def _open_store(platform: Platform) -> ObjectStore:
+    from clary.artifacts.base import S3Access
+    from clary.artifacts.stores import open_store
+
+    return open_store(
+        S3Access(
+            endpoint_url=platform.s3_endpoint_url,
+            region=platform.region,
+            access_key_id=platform.s3_access_key_id or platform.access_key_id,
+            secret_access_key=platform.s3_secret_access_key or platform.secret_access_key,
+            folder=Path(platform.s3_folder) if platform.s3_folder else None,
+        )
+    )

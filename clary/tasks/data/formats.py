@@ -1,0 +1,58 @@
+"""Which format a content type names."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from clary.tasks.content import media_type
+from clary.tasks.data.csv import read_csv
+from clary.tasks.data.libsvm import read_libsvm
+from clary.tasks.data.parquet import read_parquet
+from clary.tasks.data.recordio import read_recordio
+from clary.tasks.data.table import DataError, Source, Table
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    LIBSVM = "libsvm"
+    PARQUET = "parquet"
+    RECORDIO_PROTOBUF = "recordio-protobuf"
+
+
+NAMES = {
+    "csv": Format.CSV,
+    "libsvm": Format.LIBSVM,
+    "parquet": Format.PARQUET,
+    "recordio-protobuf": Format.RECORDIO_PROTOBUF,
+    "text/csv": Format.CSV,
+    "text/libsvm": Format.LIBSVM,
+    "text/x-libsvm": Format.LIBSVM,
+    "application/x-parquet": Format.PARQUET,
+    "application/x-recordio-protobuf": Format.RECORDIO_PROTOBUF,
+}
+
+
+def format_of(content_type: str) -> tuple[Format, int]:
+    """The format, and how many columns of labels a CSV has (`label_size`). Raises DataError for any other type."""
+    name, parameters = media_type(content_type)
+    if name not in NAMES:
+        raise DataError(f"{content_type} is not an accepted ContentType: {', '.join(NAMES)}.")
+    label_size = parameters.get("label_size", "1")
+    if label_size not in ("0", "1"):
+        raise DataError(f"{content_type} is not an accepted ContentType: label_size may be 0 or 1.")
+    return NAMES[name], int(label_size)
+
+
+def decode(source: Source, kind: Format, *, label_size: int = 1, weights: bool = False) -> Table:
+    """label_size  0 or 1: whether rows begin with a label; weights: a CSV's second column is one.
+    Raises         DataError.
+    """
+    match kind:
+        case Format.CSV:
+            return read_csv(source, label_size, weights)
+        case Format.LIBSVM:
+            return read_libsvm(source, labelled=label_size == 1)
+        case Format.PARQUET:
+            return read_parquet(source, label_size)
+        case Format.RECORDIO_PROTOBUF:
+            return read_recordio(source, labelled=label_size == 1)

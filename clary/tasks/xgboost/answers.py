@@ -1,0 +1,111 @@
+"""What the XGBoost server answers, in each of its formats (CONTRACT 6.3)."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from clary.tasks.content import CSV, JSON, JSON_LINES
+from clary.tasks.data.recordio import write_records
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
+ACCEPTED = (JSON, JSON_LINES, RECORDIO_PROTOBUF, CSV)
+
+CLASSES = ("predicted_label", "labels")
+PROBABILITIES = ("probability", "probabilities")
+SCORES = ("raw_score", "raw_scores")
+# What SAGEMAKER_INFERENCE_OUTPUT may ask for, by the model's objective.
+SELECTABLE: Mapping[str, tuple[str, ...]] = {
+    "reg:squarederror": ("predicted_score",),
+    "reg:logistic": ("predicted_score",),
+    "reg:gamma": ("predicted_score",),
+    "reg:tweedie": ("predicted_score",),
+    "binary:logistic": CLASSES + PROBABILITIES + SCORES,
+    "binary:logitraw": CLASSES + SCORES,
+    "binary:hinge": CLASSES + SCORES,
+    "multi:softmax": CLASSES + SCORES,
+    "multi:softprob": CLASSES + PROBABILITIES + SCORES,
+}
+
+
+def encode(predictions: NDArray[np.float32], accept: str, batch: bool) -> bytes:
+    """predictions  (rows,), or (rows, classes) for multi:softprob
+    batch           batch transform: one prediction a line, a vector as a list in brackets, as AWS's image has it
+    """
+    values = predictions.tolist()
+    if accept == JSON:
+        return json.dumps({"predictions": [{"score": value} for value in values]}).encode()
+    if accept == JSON_LINES:
+        return _lines(json.dumps({"score": value}) for value in values)
+    if accept == RECORDIO_PROTOBUF:
+        return write_records({"score": _list(value)} for value in values)
+    if batch:
+        return _lines(map(str, values))
+    return _lines(",".join(map(str, _list(value))) for value in values)
+
+
+def encode_selected(
+    predictions: NDArray[np.float32], keys: Sequence[str], accept: str, batch: bool, objective: str, num_class: int
+) -> bytes:
+    """The keys asked for; one that this objective does not have is NaN. Raises ValueError where it has none at all."""
+    if objective not in SELECTABLE:
+        raise ValueError(f"Objective {objective} unsupported for selectable inference predictions.")
+    rows = [
+        {key: _selected(key, prediction, objective, num_class) for key in keys} for prediction in predictions.tolist()
+    ]
+    if accept == JSON:
+        return json.dumps({"predictions": rows}).encode()
+    if accept == JSON_LINES:
+        return _lines(json.dumps(row) for row in rows)
+    if accept == RECORDIO_PROTOBUF:
+        return write_records({key: _list(value) for key, value in row.items()} for row in rows)
+    text = "\n".join(",".join(_cell(row[key]) for key in keys) for row in rows)
+    return f"{text}\n".encode() if batch else text.encode()
+
+
+def _selected(key: str, prediction: Any, objective: str, num_class: int) -> Any:
+    if key not in SELECTABLE[objective]:
+        return math.nan
+    vector = isinstance(prediction, list)
+    match key:
+        case "predicted_label":
+            return _label(prediction, objective)
+        case "labels":
+            return list(range(num_class if objective.startswith("multi:") else 2))
+        case "probabilities" | "raw_scores":
+            return prediction if vector else [1.0 - prediction, prediction]
+    return max(prediction) if vector else prediction
+
+
+def _label(prediction: Any, objective: str) -> float:
+    match objective:
+        case "multi:softprob":
+            return int(max(range(len(prediction)), key=prediction.__getitem__))
+        case "binary:logistic":
+            return int(prediction > 0.5)
+        case "binary:logitraw":
+            return int(prediction > 0)
+    return float(prediction)
+
+
+def _cell(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, list) else str(value)
+
+
+def _list(value: Any) -> list[float]:
+    return value if isinstance(value, list) else [value]
+
+
+def _lines(texts: Any) -> bytes:
+    out = io.StringIO()
+    for text in texts:
+        out.write(text)
+        out.write("\n")
+    return out.getvalue().encode()

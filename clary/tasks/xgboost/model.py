@@ -1,0 +1,94 @@
+"""The artefact: a file `xgboost-model`, as XGBoost itself writes it (UBJSON)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from clary.tasks.xgboost.library import reason, xgboost
+
+NAME = "xgboost-model"
+
+
+class ModelError(Exception):
+    """This file is no model that can be loaded; the message says why, and what to do."""
+
+
+def save(booster: Any, file: Path) -> None:
+    """Whole or not at all: a job may be killed at any time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    part.write_bytes(booster.save_raw(raw_format="ubj"))
+    part.replace(file)
+
+
+def load(file: Path) -> Any:
+    """A Booster, from what this algorithm writes, XGBoost's own formats, or a pickle that AWS's older images wrote."""
+    data = file.read_bytes()
+    if data[:1] == b"\x80":
+        return _unpickle(data, file)
+    if data[:4] == b"binf":
+        raise ModelError(
+            f"{file.name} is in XGBoost's old binary format, which XGBoost reads no more since version 3.1. "
+            f'Load it with XGBoost 1.0 to 3.0 and save it again: Booster.save_model("{NAME}.json").'
+        )
+    if data[:1] != b"{" or len(data) < 2:  # XGBoost would abort the process over nothing at all
+        raise ModelError(f"{file.name} is not a model of XGBoost: it begins with {data[:8]!r}.")
+    library = xgboost()
+    booster = library.Booster()
+    try:
+        booster.load_model(bytearray(data))
+    except library.core.XGBoostError as error:
+        raise ModelError(f"{file.name} is not a model of XGBoost: {reason(error)[:300]}") from None
+    return booster
+
+
+def files(folder: Path, ensemble: bool = True) -> list[Path]:
+    """The models in a folder: `xgboost-model`, or several of them (`xgboost-model-0`, …), else any other files.
+
+    What begins with a dot is not a model. Without `ensemble` only the first counts.
+    """
+    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    named = [path for path in found if path.name.startswith(NAME)]
+    return (named or found)[: None if ensemble else 1]
+
+
+class _BoosterUnpickler(pickle.Unpickler):
+    """A pickle can run any code it names: so it may name only what a Booster is made of."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("xgboost.core", "Booster"):
+            return xgboost().Booster
+        if name == "bytearray" and module in ("builtins", "__builtin__"):
+            return bytearray
+        raise ModelError(
+            f"This pickle holds {module}.{name}. Only a pickled xgboost.Booster is loaded, since a pickle can run any "
+            f'code. Save the model by Booster.save_model("{NAME}"), or bring an inference script with a model_fn.'
+        )
+
+
+def _unpickle(data: bytes, file: Path) -> Any:
+    library = xgboost()
+    try:
+        booster = _BoosterUnpickler(BytesIO(data)).load()
+    except ModelError:
+        raise
+    except library.core.XGBoostError as error:
+        raise ModelError(
+            f"{file.name} is a pickle of another version of XGBoost, which {library.__version__} cannot read: "
+            f"{reason(error)[:300]} Load it with that version and save it by Booster.save_model."
+        ) from None
+    except Exception as error:  # a broken pickle raises anything
+        raise ModelError(f"{file.name} is a broken pickle: {type(error).__name__}: {error}") from None
+    if not isinstance(booster, library.Booster):
+        raise ModelError(f"{file.name} is a pickle of a {type(booster).__name__}, not of an xgboost.Booster.")
+    return booster
+
+
+def threads() -> int:
+    """The processors this task may use; 0: XGBoost shall find out."""
+    text = os.environ.get("SM_NUM_CPUS", "")
+    return int(text) if text.isdigit() else 0

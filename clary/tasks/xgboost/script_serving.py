@@ -1,0 +1,39 @@
+"""Answers requests with a user's inference script: what the script leaves out is done as AWS's image does it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from clary.tasks.data.formats import decode, format_of
+from clary.tasks.data.table import DataError
+from clary.tasks.host import Refused, serve
+from clary.tasks.host.user_code import Defaults, UserCode
+from clary.tasks.scikit_learn import codecs
+from clary.tasks.scikit_learn.serving import prepare
+from clary.tasks.script.failure import ClientError, ProcessError, tell
+
+
+def main() -> None:
+    try:
+        script = prepare()
+    except (ClientError, ProcessError) as error:
+        tell(str(error))
+        sys.exit(1)
+    serve(UserCode(script, Defaults(to_matrix, to_matrix, predict, codecs.encode)))
+
+
+def to_matrix(body: bytes | str, content_type: str) -> Any:
+    """A DMatrix of the body's rows, which have no label."""
+    import xgboost  # all of it: a script may use its other interfaces
+
+    try:
+        kind, _ = format_of(content_type)
+        table = decode(body.encode() if isinstance(body, str) else body, kind, label_size=0)
+    except DataError as error:
+        raise Refused(415, str(error)) from None
+    return xgboost.DMatrix(table.features)
+
+
+def predict(data: Any, model: Any) -> Any:
+    return model.predict(data, validate_features=False)

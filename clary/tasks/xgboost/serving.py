@@ -1,0 +1,217 @@
+"""The server: a model and the rows of a request in, predictions out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clary.tasks.content import ANY, CSV, accepted
+from clary.tasks.data.formats import Format, decode, format_of
+from clary.tasks.data.table import DataError, Table, widen
+from clary.tasks.host import Refused
+from clary.tasks.host.options import Options as HostOptions
+from clary.tasks.xgboost import model
+from clary.tasks.xgboost.answers import ACCEPTED, encode, encode_selected
+from clary.tasks.xgboost.library import reason, xgboost
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# These predict a class, so that an ensemble votes.
+VOTING = ("multi:softmax", "binary:hinge")
+FALSE = ("", "0", "false", "no")
+MAX_PAYLOAD_MB = 6
+
+
+def serve() -> None:
+    """Until SIGTERM. A script named by the environment answers in place of the algorithm."""
+    from clary.tasks import host
+
+    if os.environ.get("SAGEMAKER_PROGRAM"):
+        from clary.tasks.xgboost import script_serving
+
+        script_serving.main()
+    else:
+        host.serve(Server())
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """boosters   one, or an ensemble, each with the rounds to use of it: (0, 0) for all
+    columns       how many features a row has
+    linear        XGBoost cannot predict "in place" with a linear model
+    num_class     of a multi: objective
+    """
+
+    boosters: tuple[tuple[Any, tuple[int, int]], ...]
+    columns: int
+    objective: str
+    num_class: int
+    linear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """batch   SAGEMAKER_BATCH: the requests are those of a batch transform job
+    selected   SAGEMAKER_INFERENCE_OUTPUT: what each answer holds; empty: the prediction alone
+    accept     SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: for requests that say nothing
+    ensemble   SAGEMAKER_INFERENCE_ENSEMBLE: of several model files all count, not the first one alone
+    """
+
+    batch: bool = False
+    selected: tuple[str, ...] = ()
+    accept: str = CSV
+    ensemble: bool = True
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Options:
+        selected = environment.get("SAGEMAKER_INFERENCE_OUTPUT", "").replace(" ", "").lower()
+        return cls(
+            batch=environment.get("SAGEMAKER_BATCH", "").lower() not in FALSE,
+            selected=tuple(key for key in selected.split(",") if key),
+            accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or CSV,
+            ensemble=environment.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true").lower() == "true",
+        )
+
+
+class Server:
+    """The handlers of a model host."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options.from_environment(os.environ)
+
+    def load(self, model_dir: Path) -> Model:
+        """Raises ModelError."""
+        found = model.files(model_dir, self.options.ensemble)
+        if not found:
+            raise model.ModelError(f"There is no model in {model_dir}: a file {model.NAME} is expected.")
+        boosters = tuple(model.load(file) for file in found)
+        for booster in boosters:
+            booster.set_param({"nthread": 1})  # requests run beside each other
+        learner = json.loads(boosters[0].save_config())["learner"]
+        linear = learner["gradient_booster"]["name"] == "gblinear"
+        return Model(
+            boosters=tuple((booster, (0, 0) if linear else _rounds(booster)) for booster in boosters),
+            columns=boosters[0].num_features(),
+            objective=learner["objective"]["name"],
+            num_class=int(learner["learner_model_param"].get("num_class") or 0),
+            linear=linear,
+        )
+
+    def transform(self, loaded: Model, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
+        if not body:
+            return b"", ""
+        answer_type = self._answer_type(accept)
+        predictions = predict(loaded, rows(body, content_type, loaded))
+        if self.options.selected:
+            try:
+                answer = encode_selected(
+                    predictions,
+                    self.options.selected,
+                    answer_type,
+                    self.options.batch,
+                    loaded.objective,
+                    loaded.num_class,
+                )
+            except ValueError as error:
+                raise Refused(400, str(error)) from None
+        else:
+            answer = encode(predictions, answer_type, self.options.batch)
+        return answer, f"{CSV}; charset=utf-8" if answer_type == CSV else answer_type
+
+    def execution_parameters(self) -> Mapping[str, Any]:
+        """For batch transform, as many requests at once as the host works on."""
+        host = HostOptions.from_environment(os.environ)
+        return {
+            "MaxConcurrentTransforms": host.workers * host.threads,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": MAX_PAYLOAD_MB,
+        }
+
+    def _answer_type(self, accept: str | None) -> str:
+        wanted = accepted(accept) or [ANY]
+        for name in wanted:
+            if name in ACCEPTED:
+                return name
+            if name == ANY:
+                return self.options.accept
+        raise Refused(
+            406, f"Accept type {accept} is not supported. Please use supported accept types: {', '.join(ACCEPTED)}."
+        )
+
+
+def rows(body: bytes, content_type: str | None, loaded: Model) -> Any:
+    """The features of the body's rows, as many columns as the model has. Raises Refused (415, 400)."""
+    try:
+        # The rows of a request have no label, whatever label_size says.
+        kind = format_of(content_type)[0] if content_type else guess(body)
+    except DataError as error:
+        raise Refused(415, str(error)) from None
+    try:
+        table = decode(body, kind, label_size=0)
+    except DataError as error:
+        raise Refused(
+            415, f"Loading {kind} data failed with Exception, please ensure data is in {kind} format: {error}"
+        ) from None
+    return _fitted(table, kind, loaded.columns)
+
+
+def guess(body: bytes) -> Format:
+    """AWS's image takes LibSVM for granted; but what has commas and no colon is not."""
+    head = body[:1024].split(b"\n", 1)[0]
+    return Format.CSV if b"," in head and b":" not in head else Format.LIBSVM
+
+
+def predict(loaded: Model, features: Any) -> NDArray[np.float32]:
+    """(rows,), or (rows, classes). Of an ensemble the mean, or what most say where classes are predicted."""
+    import numpy as np
+
+    try:
+        each = [_predict(booster, rounds, features, loaded.linear) for booster, rounds in loaded.boosters]
+    except (xgboost().core.XGBoostError, ValueError) as error:
+        raise Refused(400, f"Unable to evaluate payload provided: {reason(error)}") from error
+    if len(each) == 1:
+        return each[0]
+    together = np.stack(each)
+    if loaded.objective not in VOTING:
+        return np.asarray(together.mean(axis=0), dtype=np.float32)
+    votes = [np.bincount(column).argmax() for column in together.astype(np.int64).T]
+    return np.array(votes, dtype=np.float32)
+
+
+def _rounds(booster: Any) -> tuple[int, int]:
+    """A model trained with early stopping outside of SageMaker may have rounds beyond its best one."""
+    best = booster.attr("best_iteration")
+    return (0, min(int(best) + 1, booster.num_boosted_rounds())) if best is not None else (0, 0)
+
+
+def _predict(booster: Any, rounds: tuple[int, int], features: Any, linear: bool) -> NDArray[np.float32]:
+    predictions: NDArray[np.float32]
+    if linear:
+        predictions = booster.predict(xgboost().DMatrix(features, nthread=1), validate_features=False)
+    else:
+        predictions = booster.inplace_predict(features, iteration_range=rounds, validate_features=False)
+    return predictions
+
+
+def _fitted(table: Table, kind: Format, columns: int) -> Any:
+    if table.sparse:
+        if table.columns > columns:
+            raise Refused(
+                400,
+                f"Unable to evaluate payload provided: Feature size of {kind} inference data {table.columns} is larger "
+                f"than feature size of trained model {columns}.",
+            )
+        return widen(table.features, columns)
+    if table.columns != columns:
+        raise Refused(
+            400,
+            f"Unable to evaluate payload provided: Feature size of {kind} inference data {table.columns} is not "
+            f"consistent with feature size of trained model {columns}.",
+        )
+    return table.features

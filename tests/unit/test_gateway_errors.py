@@ -1,0 +1,77 @@
+"""The words of errors, and that AWS's parser finds every member in them."""
+
+import json
+
+import botocore.loaders
+import botocore.model
+import botocore.parsers
+import pytest
+
+from clary.core.arns import Account
+from clary.core.errors import InternalFailure, ServiceError, ValidationError
+from clary.gateway.errors import MESSAGE_LIMIT, ModelError, Place, ServiceUnavailable, body
+
+PLACE = Place(Account("123456789012", "eu-west-1"), "http://127.0.0.1:8721")
+MODEL = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("sagemaker-runtime", "service-2"))
+
+
+def parsed(error: ServiceError) -> dict:
+    answer = {
+        "status_code": error.status,
+        "headers": {"x-amzn-errortype": error.code, "content-type": "application/json"},
+        "body": body(error),
+    }
+    shape = MODEL.operation_model("InvokeEndpoint").output_shape
+    return botocore.parsers.create_parser("rest-json").parse(answer, shape)
+
+
+@pytest.mark.parametrize(
+    "error", [ValidationError("v"), ServiceUnavailable("s"), InternalFailure("i"), PLACE.model_error("e", 500, "x")]
+)
+def test_status_and_code_are_the_models(error):
+    declared = {
+        shape.name: shape.metadata["error"]["httpStatusCode"]
+        for shape in MODEL.operation_model("InvokeEndpoint").error_shapes
+    }
+    assert declared[error.code] == error.status
+    assert parsed(error)["Error"]["Code"] == error.code
+    assert parsed(error)["Error"]["Message"] == error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "blame", "code"),
+    [
+        (400, "client", "CLIENT_ERROR_FROM_MODEL"),
+        (499, "client", "CLIENT_ERROR_FROM_MODEL"),
+        (500, "server", "INTERNAL_FAILURE_FROM_MODEL"),
+        (302, "server", "INTERNAL_FAILURE_FROM_MODEL"),
+        (0, "server", None),
+    ],
+)
+def test_a_model_error(status, blame, code):
+    told = parsed(PLACE.model_error("e", status, "what it said"))
+    assert told["Error"]["Message"] == (
+        f'Received {blame} error ({status}) from primary with message "what it said". See '
+        "http://127.0.0.1:8721/cloudwatch/home?region=eu-west-1#logEventViewer:group=/aws/sagemaker/Endpoints/e "
+        "in account 123456789012 for more information."
+    )
+    assert json.loads(body(PLACE.model_error("e", status, "what it said"))) == {
+        **({"ErrorCode": code} if code else {}),
+        "Message": told["Error"]["Message"],
+        "OriginalMessage": "what it said",
+        "OriginalStatusCode": status,
+        "LogStreamArn": "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/Endpoints/e",
+    }
+
+
+@pytest.mark.parametrize("length", [0, 1800, 2048, 2049, 100_000])
+def test_no_text_is_longer_than_the_model_says(length):
+    error = PLACE.model_error("e" * 63, 500, "x" * length)
+    assert isinstance(error, ModelError)
+    assert len(error.message) <= MESSAGE_LIMIT
+    assert len(error.original_message) == min(length, MESSAGE_LIMIT)
+    assert error.message.endswith("for more information.")
+
+
+def test_an_unknown_endpoint():
+    assert PLACE.not_found("e").message == "Endpoint e of account 123456789012 not found."

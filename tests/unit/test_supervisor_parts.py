@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clary.core.errors import ObjectStoreError
+from clary.core.tasks import Phase, Task, TaskState
+from clary.supervisor import journal
+from clary.supervisor.endings import LONGEST, CannotRun, blamed, with_log
+from clary.supervisor.folders import host_address, inside, remove_tree
+from clary.supervisor.journal import Journal
+from clary.supervisor.memory import held_bytes, tree
+from clary.supervisor.overlay import make_overlay, prefixes
+from clary.supervisor.ports import hold_ports
+from clary.supervisor.stops import Stops
+from clary.supervisor.timers import Timers
+
+TASK = Task("t", ("training-job", "n", "u"), "image", log_stream="n/{host}-1")
+
+
+# reasons
+
+
+def test_the_last_lines_have_the_room_that_is_left() -> None:
+    text = with_log("AlgorithmError: , exit code: 1", [f"{n:03} " + "x" * 96 for n in range(50)])
+    assert len(text) <= LONGEST
+    assert text.endswith("x")
+    assert "\n049 " in text
+    assert "\n010 " not in text
+    assert len(with_log("E", ["y" * 5000])) == LONGEST
+    assert with_log("E", [" ", ""]) == "E"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ObjectStoreError("There is no object s3://b/k"), "ClientError: There is no object s3://b/k"),
+        (ObjectStoreError("InternalServerError: x"), "InternalServerError: x"),
+        (OSError(errno.ENOSPC, "full"), "ClientError: No space left on the disk of this machine while it was moved"),
+        (PermissionError(13, "no"), "InternalServerError: PermissionError while it was moved: [Errno 13] no"),
+        (ValueError("\x1b[0m" + "x" * 2000), ("InternalServerError: ValueError while it was moved: [0m" + "x" * 2000)),
+    ],
+)
+def test_whose_fault_it_is(error: Exception, text: str) -> None:
+    assert blamed(error, "it was moved") == text[:LONGEST]
+
+
+# folders
+
+
+@pytest.mark.parametrize("path", ["", "/", "/etc", "../x", "a/../../b", "a//b", "a/./b", "x\0"])
+def test_a_path_that_leads_out_is_refused(path: str) -> None:
+    with pytest.raises(CannotRun):
+        inside(path)
+
+
+def test_hosts_have_addresses_of_their_own() -> None:
+    task = Task("t", TASK.owner, "", hosts=tuple(f"algo-{n}" for n in range(1, 200)))
+    addresses = {host_address(task, host) for host in task.hosts}
+    assert len(addresses) == 199
+    assert all(address.startswith("127.") for address in addresses)
+    other = Task("other", TASK.owner, "", hosts=task.hosts)
+    assert not addresses & {host_address(other, host) for host in other.hosts}
+
+
+def test_a_folder_without_rights_can_be_removed(tmp_path: Path) -> None:
+    closed = tmp_path / "hosts" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "file").write_text("x")
+    (tmp_path / "kept").write_text("x")
+    (closed / "link").symlink_to(tmp_path / "kept")
+    closed.chmod(0)
+    remove_tree(tmp_path / "hosts")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    "settings", ["home = /base/bin\nversion = 3.11.7\n", "home = /base/bin\nversion_info = 3.11.7.final.0\n"]
+)
+def test_an_overlay_stands_on_the_runtimes_packages(tmp_path: Path, settings: str) -> None:
+    runtime = tmp_path / "runtime"
+    (runtime / "bin").mkdir(parents=True)
+    (runtime / "bin" / "python").symlink_to(sys.executable)
+    (runtime / "pyvenv.cfg").write_text(settings)
+    make_overlay(tmp_path / "venv", str(runtime / "bin" / "python"))
+    assert "home = /base/bin\n" in (tmp_path / "venv/pyvenv.cfg").read_text()
+    assert (
+        str(runtime / "lib/python3.11/site-packages")
+        in (tmp_path / "venv/lib/python3.11/site-packages/runtime.pth").read_text()
+    )
+    assert {entry.name for entry in (tmp_path / "venv/bin").iterdir()} == {
+        *("python", "python3", "python3.11", "pip", "pip3", "pip3.11")
+    }
+    assert {str(runtime), "/base"} <= set(prefixes(str(runtime / "bin" / "python")))
+
+
+# the state
+
+
+def test_a_full_disk_leaves_room_for_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Journal(tmp_path, TaskState(Phase.STAGING), "/none")
+    kept.reserve()
+    write_whole = journal.write_whole
+
+    def write(path: Path, text: str, **how: Any) -> None:
+        if (tmp_path / "reserve").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(path, text, **how)
+
+    monkeypatch.setattr(journal, "write_whole", write)
+    kept.move(Phase.EXITED, failure="ClientError: full")
+    assert TaskState.from_json((tmp_path / "state.json").read_text()).failure == "ClientError: full"
+
+
+def test_a_state_that_cannot_be_written_stays_to_be_written(tmp_path: Path) -> None:
+    kept = Journal(tmp_path / "gone", TaskState(Phase.RUNNING), "/none")
+    kept.note("loss", 1.0, 2.0)
+    with pytest.raises(FileNotFoundError):
+        kept.write()
+    assert kept.changed
+
+
+# stops, timers, ports, memory
+
+
+@pytest.mark.parametrize(("text", "grace_s"), [("5\n", 5.0), ("-1", 0.0), ("", 120.0), ("nan", 120.0), ("x", 120.0)])
+def test_the_grace_in_a_stop_file(tmp_path: Path, text: str, grace_s: float) -> None:
+    stops = Stops(tmp_path, 120.0)
+    assert not stops.asked()
+    (tmp_path / "stop").write_text(text)
+    assert stops.asked()
+    assert stops.grace_s == grace_s
+
+
+def test_timers_run_once_and_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("clary.supervisor.timers.time.monotonic", lambda: now)
+    timers, ran = Timers(), list[str]()
+    note: Callable[[str], Callable[[], None]] = lambda name: lambda: ran.append(name)  # noqa: E731
+    assert timers.wait_s is None
+    timers.after("first", 1, lambda: timers.cancel("second"))
+    timers.after("second", 1, note("called off"))
+    timers.after("moved", 5, note("never"))
+    timers.sooner("moved", 9, note("nor this"))
+    timers.sooner("moved", 2, note("moved"))
+    timers.after("later", 4, note("later"))
+    assert timers.wait_s == 1
+    now = 3.0
+    timers.run_due()
+    assert ran == ["moved"]
+    assert timers.wait_s == 1
+    now = 4.0
+    timers.run_due()
+    timers.run_due()
+    assert ran == ["moved", "later"]
+    assert timers.wait_s is None
+
+
+def test_two_replicas_never_get_the_same_port() -> None:
+    held = [hold_ports() for _ in range(20)]
+    ranges = [{one.ports.bind, *range(one.ports.safe[0], one.ports.safe[1] + 1)} for one in held]
+    assert len(set().union(*ranges)) == sum(map(len, ranges)) == 200
+    for one in held:
+        one.holder.close()
+
+
+def test_memory_is_counted_with_all_below() -> None:
+    assert os.getpid() in tree(os.getpid())
+    assert 5 << 20 < held_bytes(os.getpid(), 1 << 40) < 4 << 30
+    assert held_bytes(2**22 + 1, 0) == 0
