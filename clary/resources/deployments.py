@@ -12,6 +12,7 @@ from clary.core.records import JSON, Record, Ref
 from clary.core.tasks import Input, Resources, Serve, Task
 from clary.resources import checks, endpoint_configs, models
 from clary.resources.context import Context
+from clary.resources.user_code import staged_code
 
 # A container that is not healthy within 4 minutes makes the endpoint fail.
 STARTUP_TIMEOUT_S = 240
@@ -68,13 +69,14 @@ def _model_input(container: Mapping[str, Any]) -> dict[str, JSON] | None:
 def replica_task(endpoint: Record, task_id: str, variant: Mapping[str, Any]) -> Task:
     """One replica of a variant as a task."""
     serial = task_id.rpartition("-")[2]
+    code, told = staged_code(variant["image"], variant["environment"].get("SAGEMAKER_SUBMIT_DIRECTORY"))
     return Task(
         id=task_id,
         owner=(endpoint.kind, endpoint.name, endpoint.uid),
         image=variant["image"],
         command="serve",
-        environment=variant["environment"],
-        inputs=(Input(**variant["model"]),) if variant["model"] else (),
+        environment={**variant["environment"], **told},
+        inputs=((Input(**variant["model"]),) if variant["model"] else ()) + code,
         resources=Resources(**variant["resources"]),
         log_group=f"/aws/sagemaker/Endpoints/{endpoint.name}",
         log_stream=f"{variant['name']}/{endpoint.uid}-{serial}",

@@ -322,7 +322,6 @@ _ECHOED = (
     "AlgorithmSpecification",
     "RoleArn",
     "InputDataConfig",
-    "OutputDataConfig",
     "ResourceConfig",
     "VpcConfig",
     "CheckpointConfig",
@@ -360,6 +359,7 @@ async def describe(context: Context, request: Request) -> Response:
             {"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in metrics.items()
         ],
     }
+    response["OutputDataConfig"] = {"KmsKeyId": "", "CompressionType": "GZIP", **job.spec["OutputDataConfig"]}
     response["AlgorithmSpecification"] = {
         **job.spec["AlgorithmSpecification"],
         "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in job.state["metric_definitions"]],

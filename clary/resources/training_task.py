@@ -10,6 +10,7 @@ from typing import Any
 
 from clary.core.records import Record
 from clary.core.tasks import Input, Output, Resources, Task
+from clary.resources.user_code import staged_code, submit_directory
 
 # The interface that NCCL, Gloo and MPI bind to: hosts of a job share this machine.
 NETWORK_INTERFACE = "lo"
@@ -22,6 +23,7 @@ def training_task(job: Record, task_id: str) -> Task:
     algorithm, resources = spec["AlgorithmSpecification"], spec["ResourceConfig"]
     hosts = tuple(f"algo-{number}" for number in range(1, resources["InstanceCount"] + 1))
     stream_at_ms = int(job.created.timestamp() * 1000)
+    code, told = staged_code(algorithm["TrainingImage"], submit_directory(spec.get("HyperParameters", {})))
     return Task(
         id=task_id,
         owner=(job.kind, job.name, job.uid),
@@ -33,11 +35,12 @@ def training_task(job: Record, task_id: str) -> Task:
             **spec.get("Environment", {}),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.state["arn"],
+            **told,
         },
         hosts=hosts,
         files=_files(spec),
         host_files={"input/config/resourceconfig.json": _resource_config(resources["InstanceType"], hosts)},
-        inputs=_inputs(spec),
+        inputs=_inputs(spec) + code,
         outputs=_outputs(job.name, spec),
         resources=Resources(**job.state["resources"]),
         log_group="/aws/sagemaker/TrainingJobs",

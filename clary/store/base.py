@@ -15,9 +15,10 @@ class Query:
     """Which records of a kind, in which order. All conditions must hold; None and () set none.
 
     *_after and *_before are inclusive. `name_contains` ignores case, as AWS does.
-    equals         (path, value) pairs: spec or state members that must equal a value, e.g.
-                   (("spec", "EndpointConfigName"), "c1")
-    order          by this, then by name, then by uid, so that pages never overlap
+    equals         (path, value) pairs: spec or state members that must equal a text, e.g.
+                   (("spec", "EndpointConfigName"), "c1"); found at once at the top of spec or state, by reading every
+                   record of the kind where the path is longer
+    order          by this, then by name, which no other record of the kind has, so that pages never overlap
     """
 
     kind: str
@@ -43,10 +44,14 @@ class Page:
 
 
 class Store(Protocol):
-    """Keeps records. Every write names the version it read, so no update is lost. Safe to use from many tasks."""
+    """Keeps records. Every write names the version it read, so no update is lost. Safe to use from many tasks.
+
+    Any text is kept as it is, and so is any JSON. Raises ValueError for spec, state or tags that are not JSON (NaN is
+    not) and for times without a zone, StoreError where the database itself fails: full, locked, out of reach.
+    """
 
     async def create(self, record: Record, history: Transition | None = None) -> Record:
-        """Keep a new record. Raises RecordExists where its kind and name are taken; names differ by case."""
+        """Keep a new record, at version 1. Raises RecordExists where its name is taken; names differ by case."""
         ...
 
     async def get(self, ref: Ref) -> Record:
@@ -70,7 +75,7 @@ class Store(Protocol):
         ...
 
     async def list(self, query: Query) -> Page:
-        """Raises ValueError where `query.after` is not one of this store's."""
+        """Raises ValueError where `query.after` is not from a list with the same filters and order."""
         ...
 
     async def history(self, record: Record) -> Sequence[Transition]:
@@ -78,7 +83,7 @@ class Store(Protocol):
         ...
 
     async def in_status(self, kind: str, statuses: Collection[str]) -> Sequence[Ref]:
-        """Every record of a kind in one of these statuses."""
+        """Every record of a kind in one of these statuses, oldest first."""
         ...
 
     async def count(self, kind: str) -> dict[str, int]:
@@ -86,11 +91,13 @@ class Store(Protocol):
         ...
 
     async def acquire(self, lease: str, holder: str, now: datetime, until: datetime) -> bool:
-        """Take or renew a lease until then; False while somebody else holds it."""
+        """Take or renew a lease until then; False while somebody else holds it. One that reached its end is free."""
         ...
 
     async def release(self, lease: str, holder: str) -> None:
         """Give a lease back; nothing happens where `holder` does not have it."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Finish what was begun, and let go."""
+        ...

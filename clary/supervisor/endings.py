@@ -46,7 +46,8 @@ def blamed(error: Exception, doing: str) -> str:
 def program_failure(ml: Path, exit_code: int, host: str, last_lines: Sequence[str]) -> str:
     """What the program left in /opt/ml/output/failure, otherwise its exit code and the last it printed."""
     if told := _told(ml):
-        return shortened(f"AlgorithmError: {told}")
+        # Clary's own programs know who is to blame: the one who wrote the hyperparameters, say.
+        return shortened(told if told.startswith(_BLAMES) else f"AlgorithmError: {told}")
     return with_log(f"AlgorithmError: , exit code: {exit_code}{_signal(exit_code)}{host and f' ({host})'}", last_lines)
 
 

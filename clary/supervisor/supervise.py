@@ -29,7 +29,7 @@ from clary.supervisor.metrics import Metrics
 from clary.supervisor.overlay import make_overlay
 from clary.supervisor.programs import adopt_orphans
 from clary.supervisor.stops import Stops
-from clary.supervisor.transfers import collect, stage, wanted
+from clary.supervisor.transfers import collect, large_in_place, stage, wanted
 
 _DIED = "InternalServerError: The task's supervisor died while its program ran, and the program with it."
 
@@ -113,6 +113,8 @@ class Supervisor:
                 make_overlay(folder.venv, how.python)
         # Without a sandbox nothing would keep a program from writing to a stored object.
         in_place = isinstance(how, Container) or how.sandbox == "bubblewrap"
+        if in_place:
+            self._task = large_in_place(self._task, self._plan)
         stage(self._task, self._plan, list(self._folders.values()), in_place, self._stops.asked)
         if isinstance(how, Container) and not self._stops.asked():
             from clary.supervisor.containers import have_image

@@ -8,12 +8,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clary.compute.plan import Plan, Platform
-from clary.core.tasks import Output, Task
+from clary.core.tasks import Input, Output, Task
 from clary.supervisor.endings import CannotRun, Ended, blamed
 from clary.supervisor.folders import HostFolder, inside
 
 if TYPE_CHECKING:
     from clary.artifacts.base import ObjectStore
+
+
+# Copying less than this takes no time worth saving.
+IN_PLACE_FROM_BYTES = 64 << 20
+
+
+def large_in_place(task: Task, plan: Plan) -> Task:
+    """The task with its large inputs read-only, so that the bytes of this machine's own S3 are handed over, not copied.
+
+    Small ones stay writable: programs unpack, chmod and write beside them, as File mode lets them. Raises CannotRun.
+    """
+    if not (plan.platform.s3_folder and task.inputs):
+        return task
+    from clary.artifacts import channels
+
+    store = _open_store(plan.platform)
+
+    def settled(item: Input) -> Input:
+        if item.how == "archive" or not item.writable:
+            return item
+        try:
+            size = sum(found.object.size for found in channels.selected(store, item))
+        except Exception as error:
+            raise CannotRun(blamed(error, f"{item.uri} was looked for")) from error
+        return replace(item, writable=size < IN_PLACE_FROM_BYTES)
+
+    return replace(task, inputs=tuple(settled(item) for item in task.inputs))
 
 
 def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool, cancelled: Callable[[], bool]) -> None:

@@ -33,7 +33,7 @@ class PretendBackend:
         if task.id not in self.states:
             self.tasks[task.id] = task
             self.launched[task.id] = self.launched.get(task.id, 0) + 1
-            self.set(task.id, TaskState(Phase.PENDING, owner=task.owner))
+            self.say(task.id, TaskState(Phase.PENDING, owner=task.owner))
 
     async def poll(self, task_ids: Collection[str] | None = None) -> Mapping[str, TaskState]:
         wanted = self.states if task_ids is None else task_ids
@@ -48,12 +48,12 @@ class PretendBackend:
         self.asked_to_stop.discard(task_id)
 
     async def logs(self, task_id: str) -> AsyncIterator[LogLine]:
-        for line in ():
+        for line in list[LogLine]():
             yield line
 
     # ---- what a test does to the world ----
 
-    def set(self, task_id: str, state: TaskState) -> None:
+    def say(self, task_id: str, state: TaskState) -> None:
         """Say how a task stands now."""
         self.states[task_id] = state
         if state.owner:
@@ -70,7 +70,7 @@ class PretendBackend:
             changes = {"address": f"http://127.0.0.1:1/{task_id}", **changes}
         if phase.over:
             changes = {"over_at": at, "ended_at": at, **changes}
-        self.set(task_id, replace(state, phase=phase, **{**passed, **changes}))  # type: ignore[arg-type]
+        self.say(task_id, replace(state, phase=phase, **{**passed, **changes}))  # type: ignore[arg-type]
 
     def obey(self) -> None:
         """End every task that was asked to stop."""

@@ -1,0 +1,30 @@
+"""Source archives of the SDKs' script mode, brought to /opt/ml/code by the platform for Clary's own programs.
+
+AWS's containers fetch them themselves. Here that would cost each job the start of an S3 client, half a second, for a
+file that lies on this machine; the program is told by CLARY_STAGED_CODE that it need not. Containers are left to do as
+they do at AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from clary.compute.images import built_in
+from clary.core.tasks import Input
+
+
+def staged_code(image: str, submit_directory: str | None) -> tuple[tuple[Input, ...], dict[str, str]]:
+    """The input and the environment that bring this archive; nothing where it is no archive in S3."""
+    if not submit_directory or not submit_directory.startswith("s3://") or built_in(image) is None:
+        return (), {}
+    return (Input("archive", submit_directory, "code"),), {"CLARY_STAGED_CODE": submit_directory}
+
+
+def submit_directory(hyperparameters: Mapping[str, str]) -> str | None:
+    """`sagemaker_submit_directory`, a JSON string within the string; None where there is none, or it is no such."""
+    try:
+        where = json.loads(hyperparameters.get("sagemaker_submit_directory", "null"))
+    except ValueError:
+        return None
+    return where if isinstance(where, str) else None

@@ -1,0 +1,1 @@
+"""One file per revision, numbered; schema.REVISION names the last."""

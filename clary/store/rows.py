@@ -1,0 +1,132 @@
+"""What the store does to single records, each function inside one transaction of its caller's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+
+from clary.core.errors import RecordMissing, StaleWrite
+from clary.core.records import Record, Ref, Transition
+from clary.store import codec
+from clary.store.schema import leases, members, records, transitions
+
+_FIELDS = [field.name for field in dataclasses.fields(Record)]
+COLUMNS = [records.c[name] for name in _FIELDS]
+
+
+def to_record(row: Sequence[Any]) -> Record:
+    """`row` holds COLUMNS, which stand in the order of Record's fields."""
+    return Record(*row)
+
+
+def create(connection: Connection, record: Record, history: Transition | None) -> Record:
+    made = connection.execute(insert(records).values(**_values(record), lower_name=record.name.lower()))
+    assert made.inserted_primary_key is not None
+    record_id: int = made.inserted_primary_key[0]
+    _index(connection, record_id, record)
+    if history:
+        _append(connection, record_id, history)
+    return record
+
+
+def get(connection: Connection, ref: Ref) -> Record:
+    row = connection.execute(select(*COLUMNS).where(records.c.kind == ref.kind, records.c.name == ref.name)).first()
+    if row is None:
+        raise RecordMissing(f"there is no {ref}")
+    return to_record(row)
+
+
+def find(connection: Connection, kind: str, lower_name: str) -> Record:
+    named = select(*COLUMNS).where(records.c.kind == kind, records.c.lower_name == lower_name)
+    row = connection.execute(named.order_by(records.c.created.desc(), records.c.name.desc()).limit(1)).first()
+    if row is None:
+        raise RecordMissing(f"there is no {Ref(kind, lower_name)}")
+    return to_record(row)
+
+
+def replace(connection: Connection, old: Record, new: Record, history: Transition | None) -> Record:
+    if not connection.execute(update(records).where(_is(old)).values(**_values(new))).rowcount:
+        raise StaleWrite(f"{old.ref} is not at version {old.version} any more")
+    record_id = connection.execute(select(records.c.id).where(_is(new))).scalar_one()
+    _index(connection, record_id, new)
+    if history:
+        _append(connection, record_id, history)
+    return new
+
+
+def delete_record(connection: Connection, record: Record) -> None:
+    if not connection.execute(delete(records).where(_is(record))).rowcount:
+        raise StaleWrite(f"{record.ref} is not at version {record.version} any more")
+
+
+def history(connection: Connection, record: Record) -> Sequence[Transition]:
+    lines = select(transitions.c.status, transitions.c.message, transitions.c.at).join(records)
+    of_record = lines.where(records.c.kind == record.kind, records.c.name == record.name, records.c.uid == record.uid)
+    return [Transition(*row) for row in connection.execute(of_record.order_by(transitions.c.line))]
+
+
+def in_status(connection: Connection, kind: str, statuses: Collection[str]) -> Sequence[Ref]:
+    found = select(records.c.created, records.c.name).where(records.c.kind == kind, records.c.status.in_(statuses))
+    # Sorted here: SQLite would rather read every record in order than sort the few there are.
+    oldest_first = sorted((created, codec.escape(name), name) for created, name in connection.execute(found))
+    return [Ref(kind, name) for _, _, name in oldest_first]
+
+
+def count(connection: Connection, kind: str) -> dict[str, int]:
+    numbers = select(records.c.status, func.count()).where(records.c.kind == kind).group_by(records.c.status)
+    return dict(connection.execute(numbers).all())
+
+
+def acquire(connection: Connection, lease: str, holder: str, now: datetime, until: datetime) -> bool:
+    """Two that ask at once: one updates or inserts, the other finds a lease that is held, or its insert refused."""
+    free = and_(leases.c.name == lease, or_(leases.c.holder == holder, leases.c.until <= now))
+    if connection.execute(update(leases).where(free).values(holder=holder, until=until)).rowcount:
+        return True
+    if connection.execute(select(leases.c.name).where(leases.c.name == lease)).first():
+        return False
+    connection.execute(insert(leases).values(name=lease, holder=holder, until=until))
+    return True
+
+
+def release(connection: Connection, lease: str, holder: str) -> None:
+    connection.execute(delete(leases).where(leases.c.name == lease, leases.c.holder == holder))
+
+
+def _is(record: Record) -> ColumnElement[bool]:
+    """This record and no later one of its name, at the version that was read."""
+    return and_(*(records.c[name] == getattr(record, name) for name in ("kind", "name", "uid", "version")))
+
+
+def _values(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _FIELDS}
+
+
+def _index(connection: Connection, record_id: int, record: Record) -> None:
+    """Make the record's rows in `members` what its spec and state say."""
+    stored = select(members.c.digest).where(members.c.record_id == record_id)
+    before = {bytes(digest) for digest in connection.execute(stored).scalars()}
+    after = codec.members(record)
+    if gone := before - after:
+        connection.execute(delete(members).where(members.c.record_id == record_id, members.c.digest.in_(gone)))
+    if new := after - before:
+        connection.execute(insert(members), [{"digest": digest, "record_id": record_id} for digest in sorted(new)])
+
+
+def _append(connection: Connection, record_id: int, history: Transition) -> None:
+    """Add a line, or change the message of the last one where the status stays. The caller holds the record's row."""
+    lines = select(transitions.c.line, transitions.c.status).where(transitions.c.record_id == record_id)
+    last = connection.execute(lines.order_by(transitions.c.line.desc()).limit(1)).first()
+    if last and last.status == history.status:
+        this = and_(transitions.c.record_id == record_id, transitions.c.line == last.line)
+        connection.execute(update(transitions).where(this).values(message=history.message))
+    else:
+        line = last.line + 1 if last else 0
+        connection.execute(
+            insert(transitions).values(
+                record_id=record_id, line=line, status=history.status, message=history.message, at=history.at
+            )
+        )
