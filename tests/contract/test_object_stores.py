@@ -32,6 +32,12 @@ class TestFolderStore(ObjectStoreContract):
         (tmp_path / "s3" / "buck").mkdir(parents=True)
         return open_store(S3Access("http://localhost", "us-east-1", "", "", folder=tmp_path / "s3"))
 
+    @pytest.mark.parametrize("key", ["a/b/", "a//b", "/a/b", "a/./b", "../buck/a/b", "a/../a/b", "a/b\0", "\udcff"])
+    def test_an_object_has_one_key(self, store, source, key):
+        store.upload(source, at("a/b"))
+        assert store.find(at(key)) is None
+        assert list(store.list(at(key))) == []
+
     def test_the_stored_bytes_can_be_had_in_place(self, store, source):
         store.upload(source, at("a/b"))
         found = store.find(at("a/b"))

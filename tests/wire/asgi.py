@@ -17,8 +17,8 @@ from botocore.config import Config
 from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials
 from clary.core.settings import Settings
+from clary.core.sigv4 import sign
 from clary.wire.server import make_app
-from clary.wire.sigv4 import sign
 
 KEYS = Credentials("AKIATESTTESTTESTTEST", "a-secret/with+signs=")
 URL = "http://127.0.0.1:8721"

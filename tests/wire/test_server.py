@@ -11,9 +11,9 @@ from starlette.routing import Route
 from clary.core.clock import SystemClock
 from clary.core.errors import ResourceInUse, ResourceLimitExceeded
 from clary.core.settings import Settings
+from clary.core.sigv4 import sign
 from clary.wire.server import make_app
 from clary.wire.shapes import SERVICES, Services
-from clary.wire.sigv4 import sign
 from tests.wire.asgi import KEYS, URL, MovedClock, Wired
 from tests.wire.requests import GOOD
 

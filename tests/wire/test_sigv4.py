@@ -15,7 +15,7 @@ from clary.core.errors import (
     MissingAuthenticationToken,
     UnrecognizedClientException,
 )
-from clary.wire.sigv4 import EMPTY_SHA256, Signed, sign, signing_key, verify
+from clary.core.sigv4 import EMPTY_SHA256, Signed, sign, signing_key, verify
 
 KEYS = Credentials("AKIATESTTESTTESTTEST", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -1,0 +1,130 @@
+"""What a caller of the data plane is told, and the words for it.
+
+ServiceError (core)
+├── ValidationError (core)  400  unknown endpoint, not InService, bad header, too large
+├── ModelError              424  the container answered 4xx/5xx, timed out, dropped the connection
+├── ServiceUnavailable      503  no replica within the time a request is held
+├── InternalFailure (core)  500  a bug of ours
+├── UnknownOperationException 404, MethodNotAllowed 405, RequestTimeout 408, HeadersTooLarge 431
+│                            of HTTP itself; AWS clients never see them
+└── AccessError (core)       signature trouble
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from clary.core import errors as core
+from clary.core.arns import Account
+from clary.core.errors import ServiceError, ValidationError
+
+# The model says Message and OriginalMessage are at most this long; the whole text is in the endpoint's log.
+MESSAGE_LIMIT = 2048
+
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+class ServiceUnavailable(ServiceError):
+    """No replica took the request in time; clients try again."""
+
+    status = 503
+
+
+class UnknownOperationException(core.UnknownOperationException):
+    """Nothing is served under this path."""
+
+    status = 404
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, the method does not."""
+
+    status = 405
+
+
+class RequestTimeout(ServiceError):
+    """The request did not arrive in time."""
+
+    status = 408
+
+
+class HeadersTooLarge(ServiceError):
+    """More headers than the gateway reads."""
+
+    status = 431
+
+
+class ModelError(ServiceError):
+    """The container did not answer 2xx. `original_status` is 0 where it gave no answer at all."""
+
+    status = 424
+
+    def __init__(self, message: str, original_status: int, original_message: str, log_stream_arn: str) -> None:
+        super().__init__(message)
+        self.original_status = original_status
+        self.original_message = original_message
+        self.log_stream_arn = log_stream_arn
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the words of an error point to: the account, and the console of this server."""
+
+    account: Account
+    console: str
+
+    def not_found(self, endpoint: str) -> ValidationError:
+        return ValidationError(f"Endpoint {endpoint} of account {self.account.id} not found.")
+
+    def not_in_service(self, endpoint: str, status: str) -> ValidationError:
+        return ValidationError(
+            f"Endpoint {endpoint} of account {self.account.id} is not in service (its status is {status}); "
+            "invoke it when DescribeEndpoint says InService."
+        )
+
+    def model_error(self, endpoint: str, status: int, text: str) -> ModelError:
+        """What the container said, in AWS's frame."""
+        original = text[:MESSAGE_LIMIT]
+        before, after = (
+            f'Received {_blame(status)} error ({status}) from primary with message "',
+            f'". {self._see(endpoint)}',
+        )
+        quoted = original[: MESSAGE_LIMIT - len(before) - len(after)]
+        return ModelError(before + quoted + after, status, original, self._log_arn(endpoint))
+
+    def broken_answer(self, endpoint: str, status: int) -> ModelError:
+        """The container began to answer and broke off."""
+        text = f"Received {_blame(status)} error ({status}) from primary and could not load the entire response body."
+        return ModelError(f"{text} {self._see(endpoint)}", status, "", self._log_arn(endpoint))
+
+    def _see(self, endpoint: str) -> str:
+        group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        link = f"{self.console}/cloudwatch/home?region={self.account.region}#logEventViewer:group={group}"
+        return f"See {link} in account {self.account.id} for more information."
+
+    def _log_arn(self, endpoint: str) -> str:
+        return f"arn:aws:logs:{self.account.region}:{self.account.id}:log-group:/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def _blame(status: int) -> str:
+    return "client" if 400 <= status < 500 else "server"
+
+
+def body(error: ServiceError) -> bytes:
+    """The JSON of an error's answer."""
+    told: dict[str, Any] = {"Message": error.message}
+    if isinstance(error, ModelError):
+        told |= {
+            "OriginalMessage": error.original_message,
+            "OriginalStatusCode": error.original_status,
+            "LogStreamArn": error.log_stream_arn,
+        }
+        if error.original_status:
+            client = _blame(error.original_status) == "client"
+            told["ErrorCode"] = "CLIENT_ERROR_FROM_MODEL" if client else "INTERNAL_FAILURE_FROM_MODEL"
+    return json.dumps(told).encode()
