@@ -31,6 +31,7 @@ from clary.control.effects import World
 from clary.control.lease import while_held
 from clary.control.loop import Loop
 from clary.control.run import control
+from clary.core.changes import Changes
 from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials, load_or_make
 from clary.core.errors import SettingsError
@@ -38,6 +39,7 @@ from clary.core.records import Ref, new_uid
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS, endpoints
 from clary.resources.context import Context
+from clary.resources.first_look import FirstLooks
 from clary.services import process
 from clary.services.keeper import Keeper
 from clary.services.s3 import embedded_s3
@@ -95,7 +97,8 @@ class _Parts:
         self.clock = clock
         self.backend: SupervisedBackend = make_backend(settings, _platform(settings, credentials), self._wake_owner)
         world = World(store, self.backend, paths.routes, paths.run)
-        self.loop = Loop(store, FAMILIES, world, clock)
+        changes = Changes()
+        self.loop = Loop(store, FAMILIES, world, clock, changes)
         self.context = Context(
             settings=settings,
             account=settings.account,
@@ -109,6 +112,8 @@ class _Parts:
             families={family.kind: family for family in FAMILIES},
             check_image=partial(check_image, settings=settings),
             wake=self.loop.queue.put,
+            changes=changes,
+            first_looks=FirstLooks(),
         )
         operations = {key: partial(operation, self.context) for key, operation in OPERATIONS.items()}
         self.wire = make_app(operations, credentials, settings, clock, [Route("/status", self._status)])
@@ -120,10 +125,10 @@ class _Parts:
     async def control(self) -> None:
         """The control loop, whenever this server holds the lease."""
         settings = self.settings
-        work = partial(
-            control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s
+        work = partial(control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s)
+        await while_held(
+            self.store, f"{socket.gethostname()}-{os.getpid()}-{new_uid()}", self.clock, settings.lease_s, work
         )
-        await while_held(self.store, f"{socket.gethostname()}-{os.getpid()}-{new_uid()}", self.clock, settings.lease_s, work)
 
     async def _status(self, request: Request) -> Response:
         """What `clary status` shows: nothing here that a caller on this machine may not know."""

@@ -8,6 +8,7 @@ from typing import Any
 from clary.artifacts.logs import LogStreams
 from clary.control.effects import World
 from clary.control.loop import Loop
+from clary.core.changes import Changes
 from clary.core.clock import Clock
 from clary.core.credentials import Credentials
 from clary.core.instances import Machine
@@ -15,6 +16,7 @@ from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS
 from clary.resources.context import Context
+from clary.resources.first_look import FirstLooks
 from clary.store.base import Store
 from clary.store.memory import MemoryStore
 from clary.testing.clock import ManualClock
@@ -29,7 +31,7 @@ class Server:
 
     def __init__(self, folder: Path, store: Store | None = None, **settings: Any) -> None:
         self.folder = folder
-        self.settings = Settings(home=folder, **settings)
+        self.settings = Settings(home=folder, **{"first_look_s": 0.0, **settings})
         self.clock = ManualClock()
         self.store = store or MemoryStore()
         self.backend = PretendBackend(lambda owner: self.loop.queue.put(Ref(owner[0], owner[1])))
@@ -48,7 +50,9 @@ class Server:
             machine=Machine(cpus=2, memory_mib=8192, gpus=0),
             families={family.kind: family for family in FAMILIES},
             check_image=lambda uri: "",
-            wake=lambda ref: self.loop.queue.put(ref),
+            wake=lambda ref: self.loop.queue.put(ref),  # noqa: PLW0108 - the loop of that moment
+            changes=Changes(),
+            first_looks=FirstLooks(),
         )
 
     def new_loop(self) -> Loop:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from clary.core.errors import ObjectStoreError
+
+
+class TransferCancelled(ObjectStoreError):
+    """The caller's `cancelled` said so; what was being written is not there."""
+
+
+def never() -> bool:
+    """For a transfer that nobody calls off."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +64,29 @@ class ObjectStore(Protocol):
         """Whether there is an object of exactly this key."""
         ...
 
+    def find(self, uri: S3Uri) -> Stored | None:
+        """The object of exactly this key, or None."""
+        ...
+
     def list(self, prefix: S3Uri) -> Iterator[Stored]:
-        """Every object whose key starts with the prefix's, sorted by key (as UTF-8 bytes)."""
+        """Every object whose key starts with the prefix's, sorted by key (as UTF-8 bytes).
+
+        A bucket that does not exist has none.
+        """
         ...
 
     def read(self, uri: S3Uri) -> bytes:
         """The whole of a small object."""
         ...
 
-    def download(self, uri: S3Uri, to: Path) -> None:
-        """Copy an object to a file of the caller's own."""
+    def download(self, uri: S3Uri, to: Path, cancelled: Callable[[], bool] = never) -> None:
+        """Copy an object to a new file of the caller's own; one already there is replaced.
+
+        cancelled   asked between chunks; where it is true, TransferCancelled is raised
+        """
         ...
 
-    def upload(self, file: Path, uri: S3Uri) -> None:
+    def upload(self, file: Path, uri: S3Uri, cancelled: Callable[[], bool] = never) -> None:
         """Put a file: the object is whole or absent, whatever dies in the middle."""
         ...
 

@@ -43,7 +43,9 @@ async def _end(lock: Path) -> bool:
             return False
         running.signal(signal.SIGTERM)
         if not await running.ended(ENDS_WITHIN_S):
-            raise SettingsError(f"process {running.pid} did not end within {ENDS_WITHIN_S} s; kill -9 {running.pid} would")
+            raise SettingsError(
+                f"process {running.pid} did not end within {ENDS_WITHIN_S} s; kill -9 {running.pid} would"
+            )
         return True
 
 

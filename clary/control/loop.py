@@ -16,8 +16,9 @@ import structlog
 
 from clary.control.effects import World
 from clary.control.queue import WorkQueue
+from clary.core.changes import Changes
 from clary.core.clock import Clock
-from clary.core.decisions import Action, Do, Family, Forget, Launch, Move, Seen, Stop, Wait
+from clary.core.decisions import Action, Do, Erase, Family, Forget, Launch, Move, Seen, Stop, Wait
 from clary.core.errors import CapacityError, LaunchError, RecordMissing, StaleWrite
 from clary.core.records import Record, Ref, Transition
 from clary.core.tasks import Phase, TaskState
@@ -35,13 +36,14 @@ class Loop:
     """Works on records until they need no more work."""
 
     def __init__(
-        self, store: Store, families: Iterable[Family], world: World, clock: Clock, queue: WorkQueue | None = None
+        self, store: Store, families: Iterable[Family], world: World, clock: Clock, changes: Changes | None = None
     ) -> None:
         self.store = store
         self.families = {family.kind: family for family in families}
         self.world = world
         self.clock = clock
-        self.queue = queue or WorkQueue(clock)
+        self.queue = WorkQueue(clock)
+        self.changes = changes or Changes()
         self._troubles: dict[Ref, int] = {}
 
     async def run(self, workers: int) -> None:
@@ -107,6 +109,7 @@ class Loop:
         )
         history = Transition(move.detail or move.status, move.message, move.at or now) if move.message else None
         await self.store.replace(record, new, history)
+        self.changes.tell(record.ref)
         if (new.status, new.detail) != (record.status, record.detail):
             log.info(
                 "transition",
@@ -127,6 +130,8 @@ class Loop:
             await self._refuse(record, action.task.id, error)
         if isinstance(action, Forget):
             await self._forget_refusal(record, action.task_id)
+        if isinstance(action, Erase):
+            self.changes.tell(record.ref)
         if isinstance(action, Launch | Stop):
             self._put_after(record.ref, LOOK_AGAIN_S)
         else:

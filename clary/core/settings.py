@@ -103,6 +103,8 @@ class Settings:
     replica_cpus: float = 0  # CPUs a replica holds while it serves; 0: endpoints never wait for jobs
     replica_memory_mib: int = 0  # memory a replica holds while it serves
     runtime_versions: Literal["current", "exact"] = "current"  # exact: an image's version chooses its own environment
+    proxy_other_hosts: Literal["pass", "refuse"] = "pass"  # of the transparent proxy: hosts that are not AWS's
+    first_look_s: float = 10.0  # the first Describe of something under way waits so long for it to be done; 0: never
     max_request_mib: int = 8  # largest body of a control request
     max_invocation_mib: int = 25  # largest body of an inference request
     clock_skew_s: int = 900  # how far a signature's date may be off

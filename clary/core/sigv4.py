@@ -16,14 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from clary.core.credentials import Credentials
-from clary.core.errors import (
-    IncompleteSignature,
-    InvalidSignatureException,
-    MissingAuthenticationToken,
-    UnrecognizedClientException,
-)
-from clary.wire.canonical import (
+from clary.core.canonical import (
     ALGORITHM,
     TERMINATOR,
     Signed,
@@ -32,6 +25,13 @@ from clary.wire.canonical import (
     query_escaped,
     signature,
     signing_key,
+)
+from clary.core.credentials import Credentials
+from clary.core.errors import (
+    IncompleteSignature,
+    InvalidSignatureException,
+    MissingAuthenticationToken,
+    UnrecognizedClientException,
 )
 
 __all__ = [

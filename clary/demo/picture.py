@@ -33,7 +33,9 @@ def draw(
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for colour, (name, rounds) in zip(_COLOURS, learned.items(), strict=False):
         numbers = [entry.number for entry in rounds]
-        left.plot(numbers, [entry.train_logloss for entry in rounds], color=colour, linestyle=":", label=f"{name}, train")
+        left.plot(
+            numbers, [entry.train_logloss for entry in rounds], color=colour, linestyle=":", label=f"{name}, train"
+        )
         left.plot(numbers, [entry.validation_logloss for entry in rounds], color=colour, label=f"{name}, validation")
     left.set(title="Learning curve", xlabel="boosting round", ylabel="log loss", yscale="log")
     left.legend()
@@ -42,7 +44,9 @@ def draw(
         area = roc_auc_score(labels, scores)
         right.plot(false_positive, true_positive, color=colour, label=f"{name}, AUC {area:.3f}")
     right.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--", label="chance")
-    right.set(title="ROC on the test set, as the endpoint answered", xlabel="false positive rate", ylabel="true positive rate")
+    right.set(
+        title="ROC on the test set, as the endpoint answered", xlabel="false positive rate", ylabel="true positive rate"
+    )
     right.legend(loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -103,14 +103,16 @@ class Tour:
         """The rounds of a training job as they are logged, until it has ended. Raises RuntimeError if it failed."""
         token: dict[str, str] = {}
         while True:
-            status = self.sagemaker.describe_training_job(TrainingJobName=name)
+            # Describe would hold its first answer back until the job is done (first_look_s); List never waits.
+            (job,) = self.sagemaker.list_training_jobs(NameContains=name)["TrainingJobSummaries"]
             for line in self._new_lines(name, token):
                 if found := _EVALUATION.search(line):
                     yield Round(int(found[1]), float(found[2]), float(found[3]), float(found[4]))
-            if status["TrainingJobStatus"] == "Completed":
+            if job["TrainingJobStatus"] == "Completed":
                 return
-            if status["TrainingJobStatus"] in ("Failed", "Stopped"):
-                raise RuntimeError(f"the training job {name} ended: {status.get('FailureReason', 'stopped')}")
+            if job["TrainingJobStatus"] in ("Failed", "Stopped"):
+                told = self.sagemaker.describe_training_job(TrainingJobName=name)
+                raise RuntimeError(f"the training job {name} ended: {told.get('FailureReason', 'stopped')}")
             time.sleep(0.2)
 
     def _new_lines(self, name: str, token: dict[str, str]) -> Iterator[str]:

@@ -79,6 +79,7 @@ async def change(context: Context, record: Record, new: Record, message: str = "
     except StaleWrite:
         return False
     context.wake(record.ref)
+    context.changes.tell(record.ref)
     return True
 
 

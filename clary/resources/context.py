@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clary.artifacts.base import ObjectStore
 from clary.artifacts.logs import LogStreams
 from clary.compute.base import Backend
 from clary.core.arns import Account
+from clary.core.changes import Changes
 from clary.core.clock import Clock
 from clary.core.credentials import Credentials
 from clary.core.decisions import Family
@@ -17,6 +19,9 @@ from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.store.base import Store
 
+if TYPE_CHECKING:
+    from clary.resources.first_look import FirstLooks
+
 
 @dataclass(frozen=True)
 class Context:
@@ -24,6 +29,8 @@ class Context:
 
     check_image   an image URI -> "" where it can be run here, else why not (blocking: may ask a registry)
     wake          has the control loop look at a record
+    changes       tells when a record was written
+    first_looks   which records have been asked for before
     """
 
     settings: Settings
@@ -38,6 +45,8 @@ class Context:
     families: Mapping[str, Family]
     check_image: Callable[[str], str]
     wake: Callable[[Ref], None]
+    changes: Changes
+    first_looks: FirstLooks
 
     @property
     def strict(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from clary.core.errors import ValidationException
@@ -13,6 +14,7 @@ from clary.core.tasks import Phase
 from clary.resources.common import Request, Response, change, create, find, refuse_unbuilt
 from clary.resources.context import Context
 from clary.resources.deployments import deployment_of
+from clary.resources.first_look import first_look
 from clary.resources.listing import list_operation
 
 KIND = "endpoint"
@@ -128,7 +130,8 @@ async def _changeable(context: Context, name: str, also: str = "InService") -> R
 
 
 async def describe(context: Context, request: Request) -> Response:
-    endpoint = await find(context, KIND, request["EndpointName"], MISSING)
+    look = partial(find, context, KIND, request["EndpointName"], MISSING)
+    endpoint = await first_look(context, look, lambda endpoint: endpoint.status in _BUSY)
     states = await context.backend.poll([replica["task"] for replica in endpoint.state["replicas"]])
     ready = {task_id for task_id, state in states.items() if state.phase is Phase.READY}
     config, coming = endpoint.state["config"], endpoint.state["next"]

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from clary.core.decisions import Decision, Do, Erase, Family, Forget, Launch, Move, Seen, Stop, Wait, Watch
@@ -24,6 +25,7 @@ from clary.core.tasks import Cause, Phase, TaskState
 from clary.resources import algorithms, checks
 from clary.resources.common import Request, Response, change, create, echo, find, refuse_unbuilt
 from clary.resources.context import Context
+from clary.resources.first_look import first_look
 from clary.resources.listing import list_operation
 from clary.resources.training_task import CHECKPOINTS, training_task
 
@@ -317,6 +319,11 @@ async def delete(context: Context, request: Request) -> Response:
             return {}
 
 
+def _under_way(job: Record) -> bool:
+    """Whether it may be done any moment; one that waits for room may wait long."""
+    return job.status in (Status.IN_PROGRESS, Status.STOPPING) and job.detail != "Pending"
+
+
 _ECHOED = (
     "HyperParameters",
     "AlgorithmSpecification",
@@ -340,7 +347,7 @@ MAX_RUNTIME_S = 86400
 
 
 async def describe(context: Context, request: Request) -> Response:
-    job = await find(context, KIND, request["TrainingJobName"], MISSING)
+    job = await first_look(context, partial(find, context, KIND, request["TrainingJobName"], MISSING), _under_way)
     metrics = job.state.get("metrics")
     if metrics is None:
         seen = (await context.backend.poll(watch(job).tasks)).get(task_id(job))

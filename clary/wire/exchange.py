@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clary.core.errors import RequestEntityTooLarge, ServiceError
+from clary.core.sigv4 import Signed
 from clary.wire import json11, query
 from clary.wire.shapes import Operation, Service
-from clary.wire.sigv4 import Signed
 
 # A body that is too large is read on for so many times its limit, so that its sender gets to see the answer.
 PATIENCE = 4

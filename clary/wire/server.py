@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from clary import __version__
+from clary.core import sigv4
 from clary.core.clock import Clock
 from clary.core.credentials import Credentials
 from clary.core.errors import (
@@ -30,7 +31,7 @@ from clary.core.errors import (
     ValidationError,
 )
 from clary.core.settings import Settings
-from clary.wire import json11, query, sigv4
+from clary.wire import json11, query
 from clary.wire.exchange import Exchange, read_body
 from clary.wire.shapes import SERVICES, Operation, Service, Services
 from clary.wire.validate import Validator

@@ -1,0 +1,52 @@
+"""`python -m clary.proxy --home DIR`: the proxy, a process of its own. `clary env --transparent` starts it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from clary.core import credentials
+from clary.core.errors import SettingsError
+from clary.core.settings import Settings, default_home, read_settings
+from clary.proxy import authority
+from clary.proxy.limits import Limits
+from clary.proxy.server import Proxy
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT. What does not fit ends it with a message and status 2."""
+    given = _arguments()
+    try:
+        uvloop.run(_serve(read_settings(given.home), given.port))
+    except (SettingsError, OSError) as error:
+        print(f"clary proxy: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m clary.proxy", description=main.__doc__)
+    parser.add_argument("--home", type=Path, default=default_home(), help="where everything lies")
+    parser.add_argument("--port", type=int, default=0, help="the port on loopback; 0: any")
+    # Nothing reads it: it says which authority a running proxy signs with, to who looks for one to adopt.
+    parser.add_argument("--authority", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+async def _serve(settings: Settings, port: int) -> None:
+    keys = credentials.load_or_make(settings.paths.credentials)
+    proxy = Proxy(settings, keys, authority.load(settings.paths.certificates), Limits())
+    asked_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+    await proxy.start(port)
+    await asked_to_stop.wait()
+    await proxy.stop()
+
+
+if __name__ == "__main__":
+    main()

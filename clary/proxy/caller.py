@@ -1,0 +1,147 @@
+"""The client's side of a connection: requests in, answers out, one after the other. h11 knows HTTP; this knows time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import h11
+
+from clary.proxy.errors import BadRequest
+from clary.proxy.limits import Limits
+
+Headers = list[tuple[bytes, bytes]]
+
+PIECE_BYTES = 256 * 1024
+
+_CONTINUE = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+
+
+class CallerGone(Exception):
+    """The client hung up, or neither sends nor takes anything any more: there is nobody to tell."""
+
+
+class Caller:
+    """A client that has connected."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
+
+    @property
+    def answering(self) -> bool:
+        """Whether the answer to the present request has begun: then no other can be given."""
+        return self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow."""
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    async def request(self) -> h11.Request | None:
+        """The next request; None where none comes any more.
+
+        Raises BadRequest for what is no HTTP, CallerGone where a request begins and goes no further.
+        """
+        if self.reusable:
+            self._http.start_next_cycle()
+        if (event := self._next()) is h11.NEED_DATA:
+            try:
+                await self._fill(self._limits.idle_s)
+            except CallerGone:
+                return None
+            event = self._next()
+        if event is h11.NEED_DATA:
+            try:
+                async with asyncio.timeout(self._limits.head_s):
+                    while (event := self._next()) is h11.NEED_DATA:
+                        await self._fill(None)
+            except TimeoutError:
+                raise CallerGone from None
+        return event if isinstance(event, h11.Request) else None
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The request's body, piece by piece as it comes. A client that waits to be asked for it is asked.
+
+        Raises BadRequest, CallerGone.
+        """
+        if self._http.they_are_waiting_for_100_continue:
+            await self._write(self._http.send(_CONTINUE))
+        while True:
+            match self._next():
+                case h11.Data(data=data):
+                    yield bytes(data)
+                case h11.EndOfMessage():
+                    return
+                case h11.ConnectionClosed():
+                    raise CallerGone
+                case _:
+                    await self._fill(self._limits.body_gap_s)
+
+    async def gone(self) -> None:
+        """Return when the client hangs up; its body has to be read first. One that sends ahead is not watched."""
+        if data := await self._reader.read(PIECE_BYTES):
+            self._http.receive_data(data)
+            await asyncio.Event().wait()
+
+    async def start(self, status: int, reason: bytes, headers: Headers) -> None:
+        """Begin the answer. Without a length in its headers the body goes out in chunks."""
+        await self._write(self._http.send(h11.Response(status_code=status, reason=reason, headers=headers)))
+
+    async def send(self, piece: bytes) -> None:
+        await self._write(self._http.send(h11.Data(data=piece)))
+
+    async def end(self) -> None:
+        await self._write(self._http.send(h11.EndOfMessage()))
+
+    async def linger(self) -> None:
+        """Read on for a while where the answer went out before the request was in.
+
+        A client that is busy sending would meet a reset, and never see the answer.
+        """
+        left = self._limits.linger_bytes
+        while self._http.their_state is h11.SEND_BODY and left > 0:
+            try:
+                async with asyncio.timeout(self._limits.linger_s):
+                    data = await self._reader.read(PIECE_BYTES)
+            except (OSError, TimeoutError):
+                return
+            if not data:
+                return
+            left -= len(data)
+
+    async def close(self) -> None:
+        self._writer.close()
+        try:
+            async with asyncio.timeout(self._limits.linger_s):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self.abort()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
+
+    def _next(self) -> object:
+        try:
+            return self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            raise BadRequest(f"The request is not well-formed HTTP: {error}") from error
+
+    async def _fill(self, within_s: float | None) -> None:
+        """Wait for more of what the client sends. Its end is an event too."""
+        try:
+            async with asyncio.timeout(within_s):
+                data = await self._reader.read(PIECE_BYTES)
+        except (OSError, TimeoutError) as error:
+            raise CallerGone from error
+        self._http.receive_data(data)
+
+    async def _write(self, data: bytes | None) -> None:
+        self._writer.write(data or b"")
+        try:
+            async with asyncio.timeout(self._limits.stall_s):
+                await self._writer.drain()
+        except (OSError, TimeoutError) as error:
+            raise CallerGone from error

@@ -1,0 +1,61 @@
+"""A connection's first words: CONNECT host:port, or somebody asking how the proxy is. Bytes are counted, and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import h11
+
+from clary.proxy.limits import Limits
+
+# Takes the connection over, with what the client sent ahead.
+Handler = Callable[[asyncio.Transport, h11.Request, bytes], None]
+
+
+class Front(asyncio.Protocol):
+    """Reads one head, then hands the connection on, paused."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, handler: Handler, limits: Limits) -> None:
+        self._handler = handler
+        self._limits = limits
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._deadline = asyncio.get_running_loop().call_later(self._limits.head_s, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._http.receive_data(data)
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            self._stop_the_clock()
+            refuse(self._transport, 400, "This is no CONNECT", str(error))
+            return
+        if isinstance(event, h11.Request):
+            self._stop_the_clock()
+            self._transport.pause_reading()
+            self._handler(self._transport, event, self._http.trailing_data[0])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_the_clock()
+
+    def _stop_the_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+
+def refuse(transport: asyncio.Transport, status: int, reason: str, text: str = "") -> None:
+    """Answer and hang up. Clients show the reason, and seldom the text."""
+    say(transport, status, reason, f"{text or reason}\n".encode(), b"text/plain; charset=utf-8")
+
+
+def say(transport: asyncio.Transport, status: int, reason: str, content: bytes, kind: bytes) -> None:
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Length: {len(content)}\r\nConnection: close\r\nContent-Type: "
+    transport.write(head.encode("latin-1", "replace") + kind + b"\r\n\r\n" + content)
+    transport.close()

@@ -1,0 +1,25 @@
+"""How long the proxy waits and how much it takes: one value, so that tests can shorten it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, sizes in bytes."""
+
+    head_bytes: int = 64 * 1024
+    connections: int = 2048
+
+    head_s: float = 20.0  # to the end of CONNECT; from the first byte of a request to the end of its head
+    handshake_s: float = 20.0
+    idle_s: float = 300.0  # between requests of a connection: longer than clients keep one
+    body_gap_s: float = 300.0  # between two pieces of a request's body
+    stall_s: float = 300.0  # a client, or a service, that does not take what is sent
+    answer_s: float = 3600.0  # from the request to its answer, and between two pieces of it; clients give up earlier
+    linger_s: float = 2.0  # for what a client still sends after an early answer, anew with each piece
+    linger_bytes: int = 64 * 1024 * 1024
+    connect_s: float = 10.0
+    half_open_s: float = 300.0  # for the other direction of a tunnel, once one has ended
+    drain_s: float = 5.0  # after SIGTERM, for what is under way

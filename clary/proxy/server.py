@@ -1,0 +1,191 @@
+"""The proxy as a whole: listens on loopback, takes CONNECT, and leaves in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+import structlog
+
+from clary.core.credentials import Credentials
+from clary.core.settings import Settings
+from clary.proxy.authority import Authority, Certificates
+from clary.proxy.caller import PIECE_BYTES, Caller
+from clary.proxy.conversation import Conversation, Services
+from clary.proxy.front import Front, refuse, say
+from clary.proxy.hosts import Service, is_aws, is_name
+from clary.proxy.limits import Limits
+from clary.proxy.s3 import S3
+from clary.proxy.tunnel import Streams, dial, tunnel
+from clary.proxy.upstream import Target, pinned
+
+ADDRESS = "127.0.0.1"  # whoever reaches the proxy may use it, so nobody else does
+
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_AUTHORITY = re.compile(r"(?P<host>[^\s:/@\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A connection past its first words. A tunnel is always busy."""
+
+    conversation: Conversation | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.conversation is None or self.conversation.busy
+
+
+class Proxy:
+    """One proxy. `start`, then `stop`."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, authority: Authority, limits: Limits) -> None:
+        self._certificates = Certificates(authority)
+        self._services = services(settings, credentials, limits)
+        self._passes = settings.proxy_other_hosts == "pass"
+        self._limits = limits
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], _Open] = {}
+
+    async def start(self, port: int = 0) -> int:
+        """Listen on loopback; the port. Raises OSError where it is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Front(self._begin, self._limits), ADDRESS, port)
+        taken: int = self._server.sockets[0].getsockname()[1]
+        log.info("proxy_listens", port=taken, other_hosts="pass" if self._passes else "refuse")
+        return taken
+
+    async def stop(self) -> None:
+        """Take no new connection, let what is under way end, a bounded time; then leave."""
+        if self._server is not None:
+            self._server.close()
+        for task, opened in list(self._open.items()):
+            if not opened.busy:
+                task.cancel()
+        if self._open:
+            await asyncio.wait(self._open, timeout=self._limits.drain_s)
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def _begin(self, transport: asyncio.Transport, request: h11.Request, ahead: bytes) -> None:
+        if request.method != b"CONNECT":
+            _other_than_connect(transport, request)
+            return
+        found = _AUTHORITY.fullmatch(request.target.decode("latin-1").lower())
+        host, port = (found["host"], int(found["port"])) if found else ("", 0)
+        if not 1 <= port <= 65535 or not (host.startswith("[") or is_name(host)):
+            refuse(transport, 400, "CONNECT needs a host name and a port")
+        elif len(self._open) >= self._limits.connections:
+            refuse(transport, 503, f"{self._limits.connections} connections are open; try again")
+        elif is_aws(host):
+            self._begin_aws(transport, host, port, ahead)
+        elif not self._passes:
+            log.info("host_refused", host=host)
+            refuse(transport, 403, "Clary's setting proxy_other_hosts refuses hosts that are not AWS's")
+        else:
+            self._run(transport, self._pass(transport, host.strip("[]"), port, ahead), _Open())
+
+    def _begin_aws(self, transport: asyncio.Transport, host: str, port: int, ahead: bytes) -> None:
+        if port != 443:
+            refuse(transport, 403, "Clary answers for AWS at port 443 only")
+        elif ahead:
+            refuse(transport, 400, "Wait for the answer to CONNECT")
+        else:
+            opened = _Open()
+            self._run(transport, self._terminate(transport, host, opened), opened)
+
+    def _run(self, transport: asyncio.Transport, work: Coroutine[Any, Any, None], opened: _Open) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._open[task] = opened
+        task.add_done_callback(lambda done: self._ended(transport, done))
+
+    def _ended(self, transport: asyncio.Transport, task: asyncio.Task[None]) -> None:
+        del self._open[task]
+        if not transport.is_closing():
+            transport.abort()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("connection_failed", exc_info=error)
+
+    async def _terminate(self, transport: asyncio.Transport, host: str, opened: _Open) -> None:
+        """Be `host`, over TLS."""
+        transport.write(_ESTABLISHED)
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(PIECE_BYTES, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            secured = await loop.start_tls(
+                transport,
+                protocol,
+                self._certificates.context(host),
+                server_side=True,
+                ssl_handshake_timeout=self._limits.handshake_s,
+                ssl_shutdown_timeout=self._limits.linger_s,
+            )
+        except (OSError, ssl.SSLError) as error:
+            # Most often a client that was not told to trust us.
+            log.info("handshake_failed", host=host, reason=str(error))
+            return
+        assert secured is not None
+        protocol.connection_made(secured)
+        caller = Caller(reader, asyncio.StreamWriter(secured, protocol, reader, loop), self._limits)
+        opened.conversation = Conversation(caller, host, self._services, self._limits)
+        try:
+            await opened.conversation.run()
+        finally:
+            secured.abort()
+
+    async def _pass(self, transport: asyncio.Transport, host: str, port: int, ahead: bytes) -> None:
+        """Be nobody."""
+        try:
+            there = await dial(host, port, self._limits)
+        except (OSError, TimeoutError) as error:
+            refuse(transport, 502, f"{host}:{port} cannot be reached", str(error))
+            return
+        transport.write(_ESTABLISHED)
+        await tunnel(_streams(transport, ahead), there, self._limits)
+
+
+def _streams(transport: asyncio.Transport, ahead: bytes) -> Streams:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(PIECE_BYTES, loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    if ahead:
+        reader.feed_data(ahead)
+    transport.resume_reading()
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _other_than_connect(transport: asyncio.Transport, request: h11.Request) -> None:
+    if request.method in (b"GET", b"HEAD") and request.target == b"/healthz":
+        content = json.dumps({"status": "ok", "service": "clary proxy"}).encode()
+        say(transport, 200, "OK", content if request.method == b"GET" else b"", b"application/json")
+    else:
+        refuse(transport, 405, "This proxy takes CONNECT only: set HTTPS_PROXY, not HTTP_PROXY")
+
+
+def services(settings: Settings, credentials: Credentials, limits: Limits) -> Services:
+    """Where the settings say that everything is."""
+    ours = pinned(settings.tls_certificate) if settings.tls_certificate else None
+    start_it = "start the server (`clary up`), or run `clary env --transparent` again where it moved"
+    targets = {
+        Service.CONTROL: Target("control API", settings.url(settings.port), start_it, ours),
+        Service.GATEWAY: Target("inference gateway", settings.url(settings.gateway_port), start_it, ours),
+    }
+    if settings.embedded_s3:
+        target, keys = Target("S3", settings.s3_url, start_it, ours), credentials
+    else:
+        tls = ssl.create_default_context() if settings.s3_url.startswith("https:") else None
+        target = Target("S3", settings.s3_url.rstrip("/"), "look at the setting s3_endpoint_url", tls)
+        keys = Credentials(settings.s3_access_key_id, settings.s3_secret_access_key)
+    return Services(targets, S3(target, credentials, keys, settings.region, settings.clock_skew_s, limits))

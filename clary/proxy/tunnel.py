@@ -1,0 +1,47 @@
+"""Hosts that are not AWS's: bytes to and fro, unread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+from clary.proxy.caller import PIECE_BYTES
+from clary.proxy.limits import Limits
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def dial(host: str, port: int, limits: Limits) -> Streams:
+    """Raises OSError, TimeoutError."""
+    async with asyncio.timeout(limits.connect_s):
+        return await asyncio.open_connection(host, port, limit=PIECE_BYTES)
+
+
+async def tunnel(client: Streams, host: Streams, limits: Limits) -> None:
+    """Until both directions have ended; one that has ended leaves the other a bounded time."""
+    for _, writer in (client, host):
+        _keep_alive(writer)
+    tasks = [asyncio.create_task(_copy(client[0], host[1])), asyncio.create_task(_copy(host[0], client[1]))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=limits.half_open_s)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        host[1].transport.abort()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(PIECE_BYTES):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    """A peer that vanished without a word is found out by the system, in the end."""
+    handle: socket.socket = writer.get_extra_info("socket")
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,0 +1,127 @@
+"""The other side of a request: a service of Clary's, on a connection of its own for each request.
+
+On loopback a new connection costs less than finding out whether an old one still serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+import h11
+
+from clary.core.errors import SettingsError
+from clary.proxy.caller import PIECE_BYTES
+from clary.proxy.errors import ServiceUnavailable
+from clary.proxy.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service behind the proxy.
+
+    tls   None: plain HTTP
+    """
+
+    name: str
+    url: str
+    remedy: str
+    tls: ssl.SSLContext | None = None
+
+    def unavailable(self, what: str) -> ServiceUnavailable:
+        return ServiceUnavailable(f"Clary's {self.name} at {self.url} {what}; {self.remedy}.")
+
+
+def pinned(certificate: str) -> ssl.SSLContext:
+    """TLS to a server of our own: it is known by its certificate, whatever name that is made out to."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"tls_certificate = {certificate!r}: {error}") from error
+    return context
+
+
+class Upstream:
+    """One request's connection."""
+
+    def __init__(
+        self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
+    ) -> None:
+        self._target = target
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.head_bytes)
+
+    @classmethod
+    async def open(cls, target: Target, limits: Limits) -> Self:
+        """Raises ServiceUnavailable where nothing listens."""
+        where = urlsplit(target.url)
+        port = where.port or (443 if where.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(limits.connect_s):
+                streams = await asyncio.open_connection(where.hostname, port, ssl=target.tls, limit=PIECE_BYTES)
+        except (OSError, TimeoutError) as error:
+            raise target.unavailable("does not answer") from error
+        return cls(target, *streams, limits)
+
+    async def send(self, request: h11.Request, body: AsyncIterator[bytes]) -> None:
+        """Send it whole, unless the other side stops taking it: then its answer says why."""
+        try:
+            await self._write(self._http.send(request))
+            async for piece in body:
+                await self._write(self._http.send(h11.Data(data=piece)))
+            await self._write(self._http.send(h11.EndOfMessage()))
+        except OSError:
+            return
+
+    async def head(self) -> h11.Response:
+        """Status and headers. Raises ServiceUnavailable where no answer comes."""
+        while True:
+            match await self._event():
+                case h11.Response() as response:
+                    return response
+                case h11.ConnectionClosed():
+                    raise self._target.unavailable("closed the connection without an answer")
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The answer's body. Raises ServiceUnavailable where it breaks off."""
+        while True:
+            match await self._event():
+                case h11.Data(data=data):
+                    yield bytes(data)
+                case h11.EndOfMessage():
+                    return
+                case _:
+                    raise self._target.unavailable("broke off its answer")
+
+    def close(self) -> None:
+        """At once: nothing is on its way that anybody waits for."""
+        self._writer.transport.abort()
+
+    async def _event(self) -> object:
+        while True:
+            try:
+                if (event := self._http.next_event()) is not h11.NEED_DATA:
+                    return event
+                async with asyncio.timeout(self._limits.answer_s):
+                    data = await self._reader.read(PIECE_BYTES)
+            except h11.RemoteProtocolError as error:
+                raise self._target.unavailable(f"answers what is no HTTP ({error})") from error
+            except TimeoutError as error:
+                raise self._target.unavailable("took too long to answer") from error
+            except OSError:
+                data = b""
+            self._http.receive_data(data)
+
+    async def _write(self, data: bytes | None) -> None:
+        self._writer.write(data or b"")
+        async with asyncio.timeout(self._limits.stall_s):
+            await self._writer.drain()

@@ -1,0 +1,172 @@
+"""A real server for tests: started by the command line in a home of its own, on free ports, and stopped after.
+
+    with live_server(tmp_path) as server:
+        server.sagemaker.create_training_job(...)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from clary.demo.server import free_port
+
+T = TypeVar("T")
+
+
+class LiveServer:
+    """One home and the server on it, with plain boto3 clients."""
+
+    def __init__(self, home: Path, settings: str = "") -> None:
+        self.home = home
+        self.port = free_port()
+        home.mkdir(parents=True, exist_ok=True)
+        # Tests look at what is under way: no Describe is held back for them.
+        (home / "clary.toml").write_text(settings if "first_look_s" in settings else f"first_look_s = 0\n{settings}")
+        self._clients: dict[str, Any] = {}
+
+    # ---- the command line ----
+
+    def clary(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a verb on this home."""
+        argv = [sys.executable, "-m", "clary", *arguments, "--home", str(self.home)]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("CLARY_", "AWS_"))}
+        return subprocess.run(argv, capture_output=True, text=True, check=check, env=clean, timeout=100)
+
+    def up(self) -> None:
+        done = self.clary("up", "--detach", "--port", str(self.port), check=False)
+        assert done.returncode == 0, done.stderr
+
+    def down(self) -> None:
+        self.clary("down")
+
+    def status(self) -> dict[str, Any]:
+        """What `clary status --json` prints."""
+        return json.loads(self.clary("status", "--json", check=False).stdout)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return json.loads(self.clary("env", "--json").stdout)
+
+    def kill(self, part: str = "server") -> int:
+        """kill -9, as a crash would; the pid that was."""
+        pid = self.status()[part]["pid"]
+        assert isinstance(pid, int)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    # ---- its clients ----
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client that knows nothing but the environment `clary env` prints. It asks once: no hidden retries."""
+        key = f"{service}{sorted(config.items())}"
+        if key not in self._clients:
+            environment = self.environment
+            variable = {"s3": "_S3", "sagemaker-runtime": "_SAGEMAKER_RUNTIME"}.get(service, "")
+            session = boto3.Session(
+                environment["AWS_ACCESS_KEY_ID"],
+                environment["AWS_SECRET_ACCESS_KEY"],
+                region_name=environment["AWS_DEFAULT_REGION"],
+            )
+            options = {"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}, **config}
+            if service == "s3":
+                options |= {
+                    "request_checksum_calculation": "when_required",
+                    "response_checksum_validation": "when_required",
+                }
+            self._clients[key] = session.client(
+                service, endpoint_url=environment[f"AWS_ENDPOINT_URL{variable}"], config=Config(**options)
+            )
+        return self._clients[key]
+
+    @property
+    def sagemaker(self) -> Any:
+        return self.client("sagemaker")
+
+    @property
+    def runtime(self) -> Any:
+        return self.client("sagemaker-runtime")
+
+    @property
+    def s3(self) -> Any:
+        return self.client("s3")
+
+    @property
+    def bucket(self) -> str:
+        return str(self.environment["SAGEMAKER_DEFAULT_BUCKET"])
+
+    @property
+    def role(self) -> str:
+        return str(self.environment["SAGEMAKER_ROLE_ARN"])
+
+    # ---- waiting ----
+
+    def job(self, name: str, *statuses: str, within_s: float = 60) -> dict[str, Any]:
+        """The training job's description, once it is in one of these statuses (any final one by default)."""
+        wanted = statuses or ("Completed", "Failed", "Stopped")
+
+        def look() -> dict[str, Any] | None:
+            job: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
+            return job if job["TrainingJobStatus"] in wanted or job["SecondaryStatus"] in wanted else None
+
+        return until(look, within_s, f"training job {name} to be {' or '.join(wanted)}")
+
+    def endpoint(self, name: str, *statuses: str, within_s: float = 60) -> dict[str, Any]:
+        """The endpoint's description, once it is in one of these statuses (InService or Failed by default)."""
+        wanted = statuses or ("InService", "Failed")
+
+        def look() -> dict[str, Any] | None:
+            endpoint: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
+            return endpoint if endpoint["EndpointStatus"] in wanted else None
+
+        return until(look, within_s, f"endpoint {name} to be {' or '.join(wanted)}")
+
+
+def until(look: Callable[[], T | None], within_s: float, what: str) -> T:
+    """What `look` finds, as soon as it finds something."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {within_s} s in vain for {what}")
+
+
+@contextlib.contextmanager
+def live_server(settings: str = "") -> Iterator[LiveServer]:
+    """A server that runs, and afterwards has ended with everything it started."""
+    with tempfile.TemporaryDirectory(prefix="clary-", ignore_cleanup_errors=True) as folder:
+        server = LiveServer(Path(folder) / "home", settings)
+        server.up()
+        try:
+            yield server
+        finally:
+            server.down()
+            end_tasks(server.home)
+
+
+def end_tasks(home: Path) -> None:
+    """Jobs outlive a server; those of a test do not outlive the test."""
+    for lock in home.glob("tasks/*/lock"):
+        _kill_holder(lock)
+
+
+def _kill_holder(lock: Path) -> None:
+    for holder in (lock.with_name("holder"),):
+        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+            pid = int(holder.read_text().split()[0])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if str(lock.parent).encode() in command:
+                os.kill(pid, signal.SIGKILL)
