@@ -11,7 +11,7 @@ help: ## what there is
 setup: $(READY) ## make .venv, with everything pinned by constraints.txt
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clary needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clary needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -20,10 +20,19 @@ demo: $(READY) ## train, deploy and ask a real model, in a server of its own tha
 	$(BIN)/clary demo
 
 test: $(READY) ## every test but the SDKs' (make acceptance)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not sdk"
 
 unit: $(READY) ## what needs no process and no network: seconds
 	$(BIN)/python -m pytest tests/unit tests/wire
+
+acceptance: $(READY) $(foreach name,cli sdk-v2 sdk-v3,.venv-$(name)/.ready) ## the AWS CLI and both SageMaker SDKs, unmodified
+	$(BIN)/python -m pytest tests/acceptance -m sdk -p no:cacheprovider
+
+# The two SDKs cannot share an environment, and the AWS CLI wants a botocore of its own.
+.venv-%/.ready: tests/acceptance/environments/%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
 
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
