@@ -31,10 +31,11 @@ from clary.control.effects import World
 from clary.control.lease import while_held
 from clary.control.loop import Loop
 from clary.control.run import control
+from clary.core import sigv4
 from clary.core.changes import Changes
 from clary.core.clock import SystemClock
-from clary.core.credentials import Credentials, load_or_make
-from clary.core.errors import SettingsError
+from clary.core.credentials import Credentials, credentials_for
+from clary.core.errors import ServiceError, SettingsError
 from clary.core.records import Ref, new_uid
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS, endpoints
@@ -47,10 +48,13 @@ from clary.services.service import Service
 from clary.store.base import Store
 from clary.store.engine import sqlite_url
 from clary.store.sql import open_store
+from clary.wire.exchange import Exchange
 from clary.wire.server import make_app
 
 log = structlog.get_logger()
 
+# The gateway finishes the requests it has, 30 s at most, before its replicas go.
+DRAIN_WITHIN_S = 33
 # Replicas get 30 s from SIGTERM to SIGKILL; a little more, and `clary down` is told the truth.
 REPLICAS_END_WITHIN_S = 40
 
@@ -67,7 +71,7 @@ async def serve(settings: Settings) -> None:
     paths = settings.paths
     for folder in (paths.tasks, paths.logs, paths.routes, paths.run):
         folder.mkdir(parents=True, exist_ok=True)
-    credentials = load_or_make(paths.credentials)
+    credentials = credentials_for(settings)
     listening = _listen(settings)
     keep(settings)
     environment(settings)  # writes the SDKs' configuration file
@@ -126,15 +130,23 @@ class _Parts:
         """The control loop, whenever this server holds the lease."""
         settings = self.settings
         work = partial(control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s)
-        await while_held(
-            self.store, f"{socket.gethostname()}-{os.getpid()}-{new_uid()}", self.clock, settings.lease_s, work
-        )
+        await while_held(self.store, _holder(settings), self.clock, settings.lease_s, work)
 
     async def _status(self, request: Request) -> Response:
-        """What `clary status` shows: nothing here that a caller on this machine may not know."""
+        """What `clary status` shows, to whom has the keys."""
+        try:
+            signed = Exchange(request).signed
+            sigv4.verify(signed, None, self.context.credentials, self.clock.now(), self.settings.clock_skew_s)
+        except ServiceError as error:
+            return JSONResponse({"message": error.message}, status_code=error.status)
         services = {service.name: await service.describe() for service in self.keeper.services}
         counts = {family.kind: await self.store.count(family.kind) for family in FAMILIES}
         return JSONResponse({"services": services, "resources": counts})
+
+
+def _holder(settings: Settings) -> str:
+    """Who has the lease. The home's own database has one server at a time: it takes over from one that died at once."""
+    return f"{socket.gethostname()}-{os.getpid()}-{new_uid()}" if settings.database_url else "this home's server"
 
 
 def _services(settings: Settings, credentials: Credentials) -> list[Service]:
@@ -212,7 +224,7 @@ async def _stop_serving(parts: _Parts) -> None:
         for task_id, state in (await parts.backend.poll()).items()
         if state.owner and state.owner[0] == endpoints.KIND and not state.phase.over
     ]
-    await parts.keeper.stop()
+    await parts.keeper.stop(DRAIN_WITHIN_S)
     for task_id in replicas:
         await parts.backend.stop(task_id, endpoints.STOP_GRACE_S)
     with contextlib.suppress(TimeoutError):

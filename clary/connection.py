@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clary.core.credentials import load_or_make
+from clary.core.credentials import credentials_for
 from clary.core.files import write_whole
 from clary.core.settings import Settings, read_settings
 
@@ -34,7 +34,7 @@ def running_settings(home: Path | None) -> Settings:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that point AWS clients at this server. Keys and the SDKs' file are made where they are missing."""
-    credentials = load_or_make(settings.paths.credentials)
+    credentials = credentials_for(settings)
     write_sdk_config(settings)
     variables = {
         "AWS_ENDPOINT_URL": settings.url(settings.port),

@@ -14,6 +14,7 @@ from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from clary.artifacts import files
 from clary.artifacts.base import S3Access, S3Uri, Stored, TransferCancelled, never
@@ -152,7 +153,9 @@ class S3Store:
                     f'and what they may do in bucket "{uri.bucket}"'
                 )
             return f"{self.endpoint_url} answered {code}: {error.response.get('Error', {}).get('Message', '')}"
-        if isinstance(error, HTTPClientError):  # refused, timed out, TLS, a name that does not resolve
+        if isinstance(
+            error, (HTTPClientError, NoConnectionError)
+        ):  # refused, timed out, TLS, a name that does not resolve
             return f"S3 at {self.endpoint_url} cannot be reached; check s3_endpoint_url, and that it runs ({error})"
         return str(error)
 

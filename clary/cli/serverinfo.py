@@ -6,8 +6,11 @@ import http.client
 import json
 import ssl
 import urllib.parse
+from datetime import UTC, datetime
 from typing import Any
 
+from clary.core import sigv4
+from clary.core.credentials import credentials_for
 from clary.core.settings import Settings
 from clary.services import process
 
@@ -23,7 +26,7 @@ def pid_of(settings: Settings, name: str) -> int | None:
         return running.pid if running else None
 
 
-def get(url: str, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
+def get(url: str, path: str, headers: dict[str, str] | None = None, timeout_s: float = 2.0) -> tuple[int, bytes]:
     """Status and body of a GET; (0, b"") where nobody answers."""
     parts = urllib.parse.urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port
@@ -37,7 +40,7 @@ def get(url: str, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException):
@@ -52,6 +55,17 @@ def answers(url: str) -> bool:
 
 def server_status(settings: Settings) -> dict[str, Any] | None:
     """What a running server says of itself, None where it does not answer."""
-    status, body = get(settings.url(settings.port), "/status", timeout_s=10.0)
+    url = settings.url(settings.port)
+    headers = sigv4.sign(
+        "GET",
+        f"{url}/status",
+        {},
+        b"",
+        credentials_for(settings),
+        region=settings.region,
+        service="sagemaker",
+        now=datetime.now(UTC),
+    )
+    status, body = get(url, "/status", headers, timeout_s=10.0)
     answer: dict[str, Any] | None = json.loads(body) if status == 200 else None
     return answer

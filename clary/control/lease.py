@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -22,13 +23,18 @@ async def while_held(
     """Run `work` whenever, and only while, this holder has the lease; until cancelled.
 
     The lease is renewed every third of its life. A server that could not renew stops working before another can take
-    over; should it be too slow even for that, its writes are stale and refused (Store.replace).
+    over; should it be too slow even for that, its writes are stale and refused (Store.replace). One that is told to
+    stop gives the lease back, so that the next need not wait for its end.
     """
-    while True:
-        if await _renew(store, holder, clock, lease_s):
-            await _work_while_renewed(store, holder, clock, lease_s, work)
-            log.warning("lease lost", holder=holder)
-        await clock.sleep_until(clock.now() + timedelta(seconds=lease_s / 3))
+    try:
+        while True:
+            if await _renew(store, holder, clock, lease_s):
+                await _work_while_renewed(store, holder, clock, lease_s, work)
+                log.warning("lease lost", holder=holder)
+            await clock.sleep_until(clock.now() + timedelta(seconds=lease_s / 3))
+    finally:
+        with contextlib.suppress(Exception):  # it ends by itself
+            await store.release(CONTROL, holder)
 
 
 async def _work_while_renewed(

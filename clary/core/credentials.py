@@ -1,4 +1,7 @@
-"""The keys callers sign with, made at the first start and kept in `<home>/credentials.json`, mode 0600."""
+"""The keys callers sign with, made at the first start and kept in `<home>/credentials.json`, mode 0600.
+
+AWS clients sign with one pair of keys whatever service they call, so with an S3 of one's own its keys are Clary's too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clary.core.files import write_whole
+from clary.core.settings import Settings
 
 _ACCESS_KEY_ALPHABET = string.ascii_uppercase + "234567"
 
@@ -19,6 +23,13 @@ class Credentials:
 
     access_key_id: str
     secret_access_key: str
+
+
+def credentials_for(settings: Settings) -> Credentials:
+    """The keys that callers of this server sign with."""
+    if settings.embedded_s3:
+        return load_or_make(settings.paths.credentials)
+    return Credentials(settings.s3_access_key_id, settings.s3_secret_access_key)
 
 
 def load_or_make(path: Path) -> Credentials:

@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _serve(settings: Settings) -> None:
-    keys = credentials.load_or_make(settings.paths.credentials)
+    keys = credentials.credentials_for(settings)
     gateway = Gateway(settings, keys, Limits(body_bytes=settings.max_invocation_mib * MIB))
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -38,7 +38,7 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _serve(settings: Settings, port: int) -> None:
-    keys = credentials.load_or_make(settings.paths.credentials)
+    keys = credentials.credentials_for(settings)
     proxy = Proxy(settings, keys, authority.load(settings.paths.certificates), Limits())
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

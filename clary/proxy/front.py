@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 import h11
 
@@ -25,9 +26,8 @@ class Front(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._deadline = asyncio.get_running_loop().call_later(self._limits.head_s, transport.abort)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not say that it is one
+        self._deadline = asyncio.get_running_loop().call_later(self._limits.head_s, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clary.core.credentials import load_or_make
+from clary.core.credentials import credentials_for
 from clary.core.files import write_whole
 from clary.core.settings import Settings
 from clary.proxy import authority
@@ -34,7 +34,7 @@ def transparent_environment(settings: Settings) -> dict[str, str]:
 
     Raises SettingsError where the proxy cannot run.
     """
-    credentials = load_or_make(settings.paths.credentials)
+    credentials = credentials_for(settings)
     with _alone(settings.paths.run / "proxy.starting"):
         signs = authority.load_or_make(settings.paths.certificates, datetime.now(UTC))
         bundle = str(write_bundle(settings.paths.certificates, signs))

@@ -18,7 +18,7 @@ from clary.resources.listing import list_operation
 KIND = "endpoint-config"
 MISSING = 'Could not find endpoint configuration "{arn}".'
 
-_UNBUILT = {
+UNBUILT = {
     "ProductionVariants[].ServerlessConfig": "give InstanceType and InitialInstanceCount",
     "ProductionVariants[].ManagedInstanceScaling": "give InitialInstanceCount",
     "ProductionVariants[].InstancePools": "give InstanceType",
@@ -35,7 +35,7 @@ _ECHOED = ("ProductionVariants", "DataCaptureConfig", "KmsKeyId", "ExecutionRole
 
 
 async def create_endpoint_config(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateEndpointConfig", request, _UNBUILT)
+    refuse_unbuilt("CreateEndpointConfig", request, UNBUILT)
     variants = request["ProductionVariants"]
     names = [variant["VariantName"] for variant in variants]
     if doubles := {name for name in names if names.count(name) > 1}:

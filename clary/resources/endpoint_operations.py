@@ -21,11 +21,12 @@ KIND = "endpoint"
 MISSING = 'Could not find endpoint "{arn}".'
 
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-_UNBUILT = {"DeploymentConfig": "leave it out: all traffic moves at once when the new replicas answer"}
+UNBUILT = {"DeploymentConfig": "leave it out: all traffic moves at once when the new replicas answer"}
+UNBUILT_OF_WEIGHTS = {"DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "give DesiredInstanceCount"}
 
 
 async def create_endpoint(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateEndpoint", request, _UNBUILT)
+    refuse_unbuilt("CreateEndpoint", request, UNBUILT)
     name = request["EndpointName"]
     deployment = await deployment_of(context, request["EndpointConfigName"], 1)
     arn = await create(
@@ -43,7 +44,7 @@ async def create_endpoint(context: Context, request: Request) -> Response:
 
 async def update_endpoint(context: Context, request: Request) -> Response:
     """Blue/green, all at once: the new fleet comes up beside the old and takes over when all of it answers."""
-    refuse_unbuilt("UpdateEndpoint", request, _UNBUILT)
+    refuse_unbuilt("UpdateEndpoint", request, UNBUILT)
     excluded = [item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", ())]
     retain = request.get("RetainAllVariantProperties", False)
     if excluded and not retain:
@@ -76,11 +77,7 @@ def _retain(coming: dict[str, Any], current: Mapping[str, Any], excluded: list[s
 async def update_weights_and_capacities(context: Context, request: Request) -> Response:
     """Weights move at once; counts as replicas come and go."""
     wanted = {item["VariantName"]: item for item in request["DesiredWeightsAndCapacities"]}
-    refuse_unbuilt(
-        "UpdateEndpointWeightsAndCapacities",
-        request,
-        {"DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "give DesiredInstanceCount"},
-    )
+    refuse_unbuilt("UpdateEndpointWeightsAndCapacities", request, UNBUILT_OF_WEIGHTS)
     while True:
         endpoint = await _changeable(context, request["EndpointName"])
         config = endpoint.state["config"]

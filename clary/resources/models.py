@@ -34,14 +34,14 @@ _CONTAINER_UNBUILT = {
     "ModelDataSource.S3DataSource.HubAccessConfig": "give the S3 URI of the model itself",
     "ModelDataSource.S3DataSource.ManifestS3Uri": "give the S3 URI of the model itself",
 }
-_UNBUILT = {
+UNBUILT = {
     **{f"PrimaryContainer.{member}": instead for member, instead in _CONTAINER_UNBUILT.items()},
     **{f"Containers[].{member}": instead for member, instead in _CONTAINER_UNBUILT.items()},
 }
 
 
 async def create_model(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateModel", request, _UNBUILT)
+    refuse_unbuilt("CreateModel", request, UNBUILT)
     container = _only_container(request)
     if not container.get("Image"):
         raise ValidationException("PrimaryContainer.Image is missing: give the URI of an inference image.")

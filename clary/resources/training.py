@@ -187,7 +187,7 @@ def _results(task: TaskState, now: datetime) -> dict[str, Any]:
 
 # ---- operations ----
 
-_UNBUILT = {
+UNBUILT = {
     "AlgorithmSpecification.AlgorithmName": "give TrainingImage",
     "AlgorithmSpecification.TrainingInputMode=Pipe": "use File",
     "AlgorithmSpecification.TrainingInputMode=FastFile": "use File: data on this machine is not copied",
@@ -202,6 +202,7 @@ _UNBUILT = {
     "InputDataConfig[].DataSource.S3DataSource.InstanceGroupNames": "leave it out",
     "InputDataConfig[].DataSource.S3DataSource.HubAccessConfig": "copy the data to a bucket of your own",
     "ResourceConfig.InstanceGroups": "give InstanceType and InstanceCount",
+    "ResourceConfig.InstancePreferences": "give InstanceType and InstanceCount",
     "ResourceConfig.KeepAlivePeriodInSeconds": "leave it out: jobs start without warm pools",
     "ResourceConfig.TrainingPlanArn": "leave it out",
     "ServerlessJobConfig": "give AlgorithmSpecification and ResourceConfig",
@@ -211,7 +212,7 @@ _UNBUILT = {
 
 
 async def create_training_job(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateTrainingJob", request, _UNBUILT)
+    refuse_unbuilt("CreateTrainingJob", request, UNBUILT)
     _check(request)
     if context.strict:
         await _check_what_it_needs(context, request)
@@ -344,6 +345,7 @@ _ECHOED = (
     "InfraCheckConfig",
 )
 MAX_RUNTIME_S = 86400
+MOST_METRICS = 40  # that a response may hold
 
 
 async def describe(context: Context, request: Request) -> Response:
@@ -363,14 +365,15 @@ async def describe(context: Context, request: Request) -> Response:
         "StoppingCondition": {"MaxRuntimeInSeconds": MAX_RUNTIME_S, **job.spec.get("StoppingCondition", {})},
         "SecondaryStatusTransitions": await _transitions(context, job),
         "FinalMetricDataList": [
-            {"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in metrics.items()
+            {"MetricName": name, "Value": value, "Timestamp": at}
+            for name, (value, at) in list(metrics.items())[:MOST_METRICS]
         ],
     }
     response["OutputDataConfig"] = {"KmsKeyId": "", "CompressionType": "GZIP", **job.spec["OutputDataConfig"]}
     response["AlgorithmSpecification"] = {
-        **job.spec["AlgorithmSpecification"],
-        "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in job.state["metric_definitions"]],
         "EnableSageMakerMetricsTimeSeries": False,
+        **job.spec["AlgorithmSpecification"],
+        "MetricDefinitions": _definitions(job, metrics),
     }
     for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
         response[member] = job.spec.get(member, False)
@@ -379,6 +382,12 @@ async def describe(context: Context, request: Request) -> Response:
     if "model_artifacts" in job.state:
         response["ModelArtifacts"] = {"S3ModelArtifacts": job.state["model_artifacts"]}
     return response | _times(job)
+
+
+def _definitions(job: Record, seen: Mapping[str, Any]) -> list[Response]:
+    """Those whose metrics were seen come first: the built-in algorithm has more than fit."""
+    definitions = sorted(job.state["metric_definitions"], key=lambda definition: definition[0] not in seen)
+    return [{"Name": name, "Regex": regex} for name, regex in definitions[:MOST_METRICS]]
 
 
 async def _transitions(context: Context, job: Record) -> list[Response]:

@@ -22,9 +22,10 @@ def staged_code(image: str, submit_directory: str | None) -> tuple[tuple[Input, 
 
 
 def submit_directory(hyperparameters: Mapping[str, str]) -> str | None:
-    """`sagemaker_submit_directory`, a JSON string within the string; None where there is none, or it is no such."""
+    """`sagemaker_submit_directory`; None where there is none. SDKs write it as JSON, people as it is: so it is read."""
+    told = hyperparameters.get("sagemaker_submit_directory", "null")
     try:
-        where = json.loads(hyperparameters.get("sagemaker_submit_directory", "null"))
-    except ValueError:
-        return None
+        where = json.loads(told)
+    except (ValueError, RecursionError):
+        return told
     return where if isinstance(where, str) else None

@@ -81,7 +81,7 @@ def _find(path: Path) -> Running | None:
     try:
         fingerprint, pid, *_ = path.read_text().split("\n")
         handle = os.pidfd_open(int(pid))
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+    except (OSError, ValueError, OverflowError):  # no file, no such process, no pid at all
         return None
     try:
         if os.path.samefile(f"/proc/{int(pid)}/fd/{_LOCK}", path):  # noqa: PTH121 - a link that is no path
@@ -116,6 +116,7 @@ def spawn(lock: int, fingerprint: str, argv: Sequence[str], environment: Mapping
             ["sh", "-c", _LAUNCH, "sh", *argv],
             dict(environment),
             file_actions=[
+                *((os.POSIX_SPAWN_CLOSE, number) for number in _leaking()),
                 (os.POSIX_SPAWN_DUP2, output, 1),
                 (os.POSIX_SPAWN_DUP2, output, 2),
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -128,6 +129,16 @@ def spawn(lock: int, fingerprint: str, argv: Sequence[str], environment: Mapping
     finally:
         os.close(high)
         os.close(output)
+
+
+def _leaking() -> list[int]:
+    """What we ourselves were started with beside the usual three: a pipe somebody waits for the end of, perhaps."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if (number := int(link.name)) > 2 and os.get_inheritable(number):
+                found.append(number)
+    return found
 
 
 def _reap(pid: int) -> None:

@@ -18,8 +18,8 @@ from clary.core.errors import SettingsError
 from clary.core.settings import Settings
 from clary.services.service import Service
 
-# rclone keeps the checksum a client sent and answers it to requests for a part of the object too, where newer
-# clients compare it with the part and fail. They neither send nor compare checksums nobody asked for under these.
+# For every client. Newer ones add a checksum nobody asked for: over TLS as a trailer of a chunked body, which rclone
+# 1.75 does not take; over HTTP as a header, which it keeps and gives with parts of the object too, where they fail.
 CLIENT_ENVIRONMENT = {
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
     "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",

@@ -96,6 +96,7 @@ class Service:
                 if running:
                     log.info("service_replaced", service=self.name, pid=running.pid)
                     await self._end(running, grace_s)
+                    continue
             if asyncio.get_running_loop().time() > deadline:
                 raise SettingsError(
                     f"{self.name}: a process that does not say its pid holds {self.lock}; end it, and start again"
@@ -163,7 +164,8 @@ class Service:
         running.signal(SIGTERM)
         if not await running.ended(grace_s):
             running.signal(SIGKILL)
-            await running.ended(self.start_timeout_s)
+            if not await running.ended(self.start_timeout_s):
+                raise SettingsError(f"{self.name}: process {running.pid} cannot be ended; see what it waits for")
 
     async def _answers(self) -> bool:
         """Whether an HTTP answer below 500 comes in time."""
