@@ -1,7 +1,7 @@
 """A real server for tests: started by the command line in a home of its own, on free ports, and stopped after.
 
-    with live_server(tmp_path) as server:
-        server.sagemaker.create_training_job(...)
+with live_server() as server:
+    server.sagemaker.create_training_job(...)
 """
 
 from __future__ import annotations
@@ -9,21 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+import psutil
 from botocore.config import Config
 
 from clary.demo.server import free_port
+from clary.services import process
 
 T = TypeVar("T")
+Server = TypeVar("Server", bound="LiveServer")
 
 
 class LiveServer:
@@ -36,6 +41,7 @@ class LiveServer:
         # Tests look at what is under way: no Describe is held back for them.
         (home / "clary.toml").write_text(settings if "first_look_s" in settings else f"first_look_s = 0\n{settings}")
         self._clients: dict[str, Any] = {}
+        self.verify: str | None = None  # a CA bundle, where the server speaks TLS
 
     # ---- the command line ----
 
@@ -56,16 +62,44 @@ class LiveServer:
         """What `clary status --json` prints."""
         return json.loads(self.clary("status", "--json", check=False).stdout)
 
-    @property
+    @cached_property
     def environment(self) -> dict[str, str]:
         return json.loads(self.clary("env", "--json").stdout)
 
+    # ---- its processes ----
+
+    def pid(self, part: str = "server") -> int | None:
+        """The process that is the server, or one of its services now."""
+        with process.found(self.home / "run" / f"{part}.lock") as running:
+            return running.pid if running else None
+
     def kill(self, part: str = "server") -> int:
-        """kill -9, as a crash would; the pid that was."""
-        pid = self.status()[part]["pid"]
-        assert isinstance(pid, int)
-        os.kill(pid, signal.SIGKILL)
+        """kill -9, as a crash would; the pid that was. Returns when it is gone."""
+        pid = self.pid(part)
+        assert pid is not None, f"{part} does not run"
+        kill(pid)
         return pid
+
+    def supervisor(self, task_id: str) -> int:
+        """The process that looks after a task."""
+        return int((self.home / "tasks" / task_id / "holder").read_text())
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs for this home: its path is in what they were started with."""
+        return [found for found in psutil.process_iter() if found.pid != os.getpid() and _is_of(found, self.home)]
+
+    def end(self) -> None:
+        """Stop the server, then whatever is left: jobs outlive a server, those of a test do not outlive the test."""
+        try:
+            self.clary("down")
+        finally:
+            for _ in range(10):  # one may start another while they are looked for
+                if not (left := self.processes()):
+                    break
+                for found in left:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        found.kill()
+                psutil.wait_procs(left, timeout=10)
 
     # ---- its clients ----
 
@@ -87,7 +121,10 @@ class LiveServer:
                     "response_checksum_validation": "when_required",
                 }
             self._clients[key] = session.client(
-                service, endpoint_url=environment[f"AWS_ENDPOINT_URL{variable}"], config=Config(**options)
+                service,
+                endpoint_url=environment[f"AWS_ENDPOINT_URL{variable}"],
+                config=Config(**options),
+                verify=self.verify,
             )
         return self._clients[key]
 
@@ -144,29 +181,34 @@ def until(look: Callable[[], T | None], within_s: float, what: str) -> T:
     raise AssertionError(f"waited {within_s} s in vain for {what}")
 
 
+def kill(pid: int) -> None:
+    """kill -9. Returns when the process is gone, and what it held is free."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            assert select.select([handle], [], [], 30)[0], f"process {pid} is still there"
+        finally:
+            os.close(handle)
+
+
+def _is_of(found: psutil.Process, home: Path) -> bool:
+    try:
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return False
+        told = " ".join([*found.cmdline(), *found.environ().values()])
+    except (psutil.Error, OSError):
+        return False
+    return str(home) in told
+
+
 @contextlib.contextmanager
-def live_server(settings: str = "") -> Iterator[LiveServer]:
+def live_server(settings: str = "", kind: type[Server] = LiveServer) -> Iterator[Server]:  # type: ignore[assignment]
     """A server that runs, and afterwards has ended with everything it started."""
     with tempfile.TemporaryDirectory(prefix="clary-", ignore_cleanup_errors=True) as folder:
-        server = LiveServer(Path(folder) / "home", settings)
-        server.up()
+        server = kind(Path(folder) / "home", settings)
         try:
+            server.up()
             yield server
         finally:
-            server.down()
-            end_tasks(server.home)
-
-
-def end_tasks(home: Path) -> None:
-    """Jobs outlive a server; those of a test do not outlive the test."""
-    for lock in home.glob("tasks/*/lock"):
-        _kill_holder(lock)
-
-
-def _kill_holder(lock: Path) -> None:
-    for holder in (lock.with_name("holder"),):
-        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-            pid = int(holder.read_text().split()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if str(lock.parent).encode() in command:
-                os.kill(pid, signal.SIGKILL)
+            server.end()

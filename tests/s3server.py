@@ -4,15 +4,33 @@ import asyncio
 import contextlib
 import shutil
 import socket
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, FlexibleChecksumError
 
+from clary.artifacts.base import S3Access
+from clary.artifacts.stores import open_store
 from clary.core.credentials import Credentials, load_or_make
 from clary.core.settings import Settings
 from clary.services.s3 import embedded_s3
 from clary.services.service import Service
+
+
+def until(found, within_s=10.0):
+    """The first answer that is true; the S3 server may take 20 ms to see what changed beside it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            if answer := found():
+                return answer
+        except (ClientError, FlexibleChecksumError):
+            if time.monotonic() > deadline:
+                raise
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.005)
 
 
 def free_port():
@@ -26,6 +44,7 @@ class S3Server:
     settings: Settings
     credentials: Credentials
     service: Service
+    clients: list = field(default_factory=list)
 
     @property
     def folder(self):
@@ -33,7 +52,7 @@ class S3Server:
 
     def client(self, **config):
         """An S3 client like anybody's: plain boto3, but for what a test asks for."""
-        return boto3.client(
+        made = boto3.client(
             "s3",
             endpoint_url=self.service.url,
             region_name="us-east-1",
@@ -41,6 +60,15 @@ class S3Server:
             aws_secret_access_key=self.credentials.secret_access_key,
             config=Config(retries={"total_max_attempts": 1}, **config),
         )
+        self.clients.append(made)
+        return made
+
+    def store(self, secret=None):
+        """The same over HTTP, as a store."""
+        keys = self.credentials
+        made = open_store(S3Access(self.service.url, "us-east-1", keys.access_key_id, secret or keys.secret_access_key))
+        self.clients.append(made)
+        return made
 
     def empty(self):
         for bucket in self.folder.iterdir():
@@ -63,4 +91,6 @@ def running_s3(home, **settings):
         server.empty()
         yield server
     finally:
+        for client in server.clients:
+            client.close()
         asyncio.run(server.service.stop(grace_s=5))
