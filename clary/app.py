@@ -53,6 +53,8 @@ from clary.wire.server import make_app
 
 log = structlog.get_logger()
 
+# Control requests take milliseconds; idle TLS connections would be waited for in vain.
+REQUESTS_END_WITHIN_S = 2
 # The gateway finishes the requests it has, 30 s at most, before its replicas go.
 DRAIN_WITHIN_S = 33
 # Replicas get 30 s from SIGTERM to SIGKILL; a little more, and `clary down` is told the truth.
@@ -195,7 +197,7 @@ async def _until_asked_to_stop(settings: Settings, parts: _Parts, listening: soc
             server_header=False,
             ssl_certfile=settings.tls_certificate or None,
             ssl_keyfile=settings.tls_key or None,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
         )
     )
     background = [asyncio.create_task(parts.control()), asyncio.create_task(parts.keeper.run())]

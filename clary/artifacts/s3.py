@@ -119,6 +119,10 @@ class S3Store:
                 with contextlib.suppress(self._s3.exceptions.BucketAlreadyOwnedByYou):
                     self._s3.create_bucket(Bucket=bucket, **where)
 
+    def close(self) -> None:
+        """Close its connections; where the process ends anyway there is no need to."""
+        self._s3.close()
+
     @contextlib.contextmanager
     def _telling(self, doing: str, uri: S3Uri, cancelled: Callable[[], bool] = never) -> Iterator[None]:
         if not _reachable(uri):

@@ -156,7 +156,7 @@ class Loop:
         """Every record that may need a step: all that are neither final nor settled."""
         found: list[Ref] = []
         for family in self.families.values():
-            busy = [status for status in family.status if not family.final(status)]
+            busy = [status for status in family.status if not (family.final(status) or status in family.settled)]
             found += await self.store.in_status(family.kind, busy)
         return found
 

@@ -138,6 +138,8 @@ class Family:
     kind          also the resource part of its ARN
     status        its statuses, AWS's words; Stateless where AWS has none (the record's status is then "")
     transitions   from each status, the ones it may move to; a status without any is final
+    settled       statuses in which a record needs work only while it has a task, so that the loop need not go through
+                  all that ever were: whoever owns a task is looked at because of the task
     watch, decide what the loop calls; a family whose records need no work leaves them out
     operations    AWS operation name -> async function of (context, request) giving the response
     """
@@ -148,6 +150,7 @@ class Family:
     operations: Mapping[str, Operation]
     watch: Callable[[Record], Watch] = _nothing_to_watch
     decide: Callable[[Record, Seen, datetime], Decision] = _nothing_to_do
+    settled: Collection[str] = ()
 
     def final(self, status: str) -> bool:
         return not self.transitions.get(status)

@@ -28,6 +28,8 @@ from clary.gateway.replicas import Replicas
 from clary.gateway.table import RouteTable
 
 _BACKLOG = 1024
+# Clients keep connections open that they do not use, and do not answer when TLS is closed on them.
+_TLS_GOODBYE_S = 0.5
 _LAST_WORDS_S = 1.0
 
 log = structlog.get_logger()
@@ -64,7 +66,11 @@ class Gateway:
         listener = _listener(self._settings.host, self._settings.gateway_port if port is None else port)
         try:
             self._server = await loop.create_server(
-                lambda: CallerConnection(self._callers), sock=listener, backlog=_BACKLOG, ssl=tls
+                lambda: CallerConnection(self._callers),
+                sock=listener,
+                backlog=_BACKLOG,
+                ssl=tls,
+                ssl_shutdown_timeout=_TLS_GOODBYE_S if tls else None,
             )
             await self._admin.listen(self.admin_socket)
         except BaseException:

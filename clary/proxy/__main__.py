@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from pathlib import Path
 
+import structlog
 import uvloop
 
 from clary.core import credentials
@@ -22,7 +24,9 @@ def main() -> None:
     """Run until SIGTERM or SIGINT. What does not fit ends it with a message and status 2."""
     given = _arguments()
     try:
-        uvloop.run(_serve(read_settings(given.home), given.port))
+        settings = read_settings(given.home)
+        _configure_logging(settings.log_level)
+        uvloop.run(_serve(settings, given.port))
     except (SettingsError, OSError) as error:
         print(f"clary proxy: {error}", file=sys.stderr)
         sys.exit(2)
@@ -35,6 +39,20 @@ def _arguments() -> argparse.Namespace:
     # Nothing reads it: it says which authority a running proxy signs with, to who looks for one to adopt.
     parser.add_argument("--authority", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _configure_logging(level: str) -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
 
 
 async def _serve(settings: Settings, port: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import h11
@@ -82,9 +83,10 @@ class Caller:
 
     async def gone(self) -> None:
         """Return when the client hangs up; its body has to be read first. One that sends ahead is not watched."""
-        if data := await self._reader.read(PIECE_BYTES):
-            self._http.receive_data(data)
-            await asyncio.Event().wait()
+        with contextlib.suppress(OSError):
+            if data := await self._reader.read(PIECE_BYTES):
+                self._http.receive_data(data)
+                await asyncio.Event().wait()
 
     async def start(self, status: int, reason: bytes, headers: Headers) -> None:
         """Begin the answer. Without a length in its headers the body goes out in chunks."""
@@ -95,6 +97,9 @@ class Caller:
 
     async def end(self) -> None:
         await self._write(self._http.send(h11.EndOfMessage()))
+        # What is here of a request that was answered unread, or its end: another may follow then.
+        while self._http.their_state is h11.SEND_BODY and self._next() is not h11.NEED_DATA:
+            pass
 
     async def linger(self) -> None:
         """Read on for a while where the answer went out before the request was in.

@@ -18,7 +18,7 @@ from clary.core.settings import Settings
 from clary.proxy.authority import Authority, Certificates
 from clary.proxy.caller import PIECE_BYTES, Caller
 from clary.proxy.conversation import Conversation, Services
-from clary.proxy.front import Front, refuse, say
+from clary.proxy.front import Front, answer, refuse
 from clary.proxy.hosts import Service, is_aws, is_name
 from clary.proxy.limits import Limits
 from clary.proxy.s3 import S3
@@ -130,7 +130,7 @@ class Proxy:
                 ssl_handshake_timeout=self._limits.handshake_s,
                 ssl_shutdown_timeout=self._limits.linger_s,
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             # Most often a client that was not told to trust us.
             log.info("handshake_failed", host=host, reason=str(error))
             return
@@ -147,7 +147,7 @@ class Proxy:
         """Be nobody."""
         try:
             there = await dial(host, port, self._limits)
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             refuse(transport, 502, f"{host}:{port} cannot be reached", str(error))
             return
         transport.write(_ESTABLISHED)
@@ -167,9 +167,10 @@ def _streams(transport: asyncio.Transport, ahead: bytes) -> Streams:
 
 
 def _other_than_connect(transport: asyncio.Transport, request: h11.Request) -> None:
-    if request.method in (b"GET", b"HEAD") and request.target == b"/healthz":
+    if request.method == b"GET" and request.target == b"/healthz":
         content = json.dumps({"status": "ok", "service": "clary proxy"}).encode()
-        say(transport, 200, "OK", content if request.method == b"GET" else b"", b"application/json")
+        transport.write(answer(200, "OK", content, "application/json"))
+        transport.close()
     else:
         refuse(transport, 405, "This proxy takes CONNECT only: set HTTPS_PROXY, not HTTP_PROXY")
 

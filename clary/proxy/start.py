@@ -25,7 +25,7 @@ ADDRESS = "127.0.0.1"
 # What a proxy was started with, and has to be restarted for. The shell's variables do not reach it otherwise.
 _SETTINGS = (
     "host", "port", "tls_certificate", "tls_key", "region", "account_id", "clock_skew_s", "s3_endpoint_url",
-    "s3_access_key_id", "s3_secret_access_key", "proxy_other_hosts",
+    "s3_access_key_id", "s3_secret_access_key", "proxy_other_hosts", "log_level",
 )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 
 from clary.proxy.caller import PIECE_BYTES
@@ -19,13 +18,14 @@ async def dial(host: str, port: int, limits: Limits) -> Streams:
 
 
 async def tunnel(client: Streams, host: Streams, limits: Limits) -> None:
-    """Until both directions have ended; one that has ended leaves the other a bounded time."""
+    """Until both directions have ended, or one broke; one that has ended leaves the other a bounded time."""
     for _, writer in (client, host):
         _keep_alive(writer)
     tasks = [asyncio.create_task(_copy(client[0], host[1])), asyncio.create_task(_copy(host[0], client[1]))]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait(tasks, timeout=limits.half_open_s)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if all(task.exception() is None for task in done):
+            await asyncio.wait(tasks, timeout=limits.half_open_s)
     finally:
         for task in tasks:
             task.cancel()
@@ -34,11 +34,10 @@ async def tunnel(client: Streams, host: Streams, limits: Limits) -> None:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(PIECE_BYTES):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+    while data := await reader.read(PIECE_BYTES):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

@@ -5,6 +5,8 @@ Reference: CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, De
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clary.core.decisions import Family, Stateless
@@ -38,12 +40,10 @@ async def create_endpoint_config(context: Context, request: Request) -> Response
     refuse_unbuilt("CreateEndpointConfig", request, UNBUILT)
     variants = request["ProductionVariants"]
     names = [variant["VariantName"] for variant in variants]
-    if doubles := {name for name in names if names.count(name) > 1}:
-        raise ValidationException(f"Variant name {min(doubles)!r} is given more than once: use distinct names.")
+    check_names(names)
     for variant in variants:
         await _check_variant(context, variant)
-    if not any(weight_of(variant) for variant in variants):
-        raise ValidationException("Every InitialVariantWeight is 0: at least one variant must take traffic.")
+    check_weights("InitialVariantWeight", map(weight_of, variants))
     arn = await create(
         context,
         KIND,
@@ -66,6 +66,21 @@ async def _check_variant(context: Context, variant: dict[str, Any]) -> None:
     except RecordMissing:
         arn = context.account.arn(models.KIND, variant["ModelName"])
         raise ValidationException(models.MISSING.format(arn=arn)) from None
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValidationException where a variant is named twice."""
+    if doubles := {name for name in names if names.count(name) > 1}:
+        raise ValidationException(f"Variant name {min(doubles)!r} is given more than once: use distinct names.")
+
+
+def check_weights(member: str, weights: Iterable[float]) -> None:
+    """Raise ValidationException where these weights cannot be shares of the traffic."""
+    total = sum(weights)
+    if not total:
+        raise ValidationException(f"Every {member} is 0: at least one variant must take traffic.")
+    if not math.isfinite(total):
+        raise ValidationException(f"The sum of {member} is too large for a number: give smaller ones.")
 
 
 def weight_of(variant: dict[str, Any]) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from clary.core.errors import ValidationException
 from clary.core.records import JSON, Record
 from clary.core.tasks import Phase
+from clary.resources import endpoint_configs
 from clary.resources.common import Request, Response, change, create, find, refuse_unbuilt
 from clary.resources.context import Context
 from clary.resources.deployments import deployment_of
@@ -58,6 +59,7 @@ async def update_endpoint(context: Context, request: Request) -> Response:
         coming = await deployment_of(context, request["EndpointConfigName"], number)
         if retain:
             _retain(coming, endpoint.state["config"], excluded)
+            endpoint_configs.check_weights("weight that is retained", [v["weight"] for v in coming["variants"]])
         new = replace(endpoint, status="Updating", reason="").with_state(next=coming, deployments=number, failures={})
         if await change(context, endpoint, new):
             return {"EndpointArn": context.account.arn(KIND, endpoint.name)}
@@ -76,6 +78,7 @@ def _retain(coming: dict[str, Any], current: Mapping[str, Any], excluded: list[s
 
 async def update_weights_and_capacities(context: Context, request: Request) -> Response:
     """Weights move at once; counts as replicas come and go."""
+    endpoint_configs.check_names([item["VariantName"] for item in request["DesiredWeightsAndCapacities"]])
     wanted = {item["VariantName"]: item for item in request["DesiredWeightsAndCapacities"]}
     refuse_unbuilt("UpdateEndpointWeightsAndCapacities", request, UNBUILT_OF_WEIGHTS)
     while True:
@@ -88,8 +91,7 @@ async def update_weights_and_capacities(context: Context, request: Request) -> R
                 f"{', '.join(known)}."
             )
         variants = [_wanted(variant, wanted.get(variant["name"], {})) for variant in config["variants"]]
-        if not any(variant["weight"] for variant in variants):
-            raise ValidationException("Every weight would be 0: at least one variant must take traffic.")
+        endpoint_configs.check_weights("DesiredWeight", [variant["weight"] for variant in variants])
         new = replace(endpoint, status="Updating", reason="").with_state(
             config={**config, "variants": variants}, failures={}
         )

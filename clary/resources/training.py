@@ -412,7 +412,7 @@ def _times(job: Record) -> Response:
     if ended:
         times["TrainingEndTime"] = datetime.fromtimestamp(ended, UTC)
     if started and ended:
-        seconds = max(0, round(ended - started))
+        seconds = max(1, round(ended - started))  # the model knows no job of zero seconds
         times |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
     return times
 
@@ -444,6 +444,7 @@ FAMILY = Family(
     transitions=TRANSITIONS,
     watch=watch,
     decide=decide,
+    settled=FINISHED,
     operations={
         "CreateTrainingJob": create_training_job,
         "DescribeTrainingJob": describe,
