@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -186,9 +187,25 @@ def _platform(settings: Settings, credentials: Credentials) -> Platform:
     )
 
 
+class _Server(uvicorn.Server):
+    """uvicorn ends the process by the signal that stopped it. Here there is more to stop after it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told, number)
+        yield
+
+    def _told(self, number: signal.Signals) -> None:
+        if self.should_exit and number is signal.SIGINT:  # Ctrl-C again: whoever presses it will not wait
+            os._exit(130)
+        self.should_exit = True
+
+
 async def _until_asked_to_stop(settings: Settings, parts: _Parts, listening: socket.socket) -> None:
     """Answer requests and work on records, and see that the services live."""
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             parts.wire,
             log_config=None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from clary.core.credentials import credentials_for
 from clary.core.files import write_whole
+from clary.core.s3_clients import CLIENT_ENVIRONMENT
 from clary.core.settings import Settings, read_settings
 
 # What the command line may set, and so must be found again by the next command.
@@ -47,6 +48,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SAGEMAKER_ROLE_ARN": settings.account.role_arn,
         "SAGEMAKER_DEFAULT_BUCKET": settings.account.default_bucket,
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(settings.paths.sdk_config),
+        **(CLIENT_ENVIRONMENT if settings.embedded_s3 else {}),
     }
     if settings.tls_certificate:
         variables["AWS_CA_BUNDLE"] = settings.tls_certificate

@@ -6,11 +6,9 @@ Reference: S3DataSource, ShuffleConfig (SageMaker API Reference); the order of o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +135,8 @@ def _read_manifest(store: ObjectStore, manifest: S3Uri) -> tuple[str, Sequence[s
 
 def _shuffled(seed: int | None, uri: S3Uri) -> bytes:
     """A place in the order of a seed: a hash, so that no version of Python or Clary changes the order."""
+    import hashlib
+
     return hashlib.sha256(f"{seed}\n{uri}".encode()).digest()
 
 
@@ -198,6 +198,11 @@ def _linked(stored: Path, to: Path) -> bool:
 
 def _download_all(store: ObjectStore, items: Sequence[Selected], target: Path, cancelled: Callable[[], bool]) -> None:
     """Several at a time. The first failure calls the others off."""
+    if not items:
+        return
+    # Imported here: what lies on this machine needs no threads, and a job waits for every import.
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
     failed = False
     over = lambda: failed or cancelled()  # noqa: E731 - asked by every thread
     with ThreadPoolExecutor(DOWNLOADS, "download") as pool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clary.artifacts.base import ObjectStore, S3Access
-from clary.core.credentials import Credentials
-from clary.core.settings import Settings
+
+if TYPE_CHECKING:  # supervisors need neither, and every job waits for what they import
+    from clary.core.credentials import Credentials
+    from clary.core.settings import Settings
 
 
 def s3_access(settings: Settings, credentials: Credentials) -> S3Access:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ def command(home: Path | None, transparent: bool, as_json: bool) -> None:
     if transparent:
         from clary.proxy.start import transparent_environment
 
+        _log_to_stderr()
         variables = transparent_environment(settings)
     else:
         variables = environment(settings)
@@ -39,3 +41,13 @@ def command(home: Path | None, transparent: bool, as_json: bool) -> None:
         return
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _log_to_stderr() -> None:
+    """What goes to stdout is run by the shell."""
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

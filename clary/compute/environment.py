@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clary.compute.plan import Container, Plan, Process
+from clary.core.s3_clients import CLIENT_ENVIRONMENT
 from clary.core.tasks import Task
 
 OPT_ML = "/opt/ml"
@@ -118,6 +119,7 @@ def _platform(task: Task, plan: Plan) -> dict[str, str]:
     if task.isolated:
         return common
     return common | {
+        **(CLIENT_ENVIRONMENT if platform.s3_folder else {}),
         "AWS_ENDPOINT_URL": platform.endpoint_url,
         "AWS_ENDPOINT_URL_S3": platform.s3_endpoint_url,
         # One pair serves all of boto3's clients, and what programs talk to is S3.

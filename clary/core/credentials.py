@@ -5,6 +5,7 @@ AWS clients sign with one pair of keys whatever service they call, so with an S3
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import string
@@ -33,14 +34,23 @@ def credentials_for(settings: Settings) -> Credentials:
 
 
 def load_or_make(path: Path) -> Credentials:
-    """The home's keys; new ones where there are none yet."""
+    """The home's keys; new ones where there are none yet. Of several that make them at once, all get the same."""
+    with contextlib.suppress(FileNotFoundError):
+        return _load(path)
+    made = Credentials(
+        access_key_id="AKIA" + "".join(secrets.choice(_ACCESS_KEY_ALPHABET) for _ in range(16)),
+        secret_access_key=secrets.token_urlsafe(30),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        return Credentials(**json.loads(path.read_text()))
-    except FileNotFoundError:
-        made = Credentials(
-            access_key_id="AKIA" + "".join(secrets.choice(_ACCESS_KEY_ALPHABET) for _ in range(16)),
-            secret_access_key=secrets.token_urlsafe(30),
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(asdict(made)), mode=0o600)
-        return made
+        write_whole(beside, json.dumps(asdict(made)), mode=0o600)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(beside)  # unlike a rename, it takes nobody's place
+    finally:
+        beside.unlink(missing_ok=True)
+    return _load(path)
+
+
+def _load(path: Path) -> Credentials:
+    return Credentials(**json.loads(path.read_text()))

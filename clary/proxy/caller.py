@@ -108,21 +108,18 @@ class Caller:
         """
         left = self._limits.linger_bytes
         while self._http.their_state is h11.SEND_BODY and left > 0:
-            try:
-                async with asyncio.timeout(self._limits.linger_s):
-                    data = await self._reader.read(PIECE_BYTES)
-            except (OSError, TimeoutError):
-                return
-            if not data:
-                return
-            left -= len(data)
+            event = self._next()
+            if event is h11.NEED_DATA:
+                await self._fill(self._limits.linger_s)
+            elif isinstance(event, h11.Data):
+                left -= len(event.data)
 
     async def close(self) -> None:
         self._writer.close()
         try:
             async with asyncio.timeout(self._limits.linger_s):
                 await self._writer.wait_closed()
-        except (OSError, TimeoutError):
+        except OSError:
             self.abort()
 
     def abort(self) -> None:
@@ -139,7 +136,7 @@ class Caller:
         try:
             async with asyncio.timeout(within_s):
                 data = await self._reader.read(PIECE_BYTES)
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             raise CallerGone from error
         self._http.receive_data(data)
 
@@ -148,5 +145,5 @@ class Caller:
         try:
             async with asyncio.timeout(self._limits.stall_s):
                 await self._writer.drain()
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             raise CallerGone from error

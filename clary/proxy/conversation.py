@@ -44,7 +44,7 @@ class Conversation:
     async def run(self) -> None:
         """Until the client has no more requests, or cannot be answered any further."""
         caller = self._caller
-        with contextlib.suppress(CallerGone):
+        with contextlib.suppress(CallerGone, ServiceError):
             while await self._one():
                 pass
             await caller.linger()

@@ -30,7 +30,8 @@ async def tunnel(client: Streams, host: Streams, limits: Limits) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        host[1].transport.abort()
+        for _, writer in (client, host):
+            writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

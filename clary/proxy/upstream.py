@@ -68,7 +68,7 @@ class Upstream:
         try:
             async with asyncio.timeout(limits.connect_s):
                 streams = await asyncio.open_connection(where.hostname, port, ssl=target.tls, limit=PIECE_BYTES)
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             raise target.unavailable("does not answer") from error
         return cls(target, *streams, limits)
 
@@ -107,6 +107,7 @@ class Upstream:
         self._writer.transport.abort()
 
     async def _event(self) -> object:
+        data = None
         while True:
             try:
                 if (event := self._http.next_event()) is not h11.NEED_DATA:
@@ -114,6 +115,8 @@ class Upstream:
                 async with asyncio.timeout(self._limits.answer_s):
                     data = await self._reader.read(PIECE_BYTES)
             except h11.RemoteProtocolError as error:
+                if data == b"":
+                    return h11.ConnectionClosed()  # too early for HTTP
                 raise self._target.unavailable(f"answers what is no HTTP ({error})") from error
             except TimeoutError as error:
                 raise self._target.unavailable("took too long to answer") from error

@@ -63,14 +63,27 @@ FINISHED = (Status.COMPLETED, Status.FAILED, Status.STOPPED)
 
 def task_id(job: Record) -> str:
     """The same before and after a restart; a retry is another task."""
-    return f"{job.name}-{job.uid}-{job.state.get('attempt', 0)}"
+    return _task_id(job, job.state.get("attempt", 0))
+
+
+def _task_id(job: Record, attempt: int) -> str:
+    return f"{job.name}-{job.uid}-{attempt}"
+
+
+def _earlier(job: Record) -> tuple[str, ...]:
+    """The task that was lost before this attempt. Those before it were forgotten before it began."""
+    attempt = job.state.get("attempt", 0)
+    return (_task_id(job, attempt - 1),) if attempt else ()
 
 
 def watch(job: Record) -> Watch:
-    return Watch(tasks=(task_id(job),))
+    return Watch(tasks=(task_id(job), *_earlier(job)))
 
 
 def decide(job: Record, seen: Seen, now: datetime) -> Decision:
+    for lost in _earlier(job):
+        if seen.task(lost).phase is not Phase.ABSENT:  # with it goes what its supervisor left running
+            return Do(Forget(lost))
     task = seen.task(task_id(job))
     match job.status:
         case Status.IN_PROGRESS | Status.STOPPING if (stage := _next_stage(job, task)) is not None:
@@ -126,7 +139,7 @@ def _lost(job: Record, task: TaskState, now: datetime) -> Decision:
             Status.IN_PROGRESS,
             detail="Restarting",
             message="Restarting the training job",
-            state={"attempt": attempt + 1},
+            state={"attempt": attempt + 1, "told": []},
         )
     reason = task.failure or (
         "InternalServerError: the job's supervisor ended unexpectedly (killed, or the machine was restarted). "
@@ -246,7 +259,14 @@ def _check(request: Request) -> None:
     for member in ("InstanceType", "InstanceCount"):
         if member not in resources:
             raise ValidationException(f"ResourceConfig.{member} is missing: a training job needs it.")
+    if resources["InstanceCount"] < 1:
+        raise ValidationException("ResourceConfig.InstanceCount = 0: a training job needs at least 1.")
     stopping = request.get("StoppingCondition", {})
+    if stopping.get("MaxRuntimeInSeconds", 0) > LONGEST_RUNTIME_S:
+        raise ValidationException(
+            f"StoppingCondition.MaxRuntimeInSeconds = {stopping['MaxRuntimeInSeconds']}: must be at most "
+            f"{LONGEST_RUNTIME_S} (28 days)."
+        )
     if request.get("EnableManagedSpotTraining"):
         if stopping.get("MaxWaitTimeInSeconds", 0) < stopping.get("MaxRuntimeInSeconds", MAX_RUNTIME_S):
             raise ValidationException(
@@ -345,6 +365,7 @@ _ECHOED = (
     "InfraCheckConfig",
 )
 MAX_RUNTIME_S = 86400
+LONGEST_RUNTIME_S = 2_419_200
 MOST_METRICS = 40  # that a response may hold
 
 

@@ -18,13 +18,6 @@ from clary.core.errors import SettingsError
 from clary.core.settings import Settings
 from clary.services.service import Service
 
-# For every client. Newer ones add a checksum nobody asked for: over TLS as a trailer of a chunked body, which rclone
-# 1.75 does not take; over HTTP as a header, which it keeps and gives with parts of the object too, where they fail.
-CLIENT_ENVIRONMENT = {
-    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
-}
-
 
 def embedded_s3(settings: Settings, credentials: Credentials) -> Service:
     """The service, and before each of its starts: its folder, the default bucket, and nothing left half written."""

@@ -177,6 +177,13 @@ class Loop(RuleBasedStateMachine):
         self.at_rest = False
 
     @rule()
+    def all_goes_well_for_a_while(self) -> None:
+        """Without this most runs would end before an endpoint ever served."""
+        self.work()
+        self.let_tasks_go_on()
+        self.at_rest = True
+
+    @rule()
     def tasks_told_to_stop_do(self) -> None:
         self.server.backend.obey()
         self.at_rest = False
@@ -286,7 +293,7 @@ class Loop(RuleBasedStateMachine):
 
 
 Loop.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=80,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -10,7 +10,7 @@ import pytest
 from clary.core.decisions import Do, Erase, Forget, Launch, Move, Seen, Stop, Wait
 from clary.core.records import Record
 from clary.core.tasks import Cause, Metric, Phase, TaskState
-from clary.resources.training import STOP_GRACE_S, Status, decide, task_id
+from clary.resources.training import STOP_GRACE_S, Status, decide, task_id, watch
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALL_TOLD = ["Pending", "Downloading", "Training", "Uploading"]
@@ -141,12 +141,23 @@ def test_a_lost_job_with_a_retry_strategy_starts_again_as_another_task():
     move = decide(job, seen(job, Phase.LOST), NOW)
     assert isinstance(move, Move)
     assert (move.status, move.detail) == (Status.IN_PROGRESS, "Restarting")
-    again = replace(job, state={**job.state, **move.state})
+    again = replace(job, detail=move.detail, state={**job.state, **move.state})
     assert task_id(again) != task_id(job)
     assert isinstance(decide(again, Seen(), NOW), Do)
+    stage = decide(again, seen(again, Phase.RUNNING, staging_at=1.0, started_at=2.0), NOW)
+    assert isinstance(stage, Move)
+    assert stage.detail == "Downloading", "the stages are told anew"
     last = decide(again, seen(again, Phase.LOST), NOW)
     assert isinstance(last, Move)
     assert last.status == Status.FAILED
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_what_is_left_of_a_lost_attempt_goes_before_anything_else_happens(status):
+    job = a_job(told=ALL_TOLD)
+    again = replace(job, status=status, state={**job.state, "attempt": 1})
+    assert task_id(job) in watch(again).tasks
+    assert decide(again, seen(job, Phase.LOST), NOW) == Do(Forget(task_id(job)))
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.STOPPED])
