@@ -37,6 +37,7 @@ from clary.core.changes import Changes
 from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials, credentials_for
 from clary.core.errors import ServiceError, SettingsError
+from clary.core.files import sweep
 from clary.core.records import Ref, new_uid
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS, endpoints
@@ -74,6 +75,7 @@ async def serve(settings: Settings) -> None:
     paths = settings.paths
     for folder in (paths.tasks, paths.logs, paths.routes, paths.run):
         folder.mkdir(parents=True, exist_ok=True)
+    sweep(paths.routes)
     credentials = credentials_for(settings)
     listening = _listen(settings)
     keep(settings)

@@ -58,3 +58,8 @@ def main() -> None:
     except ClaryError as error:
         click.echo(f"clary: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"clary: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)

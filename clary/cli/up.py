@@ -46,6 +46,9 @@ def _detach(settings: Settings) -> None:
     if (pid := running_pid(settings)) is not None:
         raise SettingsError(f"a server (pid {pid}) is running on {settings.home} already: `clary down` stops it")
     settings.paths.run.mkdir(parents=True, exist_ok=True)
+    # A server writes this when it has its port: before, another home's server might answer there.
+    started = settings.paths.run / "started.json"
+    written_before = _written(started)
     journal = settings.paths.run / "server.log"
     # -m: the command as it was installed may not be on PATH.
     argv = [sys.executable, "-m", "clary", "up", "--home", str(settings.home), "--host", settings.host]
@@ -62,12 +65,22 @@ def _detach(settings: Settings) -> None:
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise SettingsError(f"the server ended at once:\n{_last_words(journal, began_at)}")
-        if running_pid(settings) == server.pid and answers(settings.url(settings.port)):
+        has_its_port = running_pid(settings) == server.pid and _written(started) != written_before
+        if has_its_port and answers(settings.url(settings.port)):
             click.echo(f"Clary is up: {settings.url(settings.port)}")
             click.echo(f'Connect:     eval "$(clary env{_home_flag(settings)})"')
             return
         time.sleep(0.05)
     raise SettingsError(f"the server did not answer within {STARTS_WITHIN_S} s; its log is {journal}")
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """Tells one writing of a file from the next; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _home_flag(settings: Settings) -> str:

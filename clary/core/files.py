@@ -23,3 +23,9 @@ def write_whole(path: Path, text: str, mode: int = 0o644, durable: bool = True) 
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `write_whole` left where it was killed. Only for whoever alone writes there."""
+    for left in folder.glob(".*.part"):
+        left.unlink(missing_ok=True)

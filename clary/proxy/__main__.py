@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -26,6 +28,7 @@ def main() -> None:
     try:
         settings = read_settings(given.home)
         _configure_logging(settings.log_level)
+        _allow_many_connections()
         uvloop.run(_serve(settings, given.port))
     except (SettingsError, OSError) as error:
         print(f"clary proxy: {error}", file=sys.stderr)
@@ -53,6 +56,13 @@ def _configure_logging(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _allow_many_connections() -> None:
+    """Two sockets per connection: take as many files as we may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(settings: Settings, port: int) -> None:

@@ -1,4 +1,4 @@
-"""A certificate authority of the home's own, and the certificates it signs for hosts of AWS.
+"""A certificate authority of the home's own, which signs for hosts of AWS.
 
 The authority may sign for AWS's domains and nothing else (a critical name constraint), so that its key, should it be
 stolen, impersonates nobody else to those who trust it. Key and certificate lie in one file, so that they are there
@@ -8,12 +8,8 @@ together or not at all. It is renewed with the same key: who still trusts the ol
 from __future__ import annotations
 
 import ipaddress
-import os
-import ssl
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -34,9 +30,7 @@ from clary.proxy.hosts import DOMAINS
 VALID = timedelta(days=730)
 RENEWED_BEFORE = timedelta(days=60)
 HOST_VALID = timedelta(days=30)
-HOST_RENEWED_BEFORE = timedelta(days=2)
 BACKDATED = timedelta(days=1)  # clocks differ
-KEPT_HOSTS = 256
 
 _CONSTRAINTS = x509.NameConstraints(
     permitted_subtrees=[x509.DNSName(domain) for domain in DOMAINS],
@@ -139,7 +133,7 @@ def _make(key: ec.EllipticCurvePrivateKey, now: datetime) -> Authority:
 
 def _keep(path: Path, made: Authority) -> Authority:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _key_pem(made.key) + made.pem, mode=0o600)
+    write_whole(path, key_pem(made.key) + made.pem, mode=0o600)
     return made
 
 
@@ -175,50 +169,5 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False) -> x
     )
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Certificates:
-    """TLS as each host, ready to be used. One key serves all of them; it never reaches a disk."""
-
-    def __init__(self, authority: Authority, now: Callable[[], datetime] = _now) -> None:
-        self._authority = authority
-        self._now = now
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._made: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
-
-    def context(self, host: str) -> ssl.SSLContext:
-        """For the server's side of a connection to `host`."""
-        now = self._now()
-        if host in self._made:
-            context, until = self._made[host]
-            if now < until - HOST_RENEWED_BEFORE:
-                self._made.move_to_end(host)
-                return context
-        certificate = self._authority.sign(host, self._key.public_key(), now)
-        context = _context([certificate, self._authority.certificate], self._key)
-        self._made[host] = context, certificate.not_valid_after_utc
-        self._made.move_to_end(host)
-        if len(self._made) > KEPT_HOSTS:
-            self._made.popitem(last=False)
-        return context
-
-
-def _context(chain: Sequence[x509.Certificate], key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    pem = _key_pem(key) + "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in chain)
-    # ssl takes files only; this one exists in memory.
-    handle = os.memfd_create("certificate")
-    try:
-        os.write(handle, pem.encode())
-        context.load_cert_chain(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
-    return context

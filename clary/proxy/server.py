@@ -15,8 +15,9 @@ import structlog
 
 from clary.core.credentials import Credentials
 from clary.core.settings import Settings
-from clary.proxy.authority import Authority, Certificates
+from clary.proxy.authority import Authority
 from clary.proxy.caller import PIECE_BYTES, Caller
+from clary.proxy.certificates import Certificates
 from clary.proxy.conversation import Conversation, Services
 from clary.proxy.front import Front, answer, refuse
 from clary.proxy.hosts import Service, is_aws, is_name

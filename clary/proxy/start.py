@@ -18,7 +18,7 @@ from clary.core.files import write_whole
 from clary.core.settings import Settings
 from clary.proxy import authority
 from clary.proxy.authority import Authority
-from clary.proxy.bundle import write_bundle
+from clary.proxy.bundle import VARIABLES, write_bundle
 from clary.services.service import Service
 
 ADDRESS = "127.0.0.1"
@@ -45,9 +45,7 @@ def transparent_environment(settings: Settings) -> dict[str, str]:
         "https_proxy": proxy,
         "NO_PROXY": around,
         "no_proxy": around,
-        "AWS_CA_BUNDLE": bundle,
-        "REQUESTS_CA_BUNDLE": bundle,
-        "SSL_CERT_FILE": bundle,
+        **dict.fromkeys(VARIABLES, bundle),
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_DEFAULT_REGION": settings.region,

@@ -42,11 +42,12 @@ def until(condition: Callable[[], T], what: str) -> T:
 
 @dataclass
 class Asked:
-    """One request as a service got it."""
+    """One request as a service got it. `rest` is what follows."""
 
     line: str
     headers: dict[str, str]
     body: bytes
+    rest: asyncio.StreamReader
 
 
 Reader = asyncio.StreamReader
@@ -68,7 +69,7 @@ def says(body: bytes, status: str = "200 OK", **headers: str) -> Behaviour:
 class Service:
     """Listens, reads requests, and behaves as told. `lost` counts connections that ended in the middle of a request."""
 
-    behave: Behaviour = says(b"{}")
+    behave: Behaviour = field(default_factory=lambda: says(b"{}"))
     tls: ssl.SSLContext | None = None
     reads_bodies: bool = True
     asked: list[Asked] = field(default_factory=list)
@@ -100,7 +101,7 @@ class Service:
         lines = head.decode("latin-1").split("\r\n")
         headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:] if line)}
         if not self.reads_bodies:
-            return Asked(lines[0], headers, b"")
+            return Asked(lines[0], headers, b"", reader)
         if headers.get("transfer-encoding") == "chunked":
             body = b""
             while size := int(await reader.readline(), 16):
@@ -108,7 +109,7 @@ class Service:
             await reader.readline()
         else:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Asked(lines[0], headers, body)
+        return Asked(lines[0], headers, body, reader)
 
 
 class World:
@@ -168,9 +169,9 @@ class World:
         made = boto3.client(
             service,
             region_name=region,
-            verify=str(self.bundle),
             config=Config(proxies={"https": f"http://127.0.0.1:{self.port}"}, **options),
             **{
+                "verify": str(self.bundle),
                 "aws_access_key_id": self.credentials.access_key_id,
                 "aws_secret_access_key": self.credentials.secret_access_key,
             }

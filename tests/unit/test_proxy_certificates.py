@@ -16,12 +16,11 @@ from clary.proxy.authority import (
     RENEWED_BEFORE,
     VALID,
     Authority,
-    Certificates,
-    _context,
     load,
     load_or_make,
 )
 from clary.proxy.bundle import write_bundle
+from clary.proxy.certificates import Certificates, server_context
 
 HOST = "api.sagemaker.us-east-1.amazonaws.com"
 
@@ -55,7 +54,7 @@ def greet(server: ssl.SSLContext, trusted: str, host: str) -> None:
 
 def as_host(authority: Authority, host: str, now: datetime) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
-    return _context([authority.sign(host, key.public_key(), now), authority.certificate], key)
+    return server_context([authority.sign(host, key.public_key(), now), authority.certificate], key)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, now, content):
 
 def test_key_and_certificate_must_belong_together(tmp_path, now):
     one, other = load_or_make(tmp_path / "a", now), load_or_make(tmp_path / "b", now)
-    (tmp_path / "authority.pem").write_text(authorities._key_pem(one.key) + other.pem)
+    (tmp_path / "authority.pem").write_text(authorities.key_pem(one.key) + other.pem)
     with pytest.raises(SettingsError, match="key and certificate differ"):
         load(tmp_path)
 
@@ -143,7 +142,7 @@ def test_a_hosts_certificate_is_kept_and_renewed_before_its_end(authority, now):
 
 
 def test_only_so_many_hosts_are_kept(authority, monkeypatch):
-    monkeypatch.setattr(authorities, "KEPT_HOSTS", 2)
+    monkeypatch.setattr("clary.proxy.certificates.KEPT_HOSTS", 2)
     certificates = Certificates(authority)
     first = certificates.context("a.amazonaws.com")
     certificates.context("b.amazonaws.com")
