@@ -141,7 +141,9 @@ class _Parts:
         """What `clary status` shows, to whom has the keys."""
         try:
             signed = Exchange(request).signed
-            sigv4.verify(signed, None, self.context.credentials, self.clock.now(), self.settings.clock_skew_s)
+            sigv4.verify(
+                signed, sigv4.EMPTY_SHA256, self.context.credentials, self.clock.now(), self.settings.clock_skew_s
+            )
         except ServiceError as error:
             return JSONResponse({"message": error.message}, status_code=error.status)
         services = {service.name: await service.describe() for service in self.keeper.services}
