@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import os
 import signal
 import socket
@@ -47,6 +46,7 @@ from clary.services import process
 from clary.services.keeper import Keeper
 from clary.services.s3 import embedded_s3
 from clary.services.service import Service
+from clary.startup import allow_many_connections, configure_logging
 from clary.store.base import Store
 from clary.store.engine import sqlite_url
 from clary.store.sql import open_store
@@ -65,7 +65,8 @@ REPLICAS_END_WITHIN_S = 40
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises SettingsError where it cannot start."""
-    _configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
+    allow_many_connections()
     with _alone(settings):
         uvloop.run(serve(settings))
 
@@ -280,19 +281,3 @@ def _listen(settings: Settings) -> socket.socket:
             "choose another with --port"
         ) from error
     return listening
-
-
-def _configure_logging(level: str) -> None:
-    number = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s", stream=sys.stderr)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

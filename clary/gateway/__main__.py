@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import logging
-import resource
 import signal
 import sys
 from pathlib import Path
 
-import structlog
 import uvloop
 
 from clary.core import credentials
@@ -19,6 +15,7 @@ from clary.core.errors import SettingsError
 from clary.core.settings import Settings, default_home, read_settings
 from clary.gateway.limits import MIB, Limits
 from clary.gateway.server import Gateway
+from clary.startup import allow_many_connections, configure_logging
 
 
 def main() -> None:
@@ -26,9 +23,9 @@ def main() -> None:
     given = _arguments()
     try:
         settings = read_settings(given.home, {"host": given.host, "port": given.port})
-        _configure_logging(settings.log_level)
+        configure_logging(settings.log_level)
         settings.paths.run.mkdir(parents=True, exist_ok=True)
-        _allow_many_connections()
+        allow_many_connections()
         uvloop.run(_serve(settings))
     except SettingsError as error:
         print(f"clary gateway: {error}", file=sys.stderr)
@@ -52,29 +49,6 @@ async def _serve(settings: Settings) -> None:
     await gateway.start()
     await asked_to_stop.wait()
     await gateway.stop()
-
-
-def _configure_logging(level: str) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
-def _allow_many_connections() -> None:
-    """Two sockets per request under way: take as many files as we may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else hard
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

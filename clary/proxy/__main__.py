@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import logging
-import resource
 import signal
 import sys
 from pathlib import Path
 
-import structlog
 import uvloop
 
 from clary.core import credentials
@@ -20,6 +16,7 @@ from clary.core.settings import Settings, default_home, read_settings
 from clary.proxy import authority
 from clary.proxy.limits import Limits
 from clary.proxy.server import Proxy
+from clary.startup import allow_many_connections, configure_logging
 
 
 def main() -> None:
@@ -27,8 +24,8 @@ def main() -> None:
     given = _arguments()
     try:
         settings = read_settings(given.home)
-        _configure_logging(settings.log_level)
-        _allow_many_connections()
+        configure_logging(settings.log_level)
+        allow_many_connections()
         uvloop.run(_serve(settings, given.port))
     except (SettingsError, OSError) as error:
         print(f"clary proxy: {error}", file=sys.stderr)
@@ -42,27 +39,6 @@ def _arguments() -> argparse.Namespace:
     # Nothing reads it: it says which authority a running proxy signs with, to who looks for one to adopt.
     parser.add_argument("--authority", help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def _configure_logging(level: str) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
-def _allow_many_connections() -> None:
-    """Two sockets per connection: take as many files as we may."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(settings: Settings, port: int) -> None:

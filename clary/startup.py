@@ -1,0 +1,39 @@
+"""What every server process of Clary does first: say how it logs, and take as many open files as it may."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import resource
+import sys
+
+import structlog
+
+# More than any machine's clients need; a limit of "unlimited" would cost memory in proportion.
+MOST_FILES = 65536
+
+
+def configure_logging(level: str) -> None:
+    """Events with fields, a line each, to stderr; those of libraries only where they warn."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s", stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def allow_many_connections() -> None:
+    """Each connection is an open file, and often two: raise the soft limit to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
