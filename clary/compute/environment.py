@@ -1,7 +1,8 @@
 """The environment a task's program sees: what the platform sets, what bare scripts expect, what the request asked for.
 
 Nothing of the server's own environment is handed on but where programs, words, packages and proxies are found.
-Reference: CONTRACT 1.4 and 2.1; the SM_* names are those of the SageMaker training toolkit.
+Reference: "How Amazon SageMaker Runs Your Training Image" (SageMaker Developer Guide); the SM_* names are those of the
+SageMaker training toolkit.
 """
 
 from __future__ import annotations

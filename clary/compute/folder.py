@@ -4,6 +4,7 @@ task.json   the intent                  \\  written before the folder gets its n
 plan.json   how; 0600, it holds keys    /
 holder      empty: waits. A number: the supervisor's process, begun; locked for as long as that process lives
 stop        told to stop
+reserve     disk space for the last of it
 state.json  what the supervisor says
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import os
 import re
@@ -23,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clary.compute.plan import PLAN_FILE, STATE_FILE, STOP_FILE, TASK_FILE, Plan
+from clary.compute.plan import PLAN_FILE, RESERVE_BYTES, RESERVE_FILE, STATE_FILE, STOP_FILE, TASK_FILE, Plan
 from clary.core.errors import LaunchError
 from clary.core.files import write_whole
 from clary.core.tasks import Cause, Phase, Task, TaskState
@@ -33,6 +35,7 @@ SUPERVISOR_LOG = "supervisor.log"  # what a supervisor itself prints: nothing, u
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _SIGNALS = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,199}")
 
 
@@ -59,13 +62,26 @@ def create(tasks: Path, task: Task, plan: Plan) -> bool:
     try:
         write_whole(made / TASK_FILE, task.to_json())
         write_whole(made / PLAN_FILE, plan.to_json(), mode=0o600)
+        _reserve(made / RESERVE_FILE)
         made.rename(tasks / task.id)
     except OSError as error:
         shutil.rmtree(made, ignore_errors=True)
         if (tasks / task.id).is_dir():
             return False
+        if error.errno in _NO_ROOM:
+            raise LaunchError(f"No space left on the disk of {tasks}: make room, and try again") from error
         raise LaunchError(f"could not write the task's folder: {error}") from error
     return True
+
+
+def _reserve(path: Path) -> None:
+    """Disk space, so that what becomes of the task can be written down whatever happens to the disk."""
+    with path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            if error.errno in _NO_ROOM:  # else the file system cannot do it: the task runs just as well
+                raise
 
 
 def sweep(tasks: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 TASK_FILE = "task.json"
 PLAN_FILE = "plan.json"
 STATE_FILE = "state.json"
+RESERVE_FILE = "reserve"  # room for the last states of a task whose disk has filled up
+RESERVE_BYTES = 64 << 10
 LOCK_FILE = "lock"  # flock held by the living supervisor
 STOP_FILE = "stop"  # the grace in seconds; written before the supervisor is signalled
 

@@ -69,7 +69,7 @@ class ResourceInUse(ServiceError):
 
 
 class ResourceNotFound(ServiceError):
-    """The thing named does not exist (where AWS uses this code; see CONTRACT on ValidationException)."""
+    """The thing named does not exist (where AWS uses this code; for most things it says ValidationException)."""
 
 
 class ResourceNotFoundException(ServiceError):
@@ -97,9 +97,7 @@ class SerializationException(ServiceError):
 
 
 class NotImplementedByClary(ServiceError):
-    """The operation exists at AWS and is not built here. 501, so that no client retries it."""
-
-    status = 501
+    """The operation, or a member of its request, exists at AWS and is not built here. No client retries a 400."""
 
 
 class RequestEntityTooLarge(ServiceError):

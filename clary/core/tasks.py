@@ -115,7 +115,7 @@ class Task:
     owner         (kind, name, uid) of the record it belongs to
     image         an image URI: one that resolves to a runtime of this machine, or a container image
     command       what to run in it: "train" or "serve" give the image's own program; ignored where entrypoint or
-                  arguments are given (CONTRACT 1.1)
+                  arguments are given
     environment   beside what the platform itself sets
     files         text files to write as they are, path relative to /opt/ml
     host_files    likewise, but {host} in them stands for the host's name

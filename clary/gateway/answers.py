@@ -1,6 +1,6 @@
 """What of a container's answer reaches the caller. Pure.
 
-Reference: InvokeEndpoint, "Response Elements"; CONTRACT 2.2.
+Reference: InvokeEndpoint, "Response Elements" (SageMaker Runtime API Reference).
 """
 
 from __future__ import annotations

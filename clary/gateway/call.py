@@ -1,4 +1,4 @@
-"""What a request asks for: operation, endpoint, and the headers of CONTRACT 2.2 with their limits. Pure.
+"""What a request asks for: operation, endpoint, and the headers of the data plane with their limits. Pure.
 
 Reference: InvokeEndpoint, InvokeEndpointWithResponseStream (SageMaker Runtime API Reference).
 """

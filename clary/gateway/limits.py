@@ -28,7 +28,7 @@ class Limits:
     hold_s: float = 58.0
     held: int = 1000  # requests waiting for a replica, all endpoints together
     connect_s: float = 2.0
-    model_s: float = 60.0  # CONTRACT 2.1: to the whole answer; of a stream, to its head
+    model_s: float = 60.0  # to the whole answer; of a stream, to its head
     stream_s: float = 480.0  # to the end of a stream
     # Shorter than the keep-alive of the usual model servers (2 s and up), so that a request never meets a connection
     # which its replica closes at the same moment: there is no safe way to send it a second time.

@@ -105,6 +105,8 @@ def decide(job: Record, seen: Seen, now: datetime) -> Decision:
 
 def _in_progress(job: Record, task: TaskState, now: datetime) -> Decision:
     match task.phase:
+        case Phase.ABSENT if job.detail == "Restarting":
+            return Move(Status.IN_PROGRESS, detail="Starting", message="Starting the training job")
         case Phase.ABSENT:
             return Do(Launch(training_task(job, task_id(job))))
         case Phase.LOST:

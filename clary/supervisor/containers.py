@@ -18,7 +18,7 @@ from clary.core.tasks import Task
 from clary.supervisor.endings import CannotRun, with_log
 from clary.supervisor.programs import ProgramEnd, exit_code, start
 
-# One by one, never the whole of /opt/ml: images bring their own code below it (CONTRACT 1.1).
+# One by one, never the whole of /opt/ml: images bring their own code below it.
 _MOUNTED = ("input", "output", "model", "checkpoints")
 _NETWORK_OPTIONS = ("--network", "--net")
 _ANSWER_S = 30.0

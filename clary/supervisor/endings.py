@@ -1,4 +1,4 @@
-"""How a task ends, and the text its FailureReason gets (CONTRACT 1.5)."""
+"""How a task ends, and the text its FailureReason gets."""
 
 from __future__ import annotations
 

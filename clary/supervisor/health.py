@@ -1,4 +1,4 @@
-"""Whether a replica answers: asked often until it does for the first time, then now and then (CONTRACT 2.1)."""
+"""Whether a replica answers: asked often until it does for the first time, then now and then."""
 
 from __future__ import annotations
 

@@ -13,14 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clary.compute.plan import STATE_FILE
+from clary.compute.plan import RESERVE_BYTES, RESERVE_FILE, STATE_FILE
 from clary.core.files import write_whole
 from clary.core.tasks import Metric, Phase, TaskState
 
 METRICS_FILE = "metrics.jsonl"
-_RESERVE_FILE = "reserve"
-# Room for the last states of a task whose disk has filled up.
-_RESERVE_BYTES = 64 << 10
 
 
 class Journal:
@@ -33,12 +30,12 @@ class Journal:
         self._events_socket = events_socket
 
     def reserve(self) -> None:
-        """Set disk space aside for later. Without it the task runs just as well."""
-        with contextlib.suppress(OSError), (self._folder / _RESERVE_FILE).open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        """Set disk space aside for later, where it is not yet. Without it the task runs just as well."""
+        with contextlib.suppress(OSError), (self._folder / RESERVE_FILE).open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
 
     def release(self) -> None:
-        (self._folder / _RESERVE_FILE).unlink(missing_ok=True)
+        (self._folder / RESERVE_FILE).unlink(missing_ok=True)
 
     def move(self, phase: Phase, **changes: Any) -> None:
         """Enter a phase. Only what is done once needs to be known after a power cut: staging can be done again."""
@@ -71,7 +68,7 @@ def with_room(write: Callable[[], None], folder: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        (folder / _RESERVE_FILE).unlink(missing_ok=True)
+        (folder / RESERVE_FILE).unlink(missing_ok=True)
         write()
 
 

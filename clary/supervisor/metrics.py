@@ -1,4 +1,4 @@
-"""The metrics of a job: regular expressions searched in every line it prints (CONTRACT 1.8).
+"""The metrics of a job: regular expressions searched in every line it prints.
 
 The expressions come from callers, so each search has a limit of time, and one that does not keep to it is given up.
 """

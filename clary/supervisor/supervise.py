@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -86,7 +86,8 @@ class Supervisor:
         except Exception as error:
             import traceback
 
-            traceback.print_exc()
+            with suppress(OSError):  # the disk may be full
+                traceback.print_exc()
             ended = Ended(None, blamed(error, "the task was run"))
         self._finish(ended)
 

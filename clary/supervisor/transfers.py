@@ -69,7 +69,7 @@ def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool,
 
 
 def wanted(task: Task, ended: Ended) -> list[Output]:
-    """A program that failed promises no model; one that was stopped keeps what it had by then (CONTRACT 1.1)."""
+    """A program that failed promises no model; one that was stopped keeps what it had by then."""
     if not ended.ran:
         return []
     return [output for output in task.outputs if output.always or not ended.failure]

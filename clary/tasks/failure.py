@@ -1,4 +1,4 @@
-"""How a program ends badly: a text in /opt/ml/output/failure, which becomes FailureReason (CONTRACT 1.2)."""
+"""How a program ends badly: a text in /opt/ml/output/failure, which becomes FailureReason."""
 
 from __future__ import annotations
 

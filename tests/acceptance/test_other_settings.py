@@ -27,9 +27,7 @@ def train_and_ask(server: LiveServer, bucket: str) -> None:
         AlgorithmSpecification={"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
         RoleArn=server.role,
         HyperParameters={"num_round": "5", "objective": "binary:logistic"},
-        InputDataConfig=[
-            {"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
-        ],
+        InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}],
         OutputDataConfig={"S3OutputPath": f"s3://{bucket}/out"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 300},
@@ -112,9 +110,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     unencrypted = serialization.NoEncryption()
-    key.write_bytes(
-        secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted)
-    )
+    key.write_bytes(secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted))
     return certificate, key
 
 

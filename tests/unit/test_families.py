@@ -202,8 +202,11 @@ STORIES = {
         ["Starting", "Pending", "Downloading", "Training", "Uploading", "MaxRuntimeExceeded"],
     ),
     "lost and tried again": (
-        [(Phase.RUNNING, {}), (Phase.LOST, {})],
-        ["Starting", "Pending", "Downloading", "Training", "Restarting"],
+        [(Phase.RUNNING, {}), (Phase.LOST, {}), (Phase.RUNNING, {}), (Phase.EXITED, {"exit_code": 0, **MODEL})],
+        [
+            *("Starting", "Pending", "Downloading", "Training", "Restarting"),
+            *("Starting", "Pending", "Downloading", "Training", "Uploading", "Completed"),
+        ],
     ),
 }  # fmt: skip
 

@@ -399,7 +399,7 @@ def test_every_well_formed_role_is_accepted(server, role):
     assert server.describe_training_job(TrainingJobName="j")["RoleArn"] == role
 
 
-# ---- what a task is given (CONTRACT 1.1 to 1.4) ----
+# ---- what a task is given ----
 
 
 def task_of(server: Asked, **members: object):

@@ -1,4 +1,4 @@
-"""The channels of a training job: inputdataconfig.json, and the files (CONTRACT 1.2, 1.3)."""
+"""The channels of a training job: inputdataconfig.json, and the files."""
 
 from __future__ import annotations
 

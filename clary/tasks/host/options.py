@@ -1,4 +1,4 @@
-"""What the environment tells a model host (CONTRACT 2.1)."""
+"""What the environment tells a model host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's inference script as the handlers of a model host (CONTRACT 2.1, "Handlers of the toolkit")."""
+"""A user's inference script as the handlers of a model host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Script mode: run a user's training script as AWS's toolkit does (CONTRACT 1.4), whatever the framework.
+"""Script mode: run a user's training script as AWS's toolkit does, whatever the framework.
 
 configuration  ->  source  ->  requirements  ->  environment  ->  process
 the three files    /opt/ml/code    pip           SM_*, --key value    the script

@@ -1,4 +1,4 @@
-"""What the platform says of a job: /opt/ml/input/config and the environment (CONTRACT 1.2)."""
+"""What the platform says of a job: /opt/ml/input/config and the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SM_* variables and the arguments that a script gets (CONTRACT 1.4)."""
+"""The SM_* variables and the arguments that a script gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the XGBoost server answers, in each of its formats (CONTRACT 6.3)."""
+"""What the XGBoost server answers, in each of its formats."""
 
 from __future__ import annotations
 

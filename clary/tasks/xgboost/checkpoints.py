@@ -1,4 +1,4 @@
-"""Checkpoints: `xgboost-checkpoint.<round>` in the folder of CheckpointConfig (CONTRACT 1.5)."""
+"""Checkpoints: `xgboost-checkpoint.<round>` in the folder of CheckpointConfig."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from sagemaker.serializers import CSVSerializer
 from sagemaker.sklearn import SKLearn
 from sklearn.datasets import load_breast_cancer
 
-SCRIPT = '''
+SCRIPT = """
 import argparse, glob, os
 import joblib
 import numpy as np
@@ -37,7 +37,7 @@ if __name__ == "__main__":
 
 def model_fn(model_dir):
     return joblib.load(os.path.join(model_dir, "model.joblib"))
-'''
+"""
 
 role = os.environ["SAGEMAKER_ROLE_ARN"]
 session = sagemaker.Session()
@@ -63,7 +63,10 @@ estimator = Estimator(
     base_job_name="v2-xgboost",
 )
 estimator.fit(
-    {"train": TrainingInput(train, content_type="text/csv"), "validation": TrainingInput(validation, content_type="text/csv")},
+    {
+        "train": TrainingInput(train, content_type="text/csv"),
+        "validation": TrainingInput(validation, content_type="text/csv"),
+    },
     logs=True,
 )
 predictor = estimator.deploy(

@@ -7,7 +7,7 @@ from pathlib import Path
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, OutputDataConfig, SourceCode, StoppingCondition
 
-SCRIPT = '''
+SCRIPT = """
 import argparse, json, os, pathlib
 
 parser = argparse.ArgumentParser()
@@ -19,7 +19,7 @@ rows = sum(len(path.read_text().splitlines()) for path in train.iterdir())
 print(f"rows={rows}; alpha={args.alpha} layers={args.layers} job={os.environ['TRAINING_JOB_NAME']}")
 assert args.layers == [1, 2]
 pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps({"rows": rows}))
-'''
+"""
 
 role, bucket = os.environ["SAGEMAKER_ROLE_ARN"], os.environ["SAGEMAKER_DEFAULT_BUCKET"]
 
@@ -39,7 +39,9 @@ with tempfile.TemporaryDirectory() as folder:
         base_job_name="v3",
         role=role,
     )
-    trainer.train(input_data_config=[InputData(channel_name="train", data_source=f"s3://{bucket}/v3/train/")], logs=True)
+    trainer.train(
+        input_data_config=[InputData(channel_name="train", data_source=f"s3://{bucket}/v3/train/")], logs=True
+    )
 
 job = trainer._latest_training_job
 job.refresh()
