@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import resource
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -16,7 +18,8 @@ MOST_FILES = 65536
 def configure_logging(level: str) -> None:
     """Events with fields, a line each, to stderr; those of libraries only where they warn."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s", stream=sys.stderr)
+    output = Unfailing(sys.stderr)
+    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s", stream=output)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -25,9 +28,25 @@ def configure_logging(level: str) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, output)),
         cache_logger_on_first_use=True,
     )
+
+
+class Unfailing(io.TextIOBase):
+    """A log on a disk that may be full: what finds no room is lost, and whoever has something to tell goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def allow_many_connections() -> None:

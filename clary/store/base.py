@@ -65,7 +65,8 @@ class Store(Protocol):
     async def replace(self, old: Record, new: Record, history: Transition | None = None) -> Record:
         """Write `new` in place of `old` and add a line of history, both or neither.
 
-        Returns `new` with its version. A line whose status equals the last line's updates its message in place. Raises StaleWrite where the stored version is not `old.version`, or the record is gone.
+        Returns `new` with its version. A line whose status equals the last line's updates its
+        message in place. Raises StaleWrite where the stored version is not `old.version`, or the record is gone.
         """
         ...
 

@@ -27,6 +27,7 @@ from clary.core.errors import (
     InternalFailure,
     NotImplementedByClary,
     ServiceError,
+    StoreError,
     UnknownOperationException,
     ValidationError,
 )
@@ -113,6 +114,9 @@ class Wire:
             return exchange.error(error)
         except ClientDisconnect:
             raise
+        except StoreError as error:  # its disk is full, or it is away for a while: nothing was written
+            log.warning("request failed", request_id=exchange.id, target=exchange.target, error=str(error))
+            return exchange.error(InternalFailure(f"Internal failure: {error}."))
         except Exception:
             log.exception("request failed", request_id=exchange.id, target=exchange.target)
             return exchange.error(InternalFailure(f"Internal failure; the server's log has it under {exchange.id}."))
