@@ -34,6 +34,9 @@ acceptance: $(READY) $(foreach name,cli sdk-v2 sdk-v3,.venv-$(name)/.ready) ## t
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
+bench: $(READY) ## what Clary costs, beside its peers (ARGS=--quick, ARGS="--only gateway", …: docs/benchmarks.md)
+	$(BIN)/python -m bench $(ARGS)
+
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,35 +1,63 @@
 """What the gateway adds to an inference: the same replica, asked directly and through it.
 
-    python bench/gateway.py [--requests 5000] [--connections 1 16] [--body 200]
-
 Replica, gateway and caller are processes of their own. The caller writes raw HTTP over kept connections, so that what
 is measured is the gateway and not a client; every request through the gateway is signed, and checked there.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import multiprocessing
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from socket import socket
+from socket import create_connection, socket
 
 import uvloop
 
+from bench.figures import Figure, percentile
 from clary.core import sigv4
 from clary.core.credentials import Credentials, load_or_make
 from clary.core.routes import Replica, Route, Variant
 
+ABOUT = "an inference through the gateway, beside the same replica asked directly"
+
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 6\r\n\r\n0.1234"
+BODY = b"1" * 200
+CONNECTIONS = (1, 16)
+
+
+def measure(quick: bool) -> Iterator[Figure]:
+    requests, rounds = (2000, 3) if quick else (5000, 5)
+    with replica(len(BODY)) as replica_port, tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "routes").mkdir()
+        variant = Variant("AllTraffic", 1.0, (Replica("t", f"http://127.0.0.1:{replica_port}"),))
+        (home / "routes" / "bench.json").write_text(Route("bench", "u", "InService", (variant,)).to_json())
+        keys = load_or_make(home / "credentials.json")
+        with gateway(home) as port:
+            plain = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+            targets = {"direct": (replica_port, plain), "gateway": (port, signed_request(keys, port, BODY))}
+            for connections in CONNECTIONS:
+                yield from compare(targets, connections, requests, rounds)
+
+
+def compare(targets: dict[str, tuple[int, bytes]], connections: int, requests: int, rounds: int) -> Iterator[Figure]:
+    seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in targets}
+    for number in range(-1, rounds):  # the first is to warm up
+        for name, (port, request) in targets.items():
+            taken = uvloop.run(ask(port, request, connections, requests if number >= 0 else requests // 10))
+            if number >= 0:
+                seen[name].append(taken)
+    many = f"{connections} connections" if connections > 1 else "1 connection"
+    for index, (what, unit) in enumerate((("p50", "ms"), ("p99", "ms"), ("throughput", "req/s"))):
+        own, peer = ([each[index] for each in seen[name]] for name in ("gateway", "direct"))
+        yield Figure(f"{many}, {what}", unit, own, "the replica, directly", peer)
 
 
 class FakeReplica(asyncio.Protocol):
@@ -91,7 +119,7 @@ class Caller(asyncio.Protocol):
             self.done.set_result(self.took)
 
 
-async def measure(port: int, request: bytes, connections: int, requests: int) -> tuple[float, float, float]:
+async def ask(port: int, request: bytes, connections: int, requests: int) -> tuple[float, float, float]:
     """p50 and p99 in milliseconds, and requests per second."""
     loop = asyncio.get_running_loop()
     futures = [loop.create_future() for _ in range(connections)]
@@ -100,9 +128,9 @@ async def measure(port: int, request: bytes, connections: int, requests: int) ->
         await loop.create_connection(
             lambda future=future: Caller(request, requests // connections, future), "127.0.0.1", port
         )
-    took = sorted(one for each in await asyncio.gather(*futures) for one in each)
+    took = [one for each in await asyncio.gather(*futures) for one in each]
     per_s = len(took) / (time.perf_counter() - began)
-    return took[len(took) // 2] * 1e3, took[int(len(took) * 0.99)] * 1e3, per_s
+    return percentile(took, 0.5) * 1e3, percentile(took, 0.99) * 1e3, per_s
 
 
 def free_port() -> int:
@@ -112,24 +140,37 @@ def free_port() -> int:
 
 
 @contextmanager
+def replica(size: int) -> Iterator[int]:
+    """A replica that answers bodies of this size; its port."""
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(target=serve_replica, args=(port, size), daemon=True)
+    process.start()
+    try:
+        until_it_listens(port)
+        yield port
+    finally:
+        process.terminate()
+        process.join()
+
+
+@contextmanager
 def gateway(home: Path) -> Iterator[int]:
     port = free_port()
     argv = [sys.executable, "-m", "clary.gateway", "--home", str(home), "--port", str(port - 1)]
     process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
     try:
-        wait_for(f"http://127.0.0.1:{port}/healthz")
+        until_it_listens(port)
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def wait_for(url: str) -> None:
+def until_it_listens(port: int) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
+            return create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             if time.monotonic() > deadline:
                 raise
@@ -150,57 +191,3 @@ def signed_request(keys: Credentials, port: int, body: bytes) -> bytes:
     )
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"POST {path} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--connections", type=int, nargs="+", default=[1, 16])
-    parser.add_argument("--body", type=int, default=200, help="bytes of a request's body")
-    parser.add_argument("--json", action="store_true", help="print one object per line")
-    given = parser.parse_args()
-    body = b"1" * given.body
-    replica_port = free_port()
-    replica = multiprocessing.get_context("spawn").Process(target=serve_replica, args=(replica_port, len(body)))
-    replica.start()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            home = Path(folder)
-            (home / "routes").mkdir()
-            variant = Variant("AllTraffic", 1.0, (Replica("t", f"http://127.0.0.1:{replica_port}"),))
-            (home / "routes" / "bench.json").write_text(Route("bench", "u", "InService", (variant,)).to_json())
-            keys = load_or_make(home / "credentials.json")
-            with gateway(home) as port:
-                plain = b"POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-                targets = {"direct": (replica_port, plain), "gateway": (port, signed_request(keys, port, body))}
-                for connections in given.connections:
-                    compare(targets, connections, given)
-    finally:
-        replica.terminate()
-        replica.join()
-
-
-def compare(targets: dict[str, tuple[int, bytes]], connections: int, given: argparse.Namespace) -> None:
-    seen = {}
-    for name, (port, request) in targets.items():
-        uvloop.run(measure(port, request, connections, max(connections, given.requests // 10)))  # to warm up
-        seen[name] = uvloop.run(measure(port, request, connections, given.requests))
-    (p50, p99, rate), (own_p50, own_p99, own_rate) = seen["gateway"], seen["direct"]
-    if given.json:
-        told = {
-            "p50_ms": p50,
-            "p99_ms": p99,
-            "requests_per_s": rate,
-            "direct_p50_ms": own_p50,
-            "direct_p99_ms": own_p99,
-        }
-        print(json.dumps({"connections": connections, **told, "direct_requests_per_s": own_rate}))
-        return
-    print(f"{connections} connections, {given.body} bytes")
-    for name, (half, most, per_s) in seen.items():
-        print(f"  {name:8} p50 {half:7.3f} ms   p99 {most:7.3f} ms   {per_s:8.0f} requests/s")
-    print(f"  ratio    p50 {p50 / own_p50:6.1f} x    p99 {p99 / own_p99:6.1f} x    {rate / own_rate:8.2f} x")
-
-
-if __name__ == "__main__":
-    main()

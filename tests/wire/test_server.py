@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from clary.core.clock import SystemClock
-from clary.core.errors import ResourceInUse, ResourceLimitExceeded
+from clary.core.errors import ResourceInUse, ResourceLimitExceeded, StoreError
 from clary.core.settings import Settings
 from clary.core.sigv4 import sign
 from clary.wire.server import make_app
@@ -121,6 +121,13 @@ def test_an_invocation_here_is_a_validation_error():
     client = Wired().client("sagemaker-runtime")
     with pytest.raises(client.exceptions.ValidationError):
         client.invoke_endpoint(EndpointName="e", Body=b"1")
+
+
+def test_a_database_that_cannot_write_is_told_as_such():
+    wired = Wired({("sagemaker", "ListModels"): StoreError("the database refused: database or disk is full")})
+    answer = wired.call("SageMaker.ListModels", "{}")
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (500, "InternalFailure")
+    assert b"database or disk is full" in answer.body
 
 
 def test_a_fault_of_ours_tells_the_caller_nothing_but_where_to_look():
