@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 # A supervisor told to stop at once has this long before it is killed: it knows best how to clean up.
 KILL_AFTER_S = 5.0
 _LOOK_AGAIN_S = 0.02
+# Of two tasks launched at a time the one that came first starts first, also where its folder takes a little longer. One
+# whose environment is still to be built does not hold up the others.
+_ARRIVES_WITHIN_S = 1.0
 
 Resolve = Callable[[Task], Awaitable[Process | Container]]
 Notify = Callable[[Owner], None]
@@ -85,6 +88,7 @@ class SupervisedBackend:
         self._supervisor = supervisor
         self._look_every_s = look_every_s
         self._known: dict[str, _Known] = {}
+        self._arriving: dict[str, tuple[Claim, float]] = {}  # launches under way, and since when
         self._watch = watch.Watch(lambda _: self._woken.set())
         self._events = Events(Path(platform.events_socket), lambda _: self._woken.set())
         self._woken = asyncio.Event()
@@ -120,12 +124,16 @@ class SupervisedBackend:
         await self.open()
         if await self.poll([task.id]):
             return
-        capacity.claim(task, self._machine, self._replica)
-        plan = Plan(await self._resolve(task), self._platform)
-        await asyncio.to_thread(create, self._tasks, task, plan)
-        folder = folder_of(self._tasks, task.id)
-        if folder is not None and task.id not in self._known:
-            self._remember(folder, folder.task())
+        self._arriving[task.id] = (capacity.claim(task, self._machine, self._replica), time.monotonic())
+        try:
+            plan = Plan(await self._resolve(task), self._platform)
+            await asyncio.to_thread(create, self._tasks, task, plan)
+            folder = folder_of(self._tasks, task.id)
+            if folder is not None and task.id not in self._known:
+                self._remember(folder, folder.task())
+        finally:
+            self._arriving.pop(task.id, None)
+            self._woken.set()
         await self._look()
         self._woken.set()  # from now on there is something to look after
 
@@ -256,9 +264,14 @@ class SupervisedBackend:
                 self._stop_waiting(known)
         waiting = [known.claim for known in living if known.held is None and not known.over]
         holding = [known.held for known in living if known.held is not None]
+        late = time.monotonic() - _ARRIVES_WITHIN_S
+        coming = [
+            claim for claim, since in self._arriving.values() if since > late and claim.task_id not in self._known
+        ]
         by_id = {known.claim.task_id: known for known in living}
-        for claim, gpus in capacity.admit(waiting, holding, self._machine):
-            await self._start(by_id[claim.task_id], gpus)
+        for claim, gpus in capacity.admit([*waiting, *coming], holding, self._machine):
+            if claim.task_id in by_id:
+                await self._start(by_id[claim.task_id], gpus)
 
     async def _start(self, known: _Known, gpus: tuple[int, ...]) -> None:
         task_id = known.folder.path.name

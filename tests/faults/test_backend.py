@@ -18,6 +18,7 @@ import pytest
 import uvloop
 
 from clary.compute import folder as folders
+from clary.compute import supervised
 from clary.compute.plan import Platform, Process
 from clary.compute.supervised import SupervisedBackend
 from clary.core.errors import CapacityError, LaunchError
@@ -221,6 +222,44 @@ async def test_waiting_tasks_start_in_the_order_they_came(world):
             assert (await until(backend, starts, Phase.PENDING)).owner == OWNER
             await backend.stop(ends, 1)
             await until(backend, starts, Phase.RUNNING)
+
+
+async def test_a_task_that_came_first_starts_first_also_where_its_launch_takes_longer(world):
+    ready = asyncio.Event()
+
+    async def resolve(task):
+        if task.id == "t-early":
+            await ready.wait()
+        return NOTHING
+
+    async with world.server(resolve=resolve) as backend:
+        early = asyncio.create_task(backend.launch(a_task("t-early", queued_at=1.0, cpus=2.0)))
+        await asyncio.sleep(0)
+        await backend.launch(a_task("t-late", queued_at=2.0, cpus=2.0))
+        assert (await backend.poll(["t-late"]))["t-late"].phase is Phase.PENDING
+        ready.set()
+        await early
+        await until(backend, "t-early", Phase.RUNNING)
+        assert (await backend.poll(["t-late"]))["t-late"].phase is Phase.PENDING
+
+
+async def test_a_launch_that_takes_long_holds_nobody_up(world, monkeypatch):
+    monkeypatch.setattr(supervised, "_ARRIVES_WITHIN_S", 0.1)
+    ready = asyncio.Event()
+
+    async def resolve(task):
+        if task.id == "t-early":
+            await ready.wait()
+        return NOTHING
+
+    async with world.server(resolve=resolve) as backend:
+        early = asyncio.create_task(backend.launch(a_task("t-early", queued_at=1.0, cpus=2.0)))
+        await asyncio.sleep(0)
+        await backend.launch(a_task("t-late", queued_at=2.0, cpus=2.0))
+        await until(backend, "t-late", Phase.RUNNING)
+        ready.set()
+        await early
+        assert (await backend.poll(["t-early"]))["t-early"].phase is Phase.PENDING
 
 
 async def test_a_replica_does_not_wait_for_jobs(world):

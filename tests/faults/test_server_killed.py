@@ -107,10 +107,11 @@ def pause_tasks(world: LiveWorld, owner: str, number: signal.Signals) -> None:
 def test_jobs_that_wait_keep_their_place() -> None:
     with live_world("cpus = 2\n") as world:
         code = world.script(TRAIN.format(port=world.gate.port, megabytes=0))
-        for job in ("first", "second", "third"):
-            world.start_job(job, code)
+        world.start_job("first", code)
         world.gate.arrived("first")
-        world.job("third", "Pending")
+        for job in ("second", "third"):
+            world.start_job(job, code)
+            world.job(job, "Pending")
         world.kill()
         world.gate.open("first")
         world.up()
