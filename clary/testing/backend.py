@@ -181,7 +181,8 @@ class BackendContract:
         async with world.serving() as backend:
             await backend.launch(world.task(script, **together))
             assert (await world.until(backend, "task-0", Phase.EXITED)).exit_code == 7
-            assert await lines(backend, "task-0") == ["I am algo-1", "I am algo-2"]
+            # algo-1 may be stopped before it has said a word; what hosts print is the matter of another test.
+            assert (await lines(backend, "task-0"))[-1] == "I am algo-2"
 
     # logs
 
