@@ -39,7 +39,7 @@ from clary.core.errors import ServiceError, SettingsError
 from clary.core.files import sweep
 from clary.core.records import Ref, new_uid
 from clary.core.settings import Settings
-from clary.resources import FAMILIES, OPERATIONS, endpoints
+from clary.resources import FAMILIES, OPERATIONS, deployments, endpoints
 from clary.resources.context import Context
 from clary.resources.first_look import FirstLooks
 from clary.services import process
@@ -250,7 +250,7 @@ async def _stop_serving(parts: _Parts) -> None:
     ]
     await parts.keeper.stop(DRAIN_WITHIN_S)
     for task_id in replicas:
-        await parts.backend.stop(task_id, endpoints.STOP_GRACE_S)
+        await parts.backend.stop(task_id, deployments.STOP_GRACE_S)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REPLICAS_END_WITHIN_S):
             while any(not state.phase.over for state in (await parts.backend.poll(replicas)).values()):

@@ -42,10 +42,7 @@ def input_data(context: Context, field: str, uri: str, data_type: str, role_arn:
     """Raise ValidationException where nothing lies under an S3 input."""
     where = s3_uri(field, uri)
     try:
-        if data_type == "S3Prefix":
-            found = next(iter(context.objects.list(where)), None) is not None
-        else:
-            found = context.objects.exists(where)
+        found = _found(context, where, data_type == "S3Prefix")
     except ObjectStoreError as error:
         raise ValidationException(f"{field} = {uri!r} cannot be read: {error}") from None
     if not found:
@@ -63,9 +60,7 @@ def model_data(context: Context, container: Mapping[str, Any], role_arn: str) ->
         return
     where = s3_uri("ModelDataUrl", uri)
     try:
-        found = (
-            next(iter(context.objects.list(where)), None) is not None if is_prefix else context.objects.exists(where)
-        )
+        found = _found(context, where, is_prefix)
     except ObjectStoreError as error:
         raise ValidationException(
             f"Could not access model data at {uri}. Please ensure that the role {role_arn} exists and that the object "
@@ -73,6 +68,13 @@ def model_data(context: Context, container: Mapping[str, Any], role_arn: str) ->
         ) from None
     if not found:
         raise ValidationException(f"Could not find model data at {uri}.")
+
+
+def _found(context: Context, where: S3Uri, is_prefix: bool) -> bool:
+    """Whether there is such an object, or any below such a prefix."""
+    if is_prefix:
+        return next(iter(context.objects.list(where)), None) is not None
+    return context.objects.exists(where)
 
 
 def model_location(container: Mapping[str, Any]) -> tuple[str, bool]:

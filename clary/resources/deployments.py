@@ -16,7 +16,8 @@ from clary.resources.user_code import staged_code
 
 # A container that is not healthy within 4 minutes makes the endpoint fail.
 STARTUP_TIMEOUT_S = 240
-STOP_GRACE_S = 30.0
+# A replica is told to end by SIGTERM and has so long until SIGKILL.
+STOP_GRACE_S = 30
 
 
 async def deployment_of(context: Context, config_name: str, number: int) -> dict[str, JSON]:

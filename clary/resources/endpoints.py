@@ -36,12 +36,11 @@ from clary.core.records import JSON, Record
 from clary.core.routes import Replica, Route, Variant
 from clary.core.tasks import Cause, Phase, TaskState
 from clary.resources import endpoint_operations as operations
-from clary.resources.deployments import replica_task
+from clary.resources.deployments import STOP_GRACE_S, replica_task
 
 KIND = operations.KIND
 
-# A replica is told to end by SIGTERM and has 30 s to do so; before that its requests have up to 60 s to finish.
-STOP_GRACE_S = 30
+# Before a replica is told to end, its requests have so long to finish.
 DRAIN_S = 60
 # A replica that dies again and again is replaced after 0, 1, 3, 7 … seconds, at most this; a quiet spell forgives.
 LONGEST_BACKOFF_S = 60

@@ -27,13 +27,10 @@ from clary.resources.common import Request, Response, change, create, echo, find
 from clary.resources.context import Context
 from clary.resources.first_look import first_look
 from clary.resources.listing import list_operation
-from clary.resources.training_task import CHECKPOINTS, training_task
+from clary.resources.training_task import CHECKPOINTS, DEFAULT_MAX_RUNTIME_S, STOP_GRACE_S, training_task
 
 KIND = "training-job"
 MISSING = "Requested resource not found."
-
-# StopTrainingJob promises 120 s between SIGTERM and SIGKILL, to save checkpoints.
-STOP_GRACE_S = 120
 
 
 class TrainingJobStatus(StrEnum):
@@ -270,7 +267,7 @@ def _check(request: Request) -> None:
             f"{LONGEST_RUNTIME_S} (28 days)."
         )
     if request.get("EnableManagedSpotTraining"):
-        if stopping.get("MaxWaitTimeInSeconds", 0) < stopping.get("MaxRuntimeInSeconds", MAX_RUNTIME_S):
+        if stopping.get("MaxWaitTimeInSeconds", 0) < stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S):
             raise ValidationException(
                 "StoppingCondition.MaxWaitTimeInSeconds must be given, and be at least MaxRuntimeInSeconds, when "
                 "EnableManagedSpotTraining is true."
@@ -366,7 +363,6 @@ _ECHOED = (
     "RemoteDebugConfig",
     "InfraCheckConfig",
 )
-MAX_RUNTIME_S = 86400
 LONGEST_RUNTIME_S = 2_419_200
 MOST_METRICS = 40  # that a response may hold
 
@@ -385,7 +381,7 @@ async def describe(context: Context, request: Request) -> Response:
         "SecondaryStatus": job.detail,
         "CreationTime": job.created,
         "LastModifiedTime": job.modified,
-        "StoppingCondition": {"MaxRuntimeInSeconds": MAX_RUNTIME_S, **job.spec.get("StoppingCondition", {})},
+        "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_S, **job.spec.get("StoppingCondition", {})},
         "SecondaryStatusTransitions": await _transitions(context, job),
         "FinalMetricDataList": [
             {"MetricName": name, "Value": value, "Timestamp": at}

@@ -15,6 +15,8 @@ from clary.resources.user_code import staged_code, submit_directory
 # The interface that NCCL, Gloo and MPI bind to: hosts of a job share this machine.
 NETWORK_INTERFACE = "lo"
 DEFAULT_MAX_RUNTIME_S = 86400
+# StopTrainingJob promises 120 s between SIGTERM and SIGKILL, to save checkpoints.
+STOP_GRACE_S = 120
 CHECKPOINTS = "/opt/ml/checkpoints"
 
 
@@ -47,7 +49,7 @@ def training_task(job: Record, task_id: str) -> Task:
         log_stream=f"{job.name}/{{host}}-{stream_at_ms}",
         metrics=tuple((name, regex) for name, regex in job.state["metric_definitions"]),
         max_runtime_s=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S),
-        grace_s=120.0,
+        grace_s=STOP_GRACE_S,
         queued_at=job.created.timestamp(),
         isolated=spec.get("EnableNetworkIsolation", False),
     )

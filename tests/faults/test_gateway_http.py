@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 
 from clary.core.routes import Variant
 from clary.gateway.limits import Limits
+from tests.certificates import self_signed
 from tests.faults.gateway_world import DEADLINE_S, Asked, World, Writer, echo, says, until
 
 BRIEF = Limits(head_s=0.15, idle_s=0.3, body_gap_s=0.15, linger_s=0.15, stall_s=0.3, sweep_s=0.03)
@@ -477,30 +478,3 @@ def test_tls(tmp_path):
             assert tls.recv(12) == b"HTTP/1.1 200"
     finally:
         world.close()
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_path, key_path = folder / "certificate.pem", folder / "key.pem"
-    certificate_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_path, key_path

@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import http.client
 import io
-import ipaddress
 import os
 import signal
 import subprocess
@@ -21,9 +20,6 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from clary.artifacts.base import S3Uri
 from clary.artifacts.folder import FolderStore
@@ -34,6 +30,7 @@ from clary.core.settings import Settings
 from clary.services import s3 as service_s3
 from clary.services.keeper import Keeper
 from clary.services.s3 import sweep
+from tests.certificates import self_signed
 from tests.s3server import free_port, running_s3, s3_at, until
 
 
@@ -369,28 +366,11 @@ def test_the_settings_lead_to_the_folder_or_the_endpoint(tmp_path):
     assert (access.folder, access.endpoint_url, access.access_key_id) == (None, "https://x", "a")
 
 
-def certificate(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "clary")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "key.pem").write_bytes(pem)
-    return {"tls_certificate": str(folder / "cert.pem"), "tls_key": str(folder / "key.pem")}
-
-
 def test_with_tls(tmp_path, monkeypatch):
-    with running_s3(tmp_path, **certificate(tmp_path)) as server:
+    certificate, key = self_signed(tmp_path)
+    with running_s3(tmp_path, tls_certificate=str(certificate), tls_key=str(key)) as server:
         assert server.service.url.startswith("https://")
-        for name, value in {**CLIENT_ENVIRONMENT, "AWS_CA_BUNDLE": str(tmp_path / "cert.pem")}.items():
+        for name, value in {**CLIENT_ENVIRONMENT, "AWS_CA_BUNDLE": str(certificate)}.items():
             monkeypatch.setenv(name, value)
         s3 = server.client()
         s3.put_object(Bucket="buck", Key="a", Body=b"content")

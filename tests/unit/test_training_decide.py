@@ -10,7 +10,8 @@ import pytest
 from clary.core.decisions import Do, Erase, Forget, Launch, Move, Seen, Stop, Wait
 from clary.core.records import Record
 from clary.core.tasks import Cause, Metric, Phase, TaskState
-from clary.resources.training import STOP_GRACE_S, Status, decide, task_id, watch
+from clary.resources.training import Status, decide, task_id, watch
+from clary.resources.training_task import STOP_GRACE_S
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALL_TOLD = ["Pending", "Downloading", "Training", "Uploading"]
