@@ -163,6 +163,7 @@ class Invoker:
                 one, self._place.model_error(one.call.endpoint, 0, TIMED_OUT), "ModelInvocationTimeExceeded"
             )
         except ReplicaGone as gone:
+            self._replicas.broke(replica)
             self._break_off(one, self._gone(one, connection, gone), "StreamBroken")
         except asyncio.CancelledError:
             if one.streams and one.exchange.started:  # the caller is there still where it is us who leave

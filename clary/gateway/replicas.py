@@ -1,4 +1,4 @@
-"""The pools of connections to replicas, and what is known of each: requests under way, when it last refused."""
+"""The pools of connections to replicas, and what is known of each: requests under way, when it last refused or broke one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clary.core.routes import Replica
 from clary.gateway.limits import Limits
 from clary.gateway.replica_connection import ReplicaConnection
 
-_REST_S = (0.05, 0.1, 0.2, 0.5, 1.0)  # how long a replica that refused a connection is left alone
+_REST_S = (0.05, 0.1, 0.2, 0.5, 1.0)  # how long a replica that refused or broke a connection is left alone
 
 
 class ReplicaUnreachable(ClaryError):
@@ -39,7 +39,7 @@ class Replicas:
         self._drained: dict[str, set[asyncio.Future[None]]] = {}
 
     def ready(self, replicas: Collection[Replica], now: float) -> list[Replica]:
-        """Those that have not just refused a connection."""
+        """Those that have not just refused or broken a connection."""
         if not self._resting:
             return list(replicas)
         return [replica for replica in replicas if self._resting.get(replica.task_id, (0, 0.0))[1] <= now]
@@ -56,6 +56,15 @@ class Replicas:
         except BaseException:
             self._count_down(replica)
             raise
+
+    def broke(self, replica: Replica) -> None:
+        """A connection to it broke under a request: its others are not trusted, and it is left alone for a moment.
+
+        A replica that dies closes its connections one after the other; a request sent by the next one would be lost.
+        """
+        for connection in self._idle.pop(replica, ()):
+            connection.abort()
+        self._rest(replica)
 
     def release(self, replica: Replica, connection: ReplicaConnection) -> None:
         """The request is over, well or not."""
@@ -118,12 +127,15 @@ class Replicas:
             async with asyncio.timeout(self._limits.connect_s):
                 _, connection = await loop.create_connection(ReplicaConnection, host, port)
         except (OSError, TimeoutError) as error:
-            refusals = self._resting.get(replica.task_id, (0, 0.0))[0] + 1
-            rest_s = _REST_S[min(refusals, len(_REST_S)) - 1]
-            self._resting[replica.task_id] = (refusals, loop.time() + rest_s)
+            self._rest(replica)
             raise ReplicaUnreachable(f"{replica.address}: {error or 'no connection in time'}") from error
         self._resting.pop(replica.task_id, None)
         return connection
+
+    def _rest(self, replica: Replica) -> None:
+        refusals = self._resting.get(replica.task_id, (0, 0.0))[0] + 1
+        rest_s = _REST_S[min(refusals, len(_REST_S)) - 1]
+        self._resting[replica.task_id] = (refusals, asyncio.get_running_loop().time() + rest_s)
 
     def _count_down(self, replica: Replica) -> None:
         left = self.outstanding[replica.task_id] - 1

@@ -375,6 +375,29 @@ class TestHeldRequests:
             assert client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"x"
         assert len(alive.asked) == 6
 
+    def test_a_replica_that_broke_a_connection_is_left_alone_for_a_moment(self, world, monkeypatch):
+        """One that dies takes one request with it, not also the next ones on its other connections."""
+        monkeypatch.setattr("clary.gateway.replicas._REST_S", (60.0,))
+
+        async def die(asked: Asked, writer: Writer) -> None:
+            writer.transport.abort()
+
+        dying, alive = world.replica("dying", behave=die), world.replica("alive")
+        world.serve(dying, alive)
+        client = world.client()
+
+        def one() -> bool:
+            try:
+                client.invoke_endpoint(EndpointName="e", Body=b"x")
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == "ModelError"
+                return False
+            return True
+
+        until(lambda: not one(), "the dying replica was chosen")
+        assert all(one() for _ in range(20))
+        assert len(dying.asked) == 1
+
     def test_a_request_outlives_the_restart_of_the_only_replica(self, world):
         replica = world.replica()
         world.run(replica.stop())
