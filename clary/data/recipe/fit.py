@@ -1,0 +1,344 @@
+"""Fit the steps of a recipe in as few passes over the table as their needs allow.
+
+Each step asks for statistics of what the steps before it make. A pass works out all that is asked for at that time, on
+all cores; then the steps that have what they need are fitted, and those behind them ask.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from clary.data.batch import Batch, Schema, concatenated
+from clary.data.errors import StepError
+from clary.data.recipe.step import FittedStep, Fitting, Step
+from clary.data.scan import BATCH_ROWS, Scan, each_batch, schema_of
+from clary.data.statistics.base import Again, Sample, SampleRows, Statistic
+
+
+class Progress(Protocol):
+    """Told how far a long piece of work is."""
+
+    def __call__(self, what: str, done: int, of: int) -> None: ...
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """A progress that nobody looks at."""
+
+
+@dataclass
+class Asked:
+    """One statistic that a step waits for."""
+
+    statistic: Statistic[Any, Any]
+    prepared: bool = False
+    result: Any = None
+    known: bool = False
+
+
+@dataclass
+class Pending:
+    """A step that is being fitted: its generator, and what it has asked for."""
+
+    place: int
+    step: Step
+    generator: Fitting
+    reads: frozenset[str]
+    writes: frozenset[str]
+    asked: list[Asked] = field(default_factory=list)
+
+
+def label(place: int, step: Step) -> str:
+    """What messages call a step."""
+    return f"{place + 1} ({step.name})"
+
+
+def fit_steps(steps: Sequence[Step], scan: Scan, progress: Progress = quiet) -> tuple[FittedStep, ...]:
+    """Every step fitted, in their order. Raises StepError, naming the step, or what reading raises."""
+    return Fit(steps, scan, progress).run()
+
+
+class Fit:
+    """One recipe being fitted to one table."""
+
+    def __init__(self, steps: Sequence[Step], scan: Scan, progress: Progress) -> None:
+        self._steps = steps
+        self._scan = scan
+        self._progress = progress
+        self._fitted: list[FittedStep | None] = [None] * len(steps)
+        self._pending: dict[int, Pending] = {}
+        self._sample: Sample | None = None
+        self._passes = 0
+
+    def run(self) -> tuple[FittedStep, ...]:
+        while not all(self._fitted):
+            self._start_ready()
+            waiting = [asked for one in self._pending.values() for asked in one.asked if not asked.known]
+            if waiting:
+                self._pass()
+            for one in list(self._pending.values()):
+                if all(asked.known for asked in one.asked):
+                    self._go_on(one, [asked.result for asked in one.asked])
+        return tuple(one for one in self._fitted if one is not None)
+
+    # ---- which steps can begin ----
+
+    def _start_ready(self) -> None:
+        """Begin every step whose columns no unfitted step before it writes."""
+        schema = schema_of(self._scan)
+        written: set[str] = set()  # by unfitted steps so far
+        certain = True  # whether `schema` is all there is at this place
+        for place, step in enumerate(self._steps):
+            if (fitted := self._fitted[place]) is not None:
+                schema = fitted.after(schema)
+                continue
+            one = self._pending.get(place) or self._ready(place, schema, certain, written)
+            if one is None:
+                return
+            if place not in self._pending:
+                self._pending[place] = one
+                self._go_on(one, None)
+                if (fitted := self._fitted[place]) is not None:
+                    schema = fitted.after(schema)
+                    continue
+            if step.changes_rows:
+                return
+            written |= one.writes
+            certain = certain and step.keeps_schema
+
+    def _ready(self, place: int, schema: Schema, certain: bool, written: set[str]) -> Pending | None:
+        """The step about to be fitted, if all it reads is as it will be."""
+        step = self._steps[place]
+        if not certain and not (step.names_columns and all(name in schema for name in step.columns)):
+            return None
+        try:
+            reads, writes = frozenset(step.reads(schema)), frozenset(step.writes(schema))
+        except StepError as error:
+            if not certain:
+                return None
+            raise error.within(label(place, step)) from None
+        if written & (reads | writes) or (step.changes_rows and written):
+            return None
+        return Pending(place, step, step.fitting(schema), reads, writes)
+
+    def _go_on(self, one: Pending, results: Sequence[Any] | None) -> None:
+        """Give a step what it asked for; it asks again, or is fitted."""
+        try:
+            asked = next(one.generator) if results is None else one.generator.send(results)
+            one.asked = [Asked(statistic) for statistic in asked]
+        except StopIteration as finished:
+            self._fitted[one.place] = finished.value
+            del self._pending[one.place]
+        except StepError as error:
+            raise error.within(label(one.place, one.step)) from None
+
+    # ---- one pass ----
+
+    def _pass(self) -> None:
+        jobs: list[tuple[Pending, Asked]] = []
+        for one in self._pending.values():
+            for asked in one.asked:
+                if asked.known:
+                    continue
+                if self._sample is None and asked.statistic.needs_sample:
+                    continue  # the pass draws the sample; these come with the next one
+                jobs.append((one, asked))
+        draw = self._sample is None and self._wants_sample()
+        self._passes += 1
+        if self._sample is not None:
+            for one, asked in jobs:
+                self._prepare(one, asked)
+            jobs = [(one, asked) for one, asked in jobs if not asked.known]
+        if self._sample is not None and self._sample.complete:
+            self._from_sample(jobs, self._sample)
+        elif jobs or draw:
+            self._from_table(jobs, draw)
+
+    def _wants_sample(self) -> bool:
+        return any(asked.statistic.needs_sample for one in self._pending.values() for asked in one.asked)
+
+    def _prepare(self, one: Pending, asked: Asked) -> None:
+        assert self._sample is not None
+        if asked.statistic.needs_sample and not asked.prepared:
+            batch = self._path(one.place, asked.statistic).runner()(self._sample.batch)
+            asked.statistic = asked.statistic.prepared(Sample(batch, self._sample.complete))
+            asked.prepared = True
+            if asked.statistic.settled:
+                self._settle(one, asked, None)
+
+    def _from_sample(self, jobs: Sequence[tuple[Pending, Asked]], sample: Sample) -> None:
+        """The sample is the whole table: what is asked is found there."""
+        for one, asked in jobs:
+            batch = self._path(one.place, asked.statistic).runner()(sample.batch)
+            self._settle(one, asked, asked.statistic.of(batch) if batch.rows else None)
+
+    def _from_table(self, jobs: Sequence[tuple[Pending, Asked]], draw: bool) -> None:
+        sampling = SampleRows(self._raw_columns(), self._scan.rows) if draw else None
+        distinct: dict[tuple[int, Statistic[Any, Any]], tuple[Pending, Path]] = {}
+        for one, asked in jobs:
+            key = (one.place, asked.statistic)
+            if key not in distinct:
+                distinct[key] = (one, self._path(one.place, asked.statistic))
+        columns = {name for _, path in distinct.values() for name in path.raw}
+        columns |= set(sampling.columns) if sampling else set()
+        order = [name for name in self._scan.arrow_schema.names if name in columns]
+
+        def work(batch: Batch) -> tuple[list[Batch] | None, list[Any]]:
+            drawn = sampling.of(batch) if sampling else None
+            states = []
+            for (_, statistic), (one, path) in distinct.items():
+                made = runners[path](batch)
+                states.append(self._told(one, statistic.of, made) if made.rows else None)
+            return drawn, states
+
+        runners = {path: path.runner() for _, path in distinct.values()}
+        threads = 1 if any(path.in_order for path in runners) else None
+
+        drawn: list[Batch] | None = None
+        merged: list[Any] = [None] * len(distinct)
+        for more, states in self._each(order, work, threads):
+            if sampling and more is not None:
+                drawn = more if drawn is None else sampling.merge(drawn, more)
+            for place, ((_, statistic), state) in enumerate(zip(distinct, states, strict=True)):
+                if state is not None:
+                    merged[place] = state if merged[place] is None else statistic.merge(merged[place], state)
+        if sampling:
+            self._sample = sampling.result(drawn)
+        found = dict(zip(distinct, merged, strict=True))
+        for one, asked in jobs:
+            self._settle(one, asked, found[one.place, asked.statistic])
+
+    def _each(self, columns: Sequence[str], work: Callable[[Batch], Any], threads: int | None) -> Iterator[Any]:
+        rows, done = self._scan.rows, 0
+        what = f"fitting, pass {self._passes}"
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            self._progress(what, done, rows)
+
+        return each_batch(self._scan, columns, work, threads=threads, progress=count)
+
+    def _settle(self, one: Pending, asked: Asked, state: Any) -> None:
+        try:
+            asked.result = self._told(one, asked.statistic.result, state)
+            asked.known = True
+        except Again as again:
+            asked.statistic = again.statistic
+
+    def _told(self, one: Pending, call: Callable[[Any], Any], given: Any) -> Any:
+        try:
+            return call(given)
+        except StepError as error:
+            raise error.within(label(one.place, one.step)) from None
+
+    # ---- from the table's columns to those a statistic reads ----
+
+    def _raw_columns(self) -> tuple[str, ...]:
+        """What a sample must have: all that any step might read, by its columns or in any parameter."""
+        every = tuple(self._scan.arrow_schema.names)
+        if not all(step.names_columns for step in self._steps):
+            return every
+        said = repr(self._steps)
+        return tuple(name for name in every if repr(name)[1:-1] in said)
+
+    def _path(self, place: int, statistic: Statistic[Any, Any]) -> Path:
+        before = [one for one in self._fitted[:place] if one is not None]
+        return path_to(before, statistic.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """The part of some fitted steps that is needed for some columns of what they make.
+
+    raw    the columns of the table that it starts from
+    steps  reduced to what is needed
+    """
+
+    raw: tuple[str, ...]
+    steps: tuple[FittedStep, ...]
+
+    @property
+    def in_order(self) -> bool:
+        return any(one.in_order for one in self.steps)
+
+    def runner(self) -> Callable[[Batch], Batch]:
+        """From a batch of the table to the rows that later steps may learn from, with at least the columns wanted."""
+        calls = [(one, one.stepper() if one.in_order else one.transform) for one in self.steps]
+
+        def run(batch: Batch) -> Batch:
+            batch = batch.only(self.raw)
+            for one, call in calls:
+                batch = call(batch)
+                if (learn := one.training_rows(batch)) is not None:
+                    batch = batch.take(learn)
+            return batch
+
+        return run
+
+
+def path_to(steps: Sequence[FittedStep], columns: Sequence[str]) -> Path:
+    """Walk back from the columns to the table's own. Steps that change the rows are always on the path."""
+    wanted = set(columns)
+    needed: list[FittedStep] = []
+    for one in reversed(steps):
+        reduced = one.only(wanted)
+        if reduced is not None:
+            needed.append(reduced)
+            wanted = (wanted - {made.name for made in reduced.made}) | set(reduced.inputs)
+    return Path(tuple(sorted(wanted)), tuple(reversed(needed)))
+
+
+def columns_needed(steps: Sequence[FittedStep], schema: Schema) -> tuple[str, ...]:
+    """The table's columns that transforming reads or hands through: all but those no step reads and one removes."""
+    final = schema
+    for one in steps:
+        final = one.after(final)
+    wanted = set(path_to(steps, final.names).raw)
+    return tuple(name for name in schema.names if name in wanted)
+
+
+def transformed(
+    steps: Sequence[FittedStep],
+    scan: Scan,
+    *,
+    training: bool = False,
+    progress: Progress = quiet,
+    rows: int = BATCH_ROWS,
+) -> Iterator[Batch]:
+    """The table after the steps, batch by batch, in its order, worked out on all cores.
+
+    training  whether these are the rows the recipe was fitted on: steps that drop or add rows take part only then
+    """
+    steps = [one for one in steps if training or not one.training_only]
+    first = next((place for place, one in enumerate(steps) if one.in_order), len(steps))
+    at_once, then = steps[:first], [one.stepper() if one.in_order else one.transform for one in steps[first:]]
+    schema = schema_of(scan)
+    table_rows, done = scan.rows, 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress("transforming", done, table_rows)
+
+    def work(batch: Batch) -> Batch:
+        for one in at_once:
+            batch = one.transform(batch)
+        return batch
+
+    columns = columns_needed(steps, schema)
+    batches = each_batch(scan, columns, work, progress=count, rows=rows)
+    if not table_rows:
+        empty = pa.schema([scan.arrow_schema.field(name) for name in columns]).empty_table()
+        batches = iter([work(Batch.of_arrow(empty))])
+    for made in batches:
+        yield functools.reduce(lambda batch, call: call(batch), then, made)
+
+
+def whole(batches: Iterator[Batch]) -> Batch:
+    """All rows in one batch."""
+    return concatenated(list(batches))

@@ -1,0 +1,262 @@
+"""What a step of a recipe is, before and after it has seen data.
+
+    Step ── fitting(schema) ──> asks for statistics, gets them, asks again …, returns ──> FittedStep
+A step is what the recipe says: a name and parameters. A fitted step knows what it took from the data, and turns
+batches, and single rows, into what the next step gets.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clary.data.batch import Batch, Column, Field, Kind, Schema, some
+from clary.data.errors import RecipeError, StepError
+from clary.data.statistics.base import Statistic
+
+if TYPE_CHECKING:
+    from clary.data.recipe.row import RowCode
+
+# Each yield is one look at the table, shared with the other steps that are ready: a step asks for as much as it can
+# at once. It is sent the results in the order asked.
+Fitting = Generator[Sequence[Statistic[Any, Any]], Sequence[Any], "FittedStep"]
+
+# What `columns` may say beside names and patterns ("pixel_*").
+KIND_WORDS: Mapping[str, tuple[Kind, ...]] = {
+    "numbers": (Kind.NUMBER, Kind.BLOCK),
+    "booleans": (Kind.BOOLEAN,),
+    "text": (Kind.TEXT,),
+    "times": (Kind.TIME,),
+    "all": tuple(Kind),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(ABC):
+    """One step as a recipe says it. Subclasses are frozen dataclasses; their fields are the recipe's parameters.
+
+    columns   names, patterns, or one of the words "numbers", "booleans", "text", "times", "all"; where the recipe says
+              nothing, all columns of the kinds that the step is for (`kinds`) but for the target
+    leave     names or patterns of columns that `columns` takes in and the step leaves alone
+    target    the column that is to be predicted: the recipe's own; steps that learn from it read it, no step chooses
+              it by a pattern or a word
+    """
+
+    columns: tuple[str, ...] | str = ()
+    leave: tuple[str, ...] = ()
+    target: str = ""
+
+    name: ClassVar[str]  # in recipes: "impute", "scale", …
+    kinds: ClassVar[tuple[Kind, ...]] = tuple(Kind)
+    # Whether the columns stay, each of its kind, under their names: steps behind it need not wait to see their columns.
+    keeps_schema: ClassVar[bool] = False
+    # Whether rows go, come or change their order: what stands behind it waits until it is fitted.
+    changes_rows: ClassVar[bool] = False
+
+    def chosen(self, schema: Schema) -> tuple[str, ...]:
+        """The columns it works on, in the table's order. Raises StepError for names that are not there.
+
+        Raises StepError too where a column that was named is of a kind the step is not for.
+        """
+        return select(schema, self.columns, self.kinds, self.leave, self.target)
+
+    def reads(self, schema: Schema) -> tuple[str, ...]:
+        """Every column that fitting or transforming looks at: those chosen, and the target where it learns from it."""
+        return self.chosen(schema)
+
+    def writes(self, schema: Schema) -> tuple[str, ...]:
+        """Every column of these that it makes anew or takes away."""
+        return self.chosen(schema)
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether `columns` are plain names, so that no other column can change what is meant."""
+        return bool(self.columns) and not isinstance(self.columns, str) and not any(map(_is_pattern, self.columns))
+
+    @abstractmethod
+    def fitting(self, schema: Schema) -> Fitting:
+        """Ask for statistics by `yield [..]`, return the fitted step. Raises StepError."""
+
+
+def select(
+    schema: Schema,
+    columns: tuple[str, ...] | str,
+    kinds: Collection[Kind],
+    leave: Sequence[str] = (),
+    target: str = "",
+) -> tuple[str, ...]:
+    """The columns that a selection means, in the table's order."""
+    if not columns:
+        found = set(schema.of_kind(*kinds)) - {target}
+    elif isinstance(columns, str) and columns in KIND_WORDS:
+        found = set(schema.of_kind(*KIND_WORDS[columns])) & set(schema.of_kind(*kinds)) - {target}
+    else:
+        found = set()
+        for one in (columns,) if isinstance(columns, str) else columns:
+            found |= _matching(schema, one, kinds, target)
+    found -= {name for name in found if any(fnmatch.fnmatchcase(name, one) or name == one for one in leave)}
+    return tuple(name for name in schema.names if name in found)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
+
+
+def _matching(schema: Schema, one: str, kinds: Collection[Kind], target: str) -> set[str]:
+    if one in schema:
+        if schema[one].kind not in kinds:
+            wanted = " or ".join(kinds)
+            raise StepError(f"it holds {schema[one].kind}, and the step is for {wanted}; cast it first", column=one)
+        return {one}
+    if _is_pattern(one):
+        return {name for name in schema.of_kind(*kinds) if fnmatch.fnmatchcase(name, one) and name != target}
+    raise StepError(f"there is no such column; there are: {some(schema.names)}", column=one)
+
+
+@dataclass(frozen=True)
+class FittedStep(ABC):
+    """A step that has seen its data. Subclasses are frozen dataclasses whose fields are all it knows.
+
+    Fields may be: None, bool, int, float, str, tuples and dicts of such, numpy arrays, pyarrow arrays, fitted
+    scikit-learn estimators: they are what is saved.
+    """
+
+    # Only while the recipe is fitted and its training rows are made, not at inference: steps that drop or add rows.
+    training_only: ClassVar[bool] = False
+    # Whether a row's result depends on rows before it: `stepper` is used then, on one batch after the other.
+    in_order: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that `transform` reads."""
+
+    @property
+    @abstractmethod
+    def made(self) -> tuple[Field, ...]:
+        """The columns it makes, or makes anew under the same name."""
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """The columns that are gone after it."""
+        return ()
+
+    @abstractmethod
+    def transform(self, batch: Batch) -> Batch:
+        """The same rows after the step: `batch.replaced(removed, {...})`, other columns untouched.
+
+        The same for a row whatever the batch around it. Called from several threads at once. Raises StepError.
+        """
+
+    def stepper(self) -> Callable[[Batch], Batch]:
+        """For steps with `in_order`: something to be called with each batch in turn."""
+        return self.transform
+
+    def after(self, schema: Schema) -> Schema:
+        return schema.replaced(self.removed, self.made)
+
+    def only(self, wanted: Collection[str]) -> FittedStep | None:
+        """The step reduced to what those columns need of it; None where they need nothing."""
+        return self if self.training_only or any(one.name in wanted for one in self.made) else None
+
+    def training_rows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """Of a batch that it made: the rows later steps may learn from; None for all."""
+        return None
+
+    def told(self) -> Sequence[str]:
+        """What a person would ask of it: what it dropped and why, what it replaced by what. One sentence each."""
+        return ()
+
+    def row(self, code: RowCode) -> None:
+        """Write the step as Python code for one row; bit for bit what `transform` makes of it.
+
+        The default calls `transform` with a batch of one row: right for every step, and slow.
+        """
+        code.call(self)
+
+    def sklearn(self) -> Any:
+        """The same as a fitted scikit-learn transformer of the columns `inputs`, which makes the columns `made`.
+
+        None where scikit-learn has no such thing: the recipe then wraps the step itself.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class PerColumn(FittedStep):
+    """A fitted step that makes each of its columns from that column alone, under its name and of its kind.
+
+    Subclasses keep what they know of each column in fields that are tuples or arrays as long as `names`.
+    """
+
+    names: tuple[str, ...]
+
+    made_kind: ClassVar[Kind | None] = Kind.NUMBER
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def made(self) -> tuple[Field, ...]:
+        return tuple(Field(name, self.made_kind or Kind.NUMBER) for name in self.names)
+
+    @abstractmethod
+    def apply(self, place: int, column: Column) -> Column:
+        """The column that stands at this place in `names`, made anew. Raises StepError."""
+
+    def transform(self, batch: Batch) -> Batch:
+        made = {}
+        for place, name in enumerate(self.names):
+            try:
+                made[name] = self.apply(place, batch[name])
+            except StepError as error:
+                raise StepError(error.reason, column=error.column or name) from None
+        return batch.replaced((), made)
+
+    def only(self, wanted: Collection[str]) -> FittedStep | None:
+        places = [place for place, name in enumerate(self.names) if name in wanted]
+        if len(places) == len(self.names):
+            return self
+        return self.at(places) if places else None
+
+    def at(self, places: Sequence[int]) -> FittedStep:
+        """The step for the columns at these places alone."""
+        reduced: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, tuple) and len(value) == len(self.names):
+                reduced[one.name] = tuple(value[place] for place in places)
+            elif isinstance(value, np.ndarray) and value.shape[:1] == (len(self.names),):
+                reduced[one.name] = value[list(places)]
+        return replace(self, **reduced)
+
+
+# ---- the steps there are ----
+
+STEPS: dict[str, type[Step]] = {}
+
+
+def step(kind: type[Step]) -> type[Step]:
+    """Decorator: a recipe may name this step."""
+    if kind.name in STEPS:
+        raise RecipeError(f"two steps are called {kind.name!r}")
+    STEPS[kind.name] = kind
+    return kind
+
+
+def need(true: bool, reason: str, parameter: str = "") -> None:
+    """Raise RecipeError for a parameter that is wrong whatever the data."""
+    if not true:
+        raise RecipeError(f"{parameter}: {reason}" if parameter else reason)
+
+
+def one_of(parameter: str, value: object, allowed: Iterable[object]) -> None:
+    every = tuple(allowed)
+    need(value in every, f"{value!r} is not one of {some(every, 30)}", parameter)

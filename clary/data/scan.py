@@ -1,0 +1,267 @@
+"""A table that can be read again and again in batches, without being held whole.
+
+    Scan ── parts ──> Part, Part, …          a part: some of the rows, read on its own, so that cores can share the work
+                       └── batches ──> Batch, Batch, …
+`each_batch` is how everything that passes over a table does it: on all cores, results in the table's order.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import pyarrow as pa
+
+from clary.data.batch import Batch, Schema
+from clary.data.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+BATCH_ROWS = 32_768  # 20 columns of 8 bytes are 5 MB then: they stay in the processor's caches from step to step
+_AHEAD = 2  # results of a part that wait for those before them
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know of how a table was read: nothing is coerced in silence.
+
+    rows  how many rows it touched, 0 where it is about a column or a file
+    """
+
+    message: str
+    column: str = ""
+    rows: int = 0
+
+
+class Part(Protocol):
+    """Some rows of a table. May be read any number of times, from any thread."""
+
+    @property
+    def first_row(self) -> int:
+        """Its first row's number in the table."""
+        ...
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Its rows in order, these columns in this order, at most so many rows a batch. Raises ReadError."""
+        ...
+
+
+class Scan(Protocol):
+    """A table that can be read again and again. Its columns' names are distinct."""
+
+    @property
+    def arrow_schema(self) -> pa.Schema: ...
+
+    @property
+    def rows(self) -> int:
+        """How many. Known without reading all of it again."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """What was renamed, guessed, left out or changed while reading."""
+        ...
+
+    def parts(self) -> Sequence[Part]:
+        """The table in pieces, in order: as many as cores can make use of; none where there are no rows."""
+        ...
+
+
+def schema_of(scan: Scan) -> Schema:
+    return Schema.of_arrow(scan.arrow_schema)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each_batch(
+    scan: Scan,
+    columns: Sequence[str],
+    work: Callable[[Batch], T],
+    *,
+    rows: int = BATCH_ROWS,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[T]:
+    """`work` of each batch, worked out on all cores, given in the table's order whatever core was first.
+
+    progress  told how many rows of a batch are done, each time some are.
+    Raises    what reading or `work` raised, at that batch's place; nothing runs on after that.
+    """
+    parts = scan.parts()
+    if not parts:
+        return
+    lines = [_Line(part, columns, rows, work) for part in parts]
+    with ThreadPoolExecutor(max(1, threads or cores())) as pool:
+        running = [pool.submit(line.run) for line in lines]
+        try:
+            for line, future in zip(lines, running, strict=True):
+                for done, result in line.results(future):
+                    if progress is not None:
+                        progress(done)
+                    yield result
+        finally:
+            for line in lines:
+                line.over.set()
+
+
+class _Line(Generic[T]):
+    """A part on its way: a thread fills, the consumer empties. Full lines wait, so memory is bounded.
+
+    Threads take parts in order, so the part that the consumer waits for always has a thread of its own.
+    """
+
+    def __init__(self, part: Part, columns: Sequence[str], rows: int, work: Callable[[Batch], T]) -> None:
+        self.over = threading.Event()
+        self._part, self._columns, self._rows, self._work = part, columns, rows, work
+        self._queue: queue.Queue[tuple[int, T] | None] = queue.Queue(_AHEAD)
+
+    def run(self) -> None:
+        try:
+            first_row = self._part.first_row
+            for read in self._part.batches(self._columns, self._rows):
+                if self.over.is_set():
+                    return
+                batch = Batch.of_arrow(read, first_row)
+                first_row += batch.rows
+                self._put((batch.rows, self._work(batch)))
+        finally:
+            self._put(None)
+
+    def _put(self, what: tuple[int, T] | None) -> None:
+        while not self.over.is_set():
+            try:
+                self._queue.put(what, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def results(self, future: Future[None]) -> Iterator[tuple[int, T]]:
+        while (found := self._queue.get()) is not None:
+            yield found
+        future.result()
+
+
+class FrameScan:
+    """A table that is held in memory anyway: a DataFrame or an Arrow table."""
+
+    def __init__(self, table: pa.Table, notes: Sequence[Note] = ()) -> None:
+        self._table = table
+        self._notes = tuple(notes)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        return self._table.schema
+
+    @property
+    def rows(self) -> int:
+        return int(self._table.num_rows)
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        return self._notes
+
+    def parts(self) -> Sequence[Part]:
+        size = max(BATCH_ROWS, -(-self.rows // (4 * cores())))
+        return [FramePart(self._table, start, min(size, self.rows - start)) for start in range(0, self.rows, size)]
+
+
+@dataclass(frozen=True)
+class FramePart:
+    table: pa.Table
+    first_row: int
+    count: int
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        mine = self.table.select(list(columns)).slice(self.first_row, self.count)
+        if not columns:  # Arrow counts the rows of no columns as none
+            for start in range(0, self.count, rows):
+                nothing = pa.nulls(min(rows, self.count - start))
+                yield pa.RecordBatch.from_struct_array(pa.StructArray.from_arrays([nothing], [""])).select([])
+            return
+        yield from mine.to_batches(max_chunksize=rows)
+
+
+def arrow_of_pandas(frame: pd.DataFrame) -> tuple[pa.Table, list[Note]]:
+    """(table, notes): the columns of a DataFrame; its index is left out.
+
+    A name that is there twice gets a number, as pandas' readers do ("a", "a.1"); a name that is no string becomes one;
+    a column of mixed types becomes text; each is noted. Raises DataError for what has no form in a table.
+    """
+    import pandas as pd
+
+    notes: list[Note] = []
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame = frame.set_axis(["_".join(map(str, name)) for name in frame.columns], axis=1)
+        notes.append(Note("The levels of the columns' names were joined by '_'."))
+    names = distinct_names([str(name) for name in frame.columns])
+    for old, new in zip(frame.columns, names, strict=True):
+        if old != new:
+            notes.append(Note(f"The column's name was {old!r}; it is now {new!r}.", new))
+    arrays = []
+    for place, name in enumerate(names):
+        series = frame.iloc[:, place]
+        if isinstance(series.dtype, pd.SparseDtype):
+            series = pd.Series(series.to_numpy(), index=series.index)
+        arrays.append(_array_of(series, name, notes))
+    if not arrays:
+        return pa.table({"": pa.nulls(len(frame))}).drop_columns([""]), notes
+    return pa.Table.from_arrays(arrays, names=names), notes
+
+
+def _array_of(series: pd.Series, name: str, notes: list[Note]) -> pa.Array:
+    try:
+        array = pa.Array.from_pandas(series)
+        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError):
+        pass
+    present = series.notna()
+    try:
+        text = [str(value) if here else None for value, here in zip(series, present, strict=True)]
+        array = pa.array(text, pa.string())
+    except Exception as error:
+        raise DataError(f"column {name!r} of {series.dtype} has no form in a table: {error}") from None
+    found = sorted({type(value).__name__ for value, here in zip(series, present, strict=True) if here})
+    notes.append(Note(f"The column mixes {', '.join(found)}; it was read as text.", name, int(present.sum())))
+    return array
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """The same names, a number behind each that was there before: a, a.1, a.2."""
+    taken = set(names)
+    seen: set[str] = set()
+    made = []
+    for name in names:
+        new, number = name, 0
+        while new in seen or (number and new in taken):
+            number += 1
+            new = f"{name}.{number}"
+        seen.add(new)
+        made.append(new)
+    return made
+
+
+def scan_of(data: Scan | pd.DataFrame | pa.Table) -> Scan:
+    """Whatever holds a table, as one that can be read in batches. Raises DataError for anything else."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return FrameScan(*arrow_of_pandas(data))
+    if isinstance(data, pa.Table):
+        names = distinct_names(data.column_names)
+        return FrameScan(data.rename_columns(names))
+    if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
+        return data
+    raise DataError(
+        f"{type(data).__name__} is not a table: give a pandas DataFrame, a pyarrow Table, "
+        "or what clary.data.scan returns"
+    )
