@@ -28,7 +28,6 @@ _EVERYTHING = "everything is allowed to who has the keys"
 _REGISTRY = "podman or docker log in to registries as they are set up to"
 
 _CONTAINER = {
-    "ContainerHostname": "there is one container",
     "ImageConfig": _REGISTRY,
     "InferenceSpecificationName": "it belongs to model packages",
     "ContainerMetricsConfig": "the gateway's `/metrics` has the endpoint's metrics",
@@ -66,10 +65,21 @@ WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = {
         "InfraCheckConfig": "nothing is checked before the start",
         "SessionChainingConfig": "sessions have no tags",
     },
+    "CreateProcessingJob": {
+        "RoleArn": _ROLE,
+        "ProcessingOutputConfig.KmsKeyId": _ENCRYPTION,
+        "ProcessingResources.ClusterConfig.VolumeSizeInGB": _DISK,
+        "ProcessingResources.ClusterConfig.VolumeKmsKeyId": _ENCRYPTION,
+        "ProcessingResources.ClusterConfig.SelectedInstanceType": "it belongs to `InstancePreferences`",
+        "ProcessingResources.ClusterConfig.SelectedInstanceCount": "it belongs to `InstancePreferences`",
+        "NetworkConfig.VpcConfig": _NETWORK,
+        "NetworkConfig.EnableInterContainerTrafficEncryption": "hosts talk within this machine",
+        "ExperimentConfig": "there are no experiments",
+    },
     "CreateModel": {
         "ExecutionRoleArn": _ROLE,
         "VpcConfig": _NETWORK,
-        "InferenceExecutionConfig": "it belongs to pipelines",
+        "PrimaryContainer.ContainerHostname": "a container alone needs no name",
         **{f"PrimaryContainer.{member}": why for member, why in _CONTAINER.items()},
         **{f"Containers[].{member}": why for member, why in _CONTAINER.items()},
     },
@@ -199,7 +209,7 @@ def _rows(members: Mapping[str, str], what: str) -> Iterator[str]:
 
 
 def _containers_once(members: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A model's one container may be given in two ways; what holds of it is told once."""
+    """What holds of a model's container holds of each of several; it is told once."""
     return ((member, text) for member, text in members.items() if not member.startswith("Containers[]."))
 
 

@@ -88,6 +88,28 @@ def a_training_job(name: str, **members: Any) -> dict[str, Any]:
     }
 
 
+def a_processing_job(name: str, **members: Any) -> dict[str, Any]:
+    return {
+        "ProcessingJobName": name,
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["python3", "/opt/ml/processing/code/run.py"]},
+        "RoleArn": ROLE,
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+        },
+        **members,
+    }
+
+
+def a_processing_input(name: str = "data", **source: str) -> dict[str, Any]:
+    given = {"S3Uri": f"s3://bucket/{name}/", "S3DataType": "S3Prefix", "LocalPath": f"/opt/ml/processing/{name}"}
+    return {"InputName": name, "S3Input": {**given, **source}}
+
+
+def a_processing_output(name: str = "out", **target: str) -> dict[str, Any]:
+    given = {"S3Uri": f"s3://bucket/{name}", "S3UploadMode": "EndOfJob", "LocalPath": f"/opt/ml/processing/{name}"}
+    return {"OutputName": name, "S3Output": {**given, **target}}
+
+
 def a_model(name: str, **members: Any) -> dict[str, Any]:
     container = {"Image": IMAGE, "ModelDataUrl": "s3://bucket/model.tar.gz"}
     return {"ModelName": name, "PrimaryContainer": container, "ExecutionRoleArn": ROLE, **members}

@@ -22,6 +22,7 @@ from typing import IO, cast
 from clary.artifacts import files
 from clary.artifacts.base import ObjectStore, S3Uri, TransferCancelled, never
 from clary.artifacts.packing import Packing
+from clary.artifacts.settled import Settled
 from clary.core.errors import ObjectStoreError
 from clary.core.tasks import Output
 
@@ -185,10 +186,15 @@ class _Unpacking:
 
 
 def collect(
-    store: ObjectStore, output: Output, directories: Sequence[Path], cancelled: Callable[[], bool] = never
+    store: ObjectStore,
+    output: Output,
+    directories: Sequence[Path],
+    cancelled: Callable[[], bool] = never,
+    settled: Settled | None = None,
 ) -> str:
     """Upload what the hosts left in their directories, merged; where names meet, the first host's wins.
 
+    settled  plain files that were uploaded while they were written, and need not be again
     Returns  the URI, or "" where there was nothing to upload (and the output need not be there empty)
     Raises   ObjectStoreError; an archive is then not there at all, of plain files some may be
     """
@@ -197,20 +203,20 @@ def collect(
     except ValueError as error:
         raise ObjectStoreError(str(error)) from error
     with files.told(f"Could not read {output.path}"):
-        entries = _merged(directories)
+        entries = _merged(directories, output.links)
     if not entries and not output.empty:
         return ""
     if output.archive:
         _upload_archive(store, uri, directories, entries, cancelled)
         return output.uri
-    return output.uri if _upload_files(store, uri, entries, cancelled) or output.empty else ""
+    return output.uri if _upload_files(store, uri, entries, cancelled, settled) or output.empty else ""
 
 
-def _merged(directories: Sequence[Path]) -> dict[str, Path]:
+def _merged(directories: Sequence[Path], links: bool) -> dict[str, Path]:
     """Everything below the directories by its path there, sorted: a folder comes before what is in it."""
     found: dict[str, Path] = {}
     for top in directories:
-        for path in _below(top):
+        for path in _below(top, links):
             name = path.relative_to(top).as_posix()
             above = found.get(name.rpartition("/")[0])
             if above is None or _is_folder(above):
@@ -218,13 +224,13 @@ def _merged(directories: Sequence[Path]) -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
 
 
-def _below(top: Path) -> Iterator[Path]:
-    """Folders, files, and the links that stay inside; parents first."""
+def _below(top: Path, links: bool) -> Iterator[Path]:
+    """Folders, files, and where they are wanted the links that stay inside; parents first."""
     for folder, inner, names in os.walk(top, onerror=_fail):
         for name in inner + names:
             path = Path(folder, name)
             mode = path.lstat().st_mode
-            if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and _leads_inside(path, top)):
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (links and stat.S_ISLNK(mode) and _leads_inside(path, top)):
                 yield path
 
 
@@ -244,12 +250,20 @@ def _leads_inside(link: Path, top: Path) -> bool:
         return False
 
 
-def _upload_files(store: ObjectStore, uri: S3Uri, entries: dict[str, Path], cancelled: Callable[[], bool]) -> int:
+def _upload_files(
+    store: ObjectStore,
+    uri: S3Uri,
+    entries: dict[str, Path],
+    cancelled: Callable[[], bool],
+    settled: Settled | None,
+) -> int:
+    """How many files are there now."""
     prefix = uri.key if not uri.key or uri.key.endswith("/") else f"{uri.key}/"
     uploaded = 0
     for name, path in entries.items():
         if path.is_file():  # also the one that a link leads to; linked folders are not followed
-            store.upload(path, S3Uri(uri.bucket, prefix + name), cancelled)
+            if settled is None or not settled.has(name, path):
+                store.upload(path, S3Uri(uri.bucket, prefix + name), cancelled)
             uploaded += 1
     return uploaded
 

@@ -28,7 +28,7 @@ class NothingPrinted(ClaryError):
 @click.option("-f", "--follow", is_flag=True, help="Go on printing as lines come, until Ctrl-C.")
 @click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
 def command(name: str, home: Path | None, follow: bool, timestamps: bool) -> None:
-    """Print the log of the training job or endpoint NAME; of several, the streams one after another."""
+    """Print the log of the job or endpoint NAME; of several, the streams one after another."""
     logs = LogStreams(running_settings(home).paths.logs)
     streams = _streams(logs, name)
     if not streams:

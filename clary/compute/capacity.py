@@ -49,7 +49,8 @@ def claim(task: Task, machine: Machine, replica: ReplicaShare) -> Claim:
 
     Raises CapacityError for accelerators that are not there: those are never clamped.
     """
-    hosts, wanted = len(task.hosts), task.resources
+    # The containers of a pipeline are one instance's, and share what it has.
+    hosts, wanted = 1 if task.pipeline else len(task.hosts), task.resources
     gpus = wanted.gpus * hosts
     if gpus and wanted.accelerator != "gpu":
         raise CapacityError(

@@ -130,6 +130,7 @@ def _software(settings: Settings) -> Iterator[Finding]:
     for module, image, distributions in (
         ("xgboost", "sagemaker-xgboost", ("xgboost-cpu", "xgboost")),
         ("sklearn", "sagemaker-scikit-learn", ("scikit-learn",)),
+        ("pyarrow", "clary/data", ("pyarrow",)),
     ):
         there = importlib.util.find_spec(module) is not None
         yield Finding(

@@ -85,7 +85,9 @@ def container_environment(task: Task, plan: Plan, host: str, ports: Ports | None
 
 
 def host_gpus(task: Task, plan: Plan, host: str) -> tuple[int, ...]:
-    """The accelerators of one host: the plan's are those of all together."""
+    """The accelerators of one host: the plan's are those of all together; the hosts of a pipeline share them."""
+    if task.pipeline:
+        return plan.gpus
     each = len(plan.gpus) // len(task.hosts)
     first = each * task.hosts.index(host)
     return plan.gpus[first : first + each]
@@ -143,38 +145,68 @@ def _fixed(task: Task, plan: Plan, host: str, ports: Ports | None) -> dict[str, 
 
 
 def _toolkit(task: Task, plan: Plan, host: str, base: str) -> dict[str, str]:
-    """SM_* as AWS's training toolkit sets them, for scripts that run without it."""
+    """SM_* as AWS's training toolkit sets them, for scripts that run without it; a processing job's are our own."""
     known: dict[str, Any] = {
-        "model_dir": f"{base}/model",
-        "input_dir": f"{base}/input",
-        "input_config_dir": f"{base}/input/config",
         "output_dir": f"{base}/output",
-        "output_data_dir": f"{base}/output/data",
-        "output_intermediate_dir": f"{base}/output/intermediate",
         "num_cpus": _whole_cpus(task),
         "num_gpus": len(host_gpus(task, plan, host)),
         "num_neurons": 0,
     }
-    if task.serve is None:
-        known |= _of_training(task, host, base)
-        known["training_env"] = dict(known)
+    if task.layout == "processing":
+        known |= _of_processing(task, host, base)
+    else:
+        known |= {
+            "model_dir": f"{base}/model",
+            "input_dir": f"{base}/input",
+            "input_config_dir": f"{base}/input/config",
+            "output_data_dir": f"{base}/output/data",
+            "output_intermediate_dir": f"{base}/output/intermediate",
+        }
+        if task.serve is None:
+            known |= _of_training(task, host, base)
+            known["training_env"] = dict(known)
     made = {f"SM_{name.upper()}": _text(value) for name, value in known.items()}
     return {name: value for name, value in made.items() if _fits(name, value)}
 
 
-def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
-    resources = _config(task, "resourceconfig", host)
-    channels = _config(task, "inputdataconfig", host)
-    hyperparameters = {name: _decoded(value) for name, value in _config(task, "hyperparameters", host).items()}
-    own = {name: value for name, value in hyperparameters.items() if not name.startswith("sagemaker_")}
-    framework = {name: value for name, value in hyperparameters.items() if name.startswith("sagemaker_")}
-    groups = resources.get("instance_groups", [])
-    program = str(framework.get("sagemaker_program", task.environment.get("SAGEMAKER_PROGRAM", "")))
+def _of_processing(task: Task, host: str, base: str) -> dict[str, Any]:
+    """Who the host is; each input's and output's folder as SM_PROCESSING_INPUT_<NAME>, SM_PROCESSING_OUTPUT_<NAME>."""
+    request = _config(task, "config/processingjobconfig", host)
+    outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", ())
+    given = [("input", one["InputName"], one["S3Input"]) for one in request.get("ProcessingInputs", ())]
+    given += [("output", one["OutputName"], one["S3Output"]) for one in outputs]
+    return {
+        **_of_hosts(_config(task, "config/resourceconfig", host), task, host),
+        **{
+            f"processing_{kind}_{name}": at_base(place["LocalPath"], base)
+            for kind, name, place in given
+            if "LocalPath" in place
+        },
+    }
+
+
+def _of_hosts(resources: dict[str, Any], task: Task, host: str) -> dict[str, Any]:
     return {
         "hosts": resources.get("hosts", list(task.hosts)),
         "current_host": host,
         "current_instance_type": resources.get("current_instance_type", "local"),
         "current_instance_group": resources.get("current_group_name", "homogeneousCluster"),
+        "network_interface_name": resources.get("network_interface_name", "lo"),
+        "resource_config": resources,
+    }
+
+
+def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
+    resources = _config(task, "input/config/resourceconfig", host)
+    channels = _config(task, "input/config/inputdataconfig", host)
+    told = _config(task, "input/config/hyperparameters", host)
+    hyperparameters = {name: _decoded(value) for name, value in told.items()}
+    own = {name: value for name, value in hyperparameters.items() if not name.startswith("sagemaker_")}
+    framework = {name: value for name, value in hyperparameters.items() if name.startswith("sagemaker_")}
+    groups = resources.get("instance_groups", [])
+    program = str(framework.get("sagemaker_program", task.environment.get("SAGEMAKER_PROGRAM", "")))
+    return {
+        **_of_hosts(resources, task, host),
         "current_instance_group_hosts": next(
             (g["hosts"] for g in groups if g["instance_group_name"] == resources.get("current_group_name")), []
         ),
@@ -182,7 +214,6 @@ def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
         "instance_groups_dict": {group["instance_group_name"]: group for group in groups},
         "distribution_instance_groups": [],
         "is_hetero": len(groups) > 1,
-        "network_interface_name": resources.get("network_interface_name", "lo"),
         "channels": sorted(channels),
         "hps": own,
         "user_args": _arguments(own),
@@ -192,7 +223,6 @@ def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
         "framework_module": task.environment.get("SAGEMAKER_TRAINING_MODULE", ""),
         "framework_params": framework,
         "log_level": framework.get("sagemaker_container_log_level", 20),
-        "resource_config": resources,
         "input_data_config": channels,
         "topology": {},
         **{f"channel_{name}": f"{base}/input/data/{name}" for name in channels},
@@ -201,7 +231,8 @@ def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
 
 
 def _config(task: Task, name: str, host: str) -> dict[str, Any]:
-    path = f"input/config/{name}.json"
+    """A configuration file of the task's, as this host sees it; nothing where it has none."""
+    path = f"{name}.json"
     text = task.host_files[path].replace("{host}", host) if path in task.host_files else task.files.get(path, "{}")
     return dict(json.loads(text))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Name = Literal["xgboost", "scikit-learn"]
+Name = Literal["xgboost", "scikit-learn", "data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,18 @@ class BuiltIn:
     @property
     def module(self) -> str:
         """What `python -m` runs."""
-        return f"clary.tasks.{self.name.replace('-', '_')}"
+        return "clary.data.job" if self.name == "data" else f"clary.tasks.{self.name.replace('-', '_')}"
 
     @property
     def library(self) -> str:
         """What it cannot do without, as Python imports it."""
-        return {"xgboost": "xgboost", "scikit-learn": "sklearn"}[self.name]
+        return {"xgboost": "xgboost", "scikit-learn": "sklearn", "data": "pyarrow"}[self.name]
 
 
 def built_in(uri: str) -> BuiltIn | None:
     """What an image URI stands for; None where it is a container image like any other."""
+    if _DATA.fullmatch(uri):
+        return BuiltIn("data")  # Clary's own: there is no version but the server's
     found = _URI.fullmatch(uri)
     if found is None:
         return None
@@ -83,6 +85,12 @@ _URI = re.compile(
     r"(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn|c2s\.ic\.gov|"
     r"sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov))/)?"
     r"(?P<repository>[a-z0-9][a-z0-9._/\-]*)(?::(?P<tag>[\w][\w.\-]{0,127}))?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+# In any registry (a name with a dot or a port, as Docker tells one from a user): pipelines put theirs before it.
+_DATA = re.compile(
+    r"(?:(?:localhost|[A-Za-z0-9\-]+(?=[.:])[A-Za-z0-9.\-]*)(?::\d+)?/)?"
+    r"clary/data(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
 _ECR_REPOSITORIES: Mapping[str, Name] = MappingProxyType(

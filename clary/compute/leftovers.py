@@ -24,9 +24,9 @@ _ROUNDS = 5  # a program may start another while it is looked for
 def kill(folder: TaskFolder) -> None:
     """End whatever still runs for a task whose supervisor is gone."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        how = folder.plan().how
-        if isinstance(how, Container):
-            _remove_containers(how.engine, folder.path.name)
+        plan = folder.plan()
+        for engine in {how.engine for how in (plan.how, *plan.links.values()) if isinstance(how, Container)}:
+            _remove_containers(engine, folder.path.name)
     for _ in range(_ROUNDS):
         found = _processes(folder.path.name)
         for process in found:

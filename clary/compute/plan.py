@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 TASK_FILE = "task.json"
@@ -77,30 +78,47 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`gpus` are the indices of the accelerators this task holds."""
+    """How a task is run here.
+
+    gpus   the indices of the accelerators this task holds
+    links  of a pipeline: host -> how it is run; `how` is that of the first one
+    """
 
     how: Process | Container
     platform: Platform
     gpus: tuple[int, ...] = ()
+    links: Mapping[str, Process | Container] = field(default_factory=dict)
+
+    def of(self, host: str) -> Plan:
+        """The plan as one host sees it."""
+        return dataclasses.replace(self, how=self.links[host], links={}) if host in self.links else self
 
     def to_json(self) -> str:
-        kind = "process" if isinstance(self.how, Process) else "container"
-        return json.dumps({"kind": kind, **dataclasses.asdict(self)}, indent=1)
+        links = {host: [_kind(how), dataclasses.asdict(how)] for host, how in self.links.items()}
+        return json.dumps({"kind": _kind(self.how), **dataclasses.asdict(self), "links": links}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         raw: dict[str, Any] = json.loads(text)
-        how = raw["how"]
         return cls(
-            how=Process(tuple(how["argv"]), how["python"], how["environment"], how["sandbox"])
-            if raw["kind"] == "process"
-            else Container(
-                tuple(how["engine"]),
-                tuple(how["options"]),
-                how["image"],
-                None if how["entrypoint"] is None else tuple(how["entrypoint"]),
-                None if how["arguments"] is None else tuple(how["arguments"]),
-            ),
+            how=_how(raw["kind"], raw["how"]),
             platform=Platform(**raw["platform"]),
             gpus=tuple(raw["gpus"]),
+            links={host: _how(kind, how) for host, (kind, how) in raw.get("links", {}).items()},
         )
+
+
+def _kind(how: Process | Container) -> str:
+    return "process" if isinstance(how, Process) else "container"
+
+
+def _how(kind: str, raw: dict[str, Any]) -> Process | Container:
+    if kind == "process":
+        return Process(tuple(raw["argv"]), raw["python"], raw["environment"], raw["sandbox"])
+    return Container(
+        tuple(raw["engine"]),
+        tuple(raw["options"]),
+        raw["image"],
+        None if raw["entrypoint"] is None else tuple(raw["entrypoint"]),
+        None if raw["arguments"] is None else tuple(raw["arguments"]),
+    )

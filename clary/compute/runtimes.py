@@ -62,7 +62,8 @@ def missing(image: BuiltIn) -> str:
     """ "" where the server's own environment has what an image needs, else what to do."""
     if importlib.util.find_spec(image.library) is not None:
         return ""
-    return f"{image.name} is not installed beside Clary: run pip install 'clary[algorithms]'"
+    needed = image.library if image.name == "data" else image.name
+    return f"{needed} is not installed beside Clary: run pip install 'clary[algorithms]'"
 
 
 def programs(runtimes: Path) -> Path:

@@ -126,8 +126,7 @@ class SupervisedBackend:
             return
         self._arriving[task.id] = (capacity.claim(task, self._machine, self._replica), time.monotonic())
         try:
-            plan = Plan(await self._resolve(task), self._platform)
-            await asyncio.to_thread(create, self._tasks, task, plan)
+            await asyncio.to_thread(create, self._tasks, task, await self._planned(task))
             folder = folder_of(self._tasks, task.id)
             if folder is not None and task.id not in self._known:
                 self._remember(folder, folder.task())
@@ -136,6 +135,12 @@ class SupervisedBackend:
             self._woken.set()
         await self._look()
         self._woken.set()  # from now on there is something to look after
+
+    async def _planned(self, task: Task) -> Plan:
+        """Of a pipeline, each host for itself. Raises LaunchError."""
+        links = {host: await self._resolve(task.of(host)) for host in task.hosts if host in task.pipeline}
+        how = next(iter(links.values())) if links else await self._resolve(task)
+        return Plan(how, self._platform, links=links)
 
     async def poll(self, task_ids: Collection[str] | None = None) -> Mapping[str, TaskState]:
         await self.open()

@@ -13,10 +13,28 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One task that answers. `address` is http://host:port."""
+    """One task that answers. `address` is http://host:port.
+
+    pipeline   of a pipeline, the names of its containers in the order in which requests go through them
+    further    and the addresses of those behind the first
+    """
 
     task_id: str
     address: str
+    pipeline: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+
+    @property
+    def container(self) -> str:
+        """What errors call the container at `address`."""
+        return self.pipeline[0] if self.pipeline else "primary"
+
+    def hops(self) -> list[Replica]:
+        """The containers behind the first, each as something to connect to."""
+        return [
+            Replica(self.task_id, address, (name,))
+            for name, address in zip(self.pipeline[1:], self.further, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +71,10 @@ class Route:
             uid=raw["uid"],
             status=raw["status"],
             variants=tuple(
-                Variant(v["name"], v["weight"], tuple(Replica(r["task_id"], r["address"]) for r in v["replicas"]))
-                for v in raw["variants"]
+                Variant(v["name"], v["weight"], tuple(_replica(r) for r in v["replicas"])) for v in raw["variants"]
             ),
         )
+
+
+def _replica(raw: dict[str, Any]) -> Replica:
+    return Replica(raw["task_id"], raw["address"], tuple(raw.get("pipeline", ())), tuple(raw.get("further", ())))

@@ -88,6 +88,8 @@ class Output:
     archive   one tar.gz of the directory's contents, or plain files
     always    also when the program failed
     empty     upload an archive even when the directory is empty
+    links     symbolic links that stay inside the directory are taken too (as what they lead to, in plain files)
+    continuous  plain files are also uploaded while the program runs, each as soon as it has come to rest
     """
 
     path: str
@@ -95,6 +97,8 @@ class Output:
     archive: bool = True
     always: bool = False
     empty: bool = False
+    links: bool = True
+    continuous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +112,23 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """What one host of a pipeline runs, with a model and an environment of its own."""
+
+    image: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What to run. JSON all through: it is written to disk and read by the supervisor.
 
     id            deterministic: the same before and after a restart of the server
     owner         (kind, name, uid) of the record it belongs to
     image         an image URI: one that resolves to a runtime of this machine, or a container image
-    command       what to run in it: "train" or "serve" give the image's own program; ignored where entrypoint or
-                  arguments are given
+    command       what the image's own program is told: "train", "serve", or "" for nothing; ignored where entrypoint
+                  or arguments are given
     environment   beside what the platform itself sets
     files         text files to write as they are, path relative to /opt/ml
     host_files    likewise, but {host} in them stands for the host's name
@@ -126,6 +139,10 @@ class Task:
     grace_s       between SIGTERM and SIGKILL
     queued_at     when it was asked for, epoch seconds: first come, first served
     isolated      no network (EnableNetworkIsolation)
+    layout        whose /opt/ml it is, a training job's (and a replica's) or a processing job's: which folders there are
+                  beside those of inputs, outputs and files, what SM_* variables tell, whether a message is read
+    pipeline      of a replica whose requests go through several containers: host -> what it runs. Requests go through
+                  them in the order of `hosts`; `image`, `environment` and `inputs` are not used then
     """
 
     id: str
@@ -149,6 +166,15 @@ class Task:
     serve: Serve | None = None
     queued_at: float = 0.0
     isolated: bool = False
+    layout: Literal["training", "processing"] = "training"
+    pipeline: Mapping[str, Link] = field(default_factory=dict)
+
+    def of(self, host: str) -> Task:
+        """The task as one host sees it: of a pipeline, with what that host runs."""
+        if host not in self.pipeline:
+            return self
+        link = self.pipeline[host]
+        return dataclasses.replace(self, image=link.image, environment=link.environment, inputs=link.inputs)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)
@@ -163,13 +189,21 @@ class Task:
                 "entrypoint": tuple(raw["entrypoint"]),
                 "arguments": tuple(raw["arguments"]),
                 "hosts": tuple(raw["hosts"]),
-                "inputs": tuple(Input(**item) for item in raw["inputs"]),
+                "inputs": _inputs(raw["inputs"]),
+                "pipeline": {
+                    host: Link(link["image"], link["environment"], _inputs(link["inputs"]))
+                    for host, link in raw.get("pipeline", {}).items()
+                },
                 "outputs": tuple(Output(**item) for item in raw["outputs"]),
                 "resources": Resources(**raw["resources"]),
                 "metrics": tuple((name, regex) for name, regex in raw["metrics"]),
                 "serve": Serve(**raw["serve"]) if raw["serve"] else None,
             }
         )
+
+
+def _inputs(raw: list[dict[str, Any]]) -> tuple[Input, ...]:
+    return tuple(Input(**item) for item in raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +222,9 @@ class TaskState:
     failure       "" or the text for FailureReason, blame first: "AlgorithmError: …", "ClientError: …",
                   "CapacityError: …", "InternalServerError: …"; at most 1024 characters
     cause         why it ended, where somebody or something ended it
+    message       what a processing job left in /opt/ml/output/message, at most 1024 bytes of UTF-8
     address       of a replica: "http://127.0.0.1:PORT"; "" while there is none
+    further       of a pipeline: the addresses of the hosts behind the first one
     uploaded      Output.path -> URI, for each output that is wholly in S3
     *_at          epoch seconds, 0 while not reached: staging (inputs), started (program), ended (program), over
     """
@@ -198,7 +234,9 @@ class TaskState:
     exit_code: int | None = None
     failure: str = ""
     cause: Cause = Cause.NONE
+    message: str = ""
     address: str = ""
+    further: tuple[str, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     uploaded: Mapping[str, str] = field(default_factory=dict)
     staging_at: float = 0.0
@@ -218,6 +256,7 @@ class TaskState:
                 "phase": Phase(raw["phase"]),
                 "cause": Cause(raw["cause"]),
                 "owner": tuple(raw["owner"]) if raw["owner"] else None,
+                "further": tuple(raw.get("further", ())),
                 "metrics": {name: Metric(**value) for name, value in raw["metrics"].items()},
             }
         )

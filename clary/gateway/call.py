@@ -81,10 +81,16 @@ class Call:
     def target_variant(self) -> str:
         return self.given.get("targetVariant", "")
 
-    def container_headers(self) -> bytes:
-        """The lines of the request to the container; what the caller did not send is not made up."""
-        members = MEMBERS[self.operation]
-        lines = [f"{m.to}: {self.given[m.name]}\r\n" for m in members if m.to and m.name in self.given]
+    def container_headers(self, *, first: bool = True, last: bool = True) -> bytes:
+        """The lines of the request to the container; what the caller did not send is not made up.
+
+        first, last   of a pipeline: the caller's Content-Type is for its first container, its Accept for the last
+        """
+        lines = [
+            f"{m.to}: {self.given[m.name]}\r\n"
+            for m in MEMBERS[self.operation]
+            if m.to and m.name in self.given and (first or m is not _CONTENT_TYPE) and (last or m.to != "accept")
+        ]
         return "".join(lines).encode("latin-1")
 
 
@@ -134,7 +140,8 @@ def _violations(member: Member, value: str) -> list[str]:
 def refuse_what_the_endpoint_lacks(call: Call) -> None:
     """Raise ValidationError for a member that only another kind of endpoint understands.
 
-    Every endpoint there is today serves one model from one container, without components, sessions or explainer.
+    Every endpoint there is today sends a request through all containers of one model, without components, sessions
+    or explainer.
     """
     for name, text in _LACKING.items():
         if name in call.given:

@@ -24,7 +24,7 @@ from clary.core.errors import ServiceError, ValidationError
 MESSAGE_LIMIT = 2048
 
 TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "Your invocation timed out while waiting for a response from container {container}. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
@@ -87,19 +87,20 @@ class Place:
             "invoke it when DescribeEndpoint says InService."
         )
 
-    def model_error(self, endpoint: str, status: int, text: str) -> ModelError:
+    def model_error(self, endpoint: str, status: int, text: str, container: str = "primary") -> ModelError:
         """What the container said, in AWS's frame."""
         original = text[:MESSAGE_LIMIT]
         before, after = (
-            f'Received {_blame(status)} error ({status}) from primary with message "',
+            f'Received {_blame(status)} error ({status}) from {container} with message "',
             f'". {self._see(endpoint)}',
         )
         quoted = original[: MESSAGE_LIMIT - len(before) - len(after)]
         return ModelError(before + quoted + after, status, original, self._log_arn(endpoint))
 
-    def broken_answer(self, endpoint: str, status: int) -> ModelError:
+    def broken_answer(self, endpoint: str, status: int, container: str = "primary") -> ModelError:
         """The container began to answer and broke off."""
-        text = f"Received {_blame(status)} error ({status}) from primary and could not load the entire response body."
+        begin = f"Received {_blame(status)} error ({status}) from {container}"
+        text = f"{begin} and could not load the entire response body."
         return ModelError(f"{text} {self._see(endpoint)}", status, "", self._log_arn(endpoint))
 
     def _see(self, endpoint: str) -> str:

@@ -18,10 +18,12 @@ from clary.gateway.call import Call, refuse_what_the_endpoint_lacks
 from clary.gateway.choose import choose_replica, choose_variant
 from clary.gateway.errors import TIMED_OUT, ModelError, Place, ServiceUnavailable
 from clary.gateway.exchange import Exchange
+from clary.gateway.hops import Hops
 from clary.gateway.limits import Limits
 from clary.gateway.metrics import Metrics, VariantMetrics
 from clary.gateway.replica_connection import ReplicaConnection, ReplicaGone
 from clary.gateway.replicas import Replicas, ReplicaUnreachable, host_and_port
+from clary.gateway.sending import head_or_failed_sender, look_at_result, send_body
 from clary.gateway.table import SERVING, RouteTable
 
 _AT_ONCE_BYTES = 64 * 1024  # an answer up to this size is taken whole before any of it is passed on
@@ -37,6 +39,7 @@ class Invocation:
     streamed_body: bool
     variant: str = ""
     counts: VariantMetrics | None = None
+    container: str = "primary"  # the one that has the request now
     sent_at: float = 0.0
     model_s: float = 0.0
 
@@ -148,20 +151,24 @@ class Invoker:
 
     async def _converse(self, one: Invocation, replica: Replica, connection: ReplicaConnection) -> None:
         one.sent_at = time.perf_counter()
+        one.container = replica.container
         sender = None
+        hops = Hops(self._replicas, replica, one.call, self._limits.body_bytes) if replica.further else None
         try:
             async with asyncio.timeout(self._limits.model_s) as limit:
                 sender = await self._send(one, replica, connection)
-                await _head_or_failed_sender(connection, sender)
+                await head_or_failed_sender(connection, sender)
+                while hops and hops.left and 200 <= connection.status < 300:
+                    connection = await self._go_on(one, hops, connection)
+                    await connection.head()
                 if one.streams:
                     limit.reschedule((limit.when() or 0.0) - self._limits.model_s + self._limits.stream_s)
                 if not 200 <= connection.status < 300:
                     raise await self._container_error(one, connection)
                 await (self._pass_on_stream if one.streams else self._pass_on)(one, connection, limit)
         except TimeoutError:
-            self._break_off(
-                one, self._place.model_error(one.call.endpoint, 0, TIMED_OUT), "ModelInvocationTimeExceeded"
-            )
+            text = TIMED_OUT.format(container=one.container)
+            self._break_off(one, self._error(one, 0, text), "ModelInvocationTimeExceeded")
         except ReplicaGone as gone:
             self._replicas.broke(replica)
             self._break_off(one, self._gone(one, connection, gone), "StreamBroken")
@@ -171,9 +178,22 @@ class Invoker:
                 one.exchange.finish()
             raise
         finally:
+            if hops:
+                hops.release()
             one.model_s = time.perf_counter() - one.sent_at
             if sender is not None:
                 sender.cancel()
+
+    async def _go_on(self, one: Invocation, hops: Hops, connection: ReplicaConnection) -> ReplicaConnection:
+        """What one container of a pipeline answered, sent to the next; the connection to that one."""
+        behind = hops.left[0].container
+        try:
+            connection = await hops.next(connection)
+        except ReplicaUnreachable as error:
+            one.container = behind
+            raise self._error(one, 0, f"The container gave no answer: {error}.") from error
+        one.container = behind
+        return connection
 
     async def _send(
         self, one: Invocation, replica: Replica, connection: ReplicaConnection
@@ -186,19 +206,22 @@ class Invoker:
             return None
         length = one.exchange.headers.get("content-length")
         connection.send([self._head(one, replica, int(length) if length else None)], whole=False)
-        sender = asyncio.create_task(_send_body(one.exchange, connection, chunked=not length))
-        sender.add_done_callback(_look_at_result)
+        sender = asyncio.create_task(send_body(one.exchange, connection, chunked=not length))
+        sender.add_done_callback(look_at_result)
         return sender
 
     def _head(self, one: Invocation, replica: Replica, length: int | None) -> bytes:
         host, port = host_and_port(replica.address)
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         start = f"POST /invocations HTTP/1.1\r\nhost: {host}:{port}\r\n{framing}\r\n".encode("latin-1")
-        return start + one.call.container_headers() + b"\r\n"
+        return start + one.call.container_headers(last=not replica.further) + b"\r\n"
 
     async def _container_error(self, one: Invocation, connection: ReplicaConnection) -> ModelError:
         text = await connection.rest(_ERROR_BYTES)
-        return self._place.model_error(one.call.endpoint, connection.status, text.decode("utf-8", "replace"))
+        return self._error(one, connection.status, text.decode("utf-8", "replace"))
+
+    def _error(self, one: Invocation, status: int, text: str) -> ModelError:
+        return self._place.model_error(one.call.endpoint, status, text, one.container)
 
     async def _pass_on(self, one: Invocation, connection: ReplicaConnection, limit: asyncio.Timeout) -> None:
         exchange = one.exchange
@@ -221,8 +244,8 @@ class Invoker:
 
     def _gone(self, one: Invocation, connection: ReplicaConnection, gone: ReplicaGone) -> ModelError:
         if connection.status:
-            return self._place.broken_answer(one.call.endpoint, connection.status)
-        return self._place.model_error(one.call.endpoint, 0, f"The container gave no answer: {gone}.")
+            return self._place.broken_answer(one.call.endpoint, connection.status, one.container)
+        return self._error(one, 0, f"The container gave no answer: {gone}.")
 
     def _break_off(self, one: Invocation, error: ModelError, stream_code: eventstream.StreamErrorCode) -> None:
         """Tell the caller, by whatever way is still open."""
@@ -248,37 +271,6 @@ class Invoker:
         if one.sent_at:
             counts.model_latency.add(one.model_s * 1e6)
         counts.overhead_latency.add((whole_s - one.model_s) * 1e6)
-
-
-async def _send_body(exchange: Exchange, connection: ReplicaConnection, *, chunked: bool) -> None:
-    """Hand the body on as it comes. Raises ServiceError where the caller's side of it fails."""
-    while chunk := await exchange.body.next():
-        await connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-    if chunked:
-        await connection.write(b"0\r\n\r\n")
-    connection.finish_request()
-
-
-def _look_at_result(task: asyncio.Task[None]) -> None:
-    """So that asyncio does not report a failure which was dealt with elsewhere."""
-    if not task.cancelled():
-        task.exception()
-
-
-async def _head_or_failed_sender(connection: ReplicaConnection, sender: asyncio.Task[None] | None) -> None:
-    """Return when the head of the answer is there. Raises what stopped the request's body, if that comes first."""
-    if sender is None:
-        await connection.head()
-        return
-    head = asyncio.create_task(connection.head())
-    head.add_done_callback(_look_at_result)
-    try:
-        await asyncio.wait((head, sender), return_when=asyncio.FIRST_COMPLETED)
-        if not head.done():
-            await sender
-        await head
-    finally:
-        head.cancel()
 
 
 async def _give(exchange: Exchange, data: bytes, limit: asyncio.Timeout) -> None:

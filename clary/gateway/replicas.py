@@ -1,4 +1,4 @@
-"""The pools of connections to replicas, and what is known of each: requests under way, when it last refused or broke one."""
+"""The pools of connections to replicas, and what is known of each: requests under way, when it last failed one."""
 
 from __future__ import annotations
 
@@ -62,8 +62,9 @@ class Replicas:
 
         A replica that dies closes its connections one after the other; a request sent by the next one would be lost.
         """
-        for connection in self._idle.pop(replica, ()):
-            connection.abort()
+        for known in [one for one in self._idle if one.task_id == replica.task_id]:  # of a pipeline, all containers
+            for connection in self._idle.pop(known):
+                connection.abort()
         self._rest(replica)
 
     def release(self, replica: Replica, connection: ReplicaConnection) -> None:

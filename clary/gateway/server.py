@@ -109,7 +109,8 @@ class Gateway:
 
     def _routes_changed(self) -> None:
         routes = self._table.routes
-        self._known = frozenset(r for route in routes.values() for v in route.variants for r in v.replicas)
+        replicas = [r for route in routes.values() for v in route.variants for r in v.replicas]
+        self._known = frozenset(one for replica in replicas for one in (replica, *replica.hops()))
         self._metrics.keep(routes)
         self._replicas.sweep(asyncio.get_running_loop().time(), self._known)
 

@@ -137,4 +137,5 @@ def _check(route: Route, name: str) -> None:
         if not (math.isfinite(variant.weight) and variant.weight >= 0):
             raise ValueError(f"weight {variant.weight!r} of variant {variant.name!r} is not a number from 0")
         for replica in variant.replicas:
-            host_and_port(replica.address)
+            for one in (replica, *replica.hops()):
+                host_and_port(one.address)

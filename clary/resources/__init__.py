@@ -5,9 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clary.core.decisions import Family, Operation
-from clary.resources import endpoint_configs, endpoint_operations, endpoints, identity, logs, models, tags, training
+from clary.resources import (
+    endpoint_configs,
+    endpoint_operations,
+    endpoints,
+    identity,
+    logs,
+    models,
+    processing,
+    tags,
+    training,
+)
 
-FAMILIES: tuple[Family, ...] = (training.FAMILY, models.FAMILY, endpoint_configs.FAMILY, endpoints.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    training.FAMILY,
+    processing.FAMILY,
+    models.FAMILY,
+    endpoint_configs.FAMILY,
+    endpoints.FAMILY,
+)
 
 # (service, operation) -> what carries it out
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
@@ -20,6 +36,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
 # operation -> the members of its request that nothing here would act on (refused), and what to do instead
 UNBUILT: Mapping[str, Mapping[str, str]] = {
     "CreateTrainingJob": training.UNBUILT,
+    "CreateProcessingJob": processing.UNBUILT,
     "CreateModel": models.UNBUILT,
     "CreateEndpointConfig": endpoint_configs.UNBUILT,
     "CreateEndpoint": endpoint_operations.UNBUILT,

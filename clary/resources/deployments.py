@@ -10,9 +10,8 @@ from clary.core.errors import RecordMissing, ValidationException
 from clary.core.instances import resources_for
 from clary.core.records import JSON, Record, Ref
 from clary.core.tasks import Input, Resources, Serve, Task
-from clary.resources import checks, endpoint_configs, models
+from clary.resources import checks, endpoint_configs, models, pipelines
 from clary.resources.context import Context
-from clary.resources.user_code import staged_code
 
 # A container that is not healthy within 4 minutes makes the endpoint fail.
 STARTUP_TIMEOUT_S = 240
@@ -41,19 +40,28 @@ async def _variant_of(context: Context, variant: Mapping[str, Any]) -> dict[str,
     except RecordMissing:
         arn = context.account.arn(models.KIND, variant["ModelName"])
         raise ValidationException(models.MISSING.format(arn=arn)) from None
-    container = models.container_of(model)
+    containers = [_container(name, one) for name, one in models.containers_of(model).items()]
     held, _ = resources_for(variant["InstanceType"], context.machine)
     replica = Resources(context.settings.replica_cpus, context.settings.replica_memory_mib, held.gpus, held.accelerator)
     return {
         "name": variant["VariantName"],
-        "image": container["Image"],
-        "environment": container.get("Environment", {}),
-        "model": _model_input(container),
+        **{key: containers[0][key] for key in ("image", "environment", "model")},
+        "containers": containers,
+        "fused": len(containers) > 1 and pipelines.fusible(containers, context.settings),
         "isolated": model.spec.get("EnableNetworkIsolation", False),
         "resources": asdict(replica),
         "count": variant["InitialInstanceCount"],
         "weight": endpoint_configs.weight_of(dict(variant)),
         "startup_timeout_s": variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_S),
+    }
+
+
+def _container(name: str, container: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": container["Image"],
+        "environment": container.get("Environment", {}),
+        "model": _model_input(container),
     }
 
 
@@ -70,14 +78,14 @@ def _model_input(container: Mapping[str, Any]) -> dict[str, JSON] | None:
 def replica_task(endpoint: Record, task_id: str, variant: Mapping[str, Any]) -> Task:
     """One replica of a variant as a task."""
     serial = task_id.rpartition("-")[2]
-    code, told = staged_code(variant["image"], variant["environment"].get("SAGEMAKER_SUBMIT_DIRECTORY"))
-    return Task(
+    link = pipelines.link_of(variant)
+    task = Task(
         id=task_id,
         owner=(endpoint.kind, endpoint.name, endpoint.uid),
-        image=variant["image"],
+        image=link.image,
         command="serve",
-        environment={**variant["environment"], **told},
-        inputs=((Input(**variant["model"]),) if variant["model"] else ()) + code,
+        environment=link.environment,
+        inputs=link.inputs,
         resources=Resources(**variant["resources"]),
         log_group=f"/aws/sagemaker/Endpoints/{endpoint.name}",
         log_stream=f"{variant['name']}/{endpoint.uid}-{serial}",
@@ -86,3 +94,5 @@ def replica_task(endpoint: Record, task_id: str, variant: Mapping[str, Any]) -> 
         queued_at=endpoint.created.timestamp(),
         isolated=variant["isolated"],
     )
+    containers = variant.get("containers", ())  # endpoints made before there were pipelines do not have them
+    return pipelines.as_pipeline(task, containers, fused=variant["fused"]) if len(containers) > 1 else task

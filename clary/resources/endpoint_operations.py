@@ -163,7 +163,8 @@ def _variant(endpoint: Record, deployment: Mapping[str, Any], variant: Mapping[s
     summary: Response = {
         "VariantName": variant["name"],
         "DeployedImages": [
-            {"SpecifiedImage": variant["image"], "ResolvedImage": variant["image"], "ResolutionTime": started}
+            {"SpecifiedImage": one["image"], "ResolvedImage": one["image"], "ResolutionTime": started}
+            for one in variant.get("containers") or (variant,)
         ],
         "CurrentWeight": variant["weight"],
         "DesiredWeight": variant["weight"],

@@ -268,7 +268,7 @@ def _route(endpoint: Record, seen: Seen) -> Route:
                 variant["name"],
                 variant["weight"],
                 tuple(
-                    Replica(member.task, seen.task(member.task).address)
+                    _replica(member.task, seen.task(member.task), variant)
                     for member in members(endpoint)
                     if (member.deployment, member.variant) == (config["number"], variant["name"])
                     and not member.retiring
@@ -278,6 +278,12 @@ def _route(endpoint: Record, seen: Seen) -> Route:
             for variant in config["variants"]
         ),
     )
+
+
+def _replica(task_id: str, state: TaskState, variant: Mapping[str, Any]) -> Replica:
+    if not state.further:
+        return Replica(task_id, state.address)
+    return Replica(task_id, state.address, tuple(one["name"] for one in variant["containers"]), state.further)
 
 
 def _ready(endpoint: Record, seen: Seen, deployment: Mapping[str, Any]) -> bool:

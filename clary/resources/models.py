@@ -1,11 +1,13 @@
-"""Models: an image, model data and an environment under a name. They have no life of their own.
+"""Models: an image, model data and an environment under a name, or several that requests go through in a row.
 
+They have no life of their own.
 Reference: CreateModel, DescribeModel, ListModels, DeleteModel (SageMaker API Reference).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clary.core.decisions import Family, Stateless
@@ -35,6 +37,7 @@ _CONTAINER_UNBUILT = {
     "ModelDataSource.S3DataSource.ManifestS3Uri": "give the S3 URI of the model itself",
 }
 UNBUILT = {
+    "InferenceExecutionConfig.Mode=Direct": "use Serial, or one variant for each container",
     **{f"PrimaryContainer.{member}": instead for member, instead in _CONTAINER_UNBUILT.items()},
     **{f"Containers[].{member}": instead for member, instead in _CONTAINER_UNBUILT.items()},
 }
@@ -42,15 +45,15 @@ UNBUILT = {
 
 async def create_model(context: Context, request: Request) -> Response:
     refuse_unbuilt("CreateModel", request, UNBUILT)
-    container = _only_container(request)
-    if not container.get("Image"):
-        raise ValidationException("PrimaryContainer.Image is missing: give the URI of an inference image.")
-    if "ModelDataUrl" in container and "ModelDataSource" in container:
-        raise ValidationException("Both ModelDataUrl and ModelDataSource are given: keep one of them.")
+    containers = _containers(request)
+    for where, container in containers.items():
+        _check(where, container)
+    _hostnames(list(containers.values()))
     if context.strict:
         role = request.get("ExecutionRoleArn", "none")
-        await checks.image(context, container["Image"], role)
-        await asyncio.to_thread(checks.model_data, context, container, role)
+        for container in containers.values():
+            await checks.image(context, container["Image"], role)
+            await asyncio.to_thread(checks.model_data, context, container, role)
     arn = await create(
         context,
         KIND,
@@ -62,24 +65,41 @@ async def create_model(context: Context, request: Request) -> Response:
     return {"ModelArn": arn}
 
 
-def _only_container(request: Request) -> dict[str, Any]:
-    """The model's one container. Raises for none, for both forms, and for pipelines."""
+def _containers(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Where it stands in the request -> the container, in order. Raises for none, and for both forms."""
     primary, several = request.get("PrimaryContainer"), request.get("Containers")
     if primary and several:
         raise ValidationException("Both PrimaryContainer and Containers are given: keep one of them.")
     if not primary and not several:
         raise ValidationException("Neither PrimaryContainer nor Containers is given: a model needs a container.")
-    refuse_unbuilt(
-        "CreateModel",
-        {"Containers with more than one container (an inference pipeline)": several and several[1:]},
-        {"Containers with more than one container (an inference pipeline)": "give one container"},
-    )
-    return dict(primary or (several or [{}])[0])
+    if primary:
+        return {"PrimaryContainer": dict(primary)}
+    return {f"Containers[{place}]": dict(one) for place, one in enumerate(several or ())}
 
 
-def container_of(model: Record) -> dict[str, Any]:
-    """The container definition of a model that was created."""
-    return _only_container(dict(model.spec))
+def _check(where: str, container: Mapping[str, Any]) -> None:
+    if not container.get("Image"):
+        raise ValidationException(f"{where}.Image is missing: give the URI of an inference image.")
+    if "ModelDataUrl" in container and "ModelDataSource" in container:
+        raise ValidationException(f"Both ModelDataUrl and ModelDataSource are given in {where}: keep one of them.")
+
+
+def _hostnames(containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the containers are called: as the request says, for all of them or for none."""
+    given = [container["ContainerHostname"] for container in containers if container.get("ContainerHostname")]
+    if not given:
+        return [f"container-{number}" for number in range(1, len(containers) + 1)]
+    if len(given) < len(containers):
+        raise ValidationException("ContainerHostname is given for some containers: give it for all, or for none.")
+    if twice := [name for name in given if given.count(name) > 1]:
+        raise ValidationException(f"ContainerHostname {twice[0]!r} is given twice: each container needs its own.")
+    return given
+
+
+def containers_of(model: Record) -> dict[str, dict[str, Any]]:
+    """Name -> container definition, in the order in which requests go through them, of a model that was created."""
+    containers = list(_containers(model.spec).values())
+    return dict(zip(_hostnames(containers), containers, strict=True))
 
 
 async def describe(context: Context, request: Request) -> Response:

@@ -13,21 +13,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from clary.core.decisions import Decision, Do, Erase, Family, Forget, Launch, Move, Seen, Stop, Wait, Watch
+from clary.core.decisions import Decision, Family, Seen
 from clary.core.errors import ResourceInUse, ValidationException
 from clary.core.records import Record
-from clary.core.tasks import Cause, Phase, TaskState
-from clary.resources import algorithms, checks
+from clary.core.tasks import TaskState
+from clary.resources import algorithms, checks, jobs
 from clary.resources.common import Request, Response, change, create, echo, find, refuse_unbuilt
 from clary.resources.context import Context
 from clary.resources.first_look import first_look
+from clary.resources.jobs import DEFAULT_MAX_RUNTIME_S, FINISHED, JobKind, task_id, watch
 from clary.resources.listing import list_operation
-from clary.resources.training_task import CHECKPOINTS, DEFAULT_MAX_RUNTIME_S, STOP_GRACE_S, training_task
+from clary.resources.training_task import CHECKPOINTS, training_task
 
 KIND = "training-job"
 MISSING = "Requested resource not found."
@@ -52,149 +53,33 @@ TRANSITIONS: Mapping[str, Collection[str]] = {
     Status.STOPPED: {Status.DELETING},
     Status.DELETING: (),
 }
-FINISHED = (Status.COMPLETED, Status.FAILED, Status.STOPPED)
 
 
 # ---- what to do next ----
 
 
-def task_id(job: Record) -> str:
-    """The same before and after a restart; a retry is another task."""
-    return _task_id(job, job.state.get("attempt", 0))
-
-
-def _task_id(job: Record, attempt: int) -> str:
-    return f"{job.name}-{job.uid}-{attempt}"
-
-
-def _earlier(job: Record) -> tuple[str, ...]:
-    """The task that was lost before this attempt. Those before it were forgotten before it began."""
-    attempt = job.state.get("attempt", 0)
-    return (_task_id(job, attempt - 1),) if attempt else ()
-
-
-def watch(job: Record) -> Watch:
-    return Watch(tasks=(task_id(job), *_earlier(job)))
-
-
-def decide(job: Record, seen: Seen, now: datetime) -> Decision:
-    for lost in _earlier(job):
-        if seen.task(lost).phase is not Phase.ABSENT:  # with it goes what its supervisor left running
-            return Do(Forget(lost))
-    task = seen.task(task_id(job))
-    match job.status:
-        case Status.IN_PROGRESS | Status.STOPPING if (stage := _next_stage(job, task)) is not None:
-            return stage
-        case Status.IN_PROGRESS:
-            return _in_progress(job, task, now)
-        case Status.STOPPING if task.phase is Phase.ABSENT:
-            return _stopped(task, now)  # nothing was launched yet
-        case Status.STOPPING if task.phase.over:
-            return _stopped(task, now)
-        case Status.STOPPING if task.phase is not Phase.COLLECTING:
-            return Do(Stop((task_id(job),), STOP_GRACE_S))
-        case Status.DELETING if task.phase is Phase.ABSENT:
-            return Do(Erase())
-        case Status.COMPLETED | Status.FAILED | Status.STOPPED | Status.DELETING if task.phase is not Phase.ABSENT:
-            return Do(Forget(task_id(job)))
-    return Wait()
-
-
-def _in_progress(job: Record, task: TaskState, now: datetime) -> Decision:
-    match task.phase:
-        case Phase.ABSENT if job.detail == "Restarting":
-            return Move(Status.IN_PROGRESS, detail="Starting", message="Starting the training job")
-        case Phase.ABSENT:
-            return Do(Launch(training_task(job, task_id(job))))
-        case Phase.LOST:
-            return _lost(job, task, now)
-        case Phase.EXITED if task.cause is Cause.TIME_LIMIT:
-            return Move(
-                Status.STOPPED,
-                detail="MaxRuntimeExceeded",
-                message="Training job runtime exceeded MaxRuntimeInSeconds",
-                state=_results(task, now),
-            )
-        case Phase.EXITED if task.failure:
-            return Move(
-                Status.FAILED,
-                detail="Failed",
-                message="Training job failed",
-                reason=task.failure,
-                state=_results(task, now),
-            )
-        case Phase.EXITED:
-            return Move(
-                Status.COMPLETED, detail="Completed", message="Training job completed", state=_results(task, now)
-            )
-    return Wait()
-
-
-def _lost(job: Record, task: TaskState, now: datetime) -> Decision:
-    """The platform's own failure: tried again where the job says so (RetryStrategy), else it fails."""
-    attempt = job.state.get("attempt", 0)
-    if attempt < job.spec.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0):
-        return Move(
-            Status.IN_PROGRESS,
-            detail="Restarting",
-            message="Restarting the training job",
-            state={"attempt": attempt + 1, "told": []},
-        )
-    reason = task.failure or (
-        "InternalServerError: the job's supervisor ended unexpectedly (killed, or the machine was restarted). "
-        "Start the job again; with RetryStrategy it would have been started again by itself."
-    )
-    return Move(Status.FAILED, detail="Failed", message="Training job failed", reason=reason, state=_results(task, now))
-
-
-def _stopped(task: TaskState, now: datetime) -> Move:
-    return Move(Status.STOPPED, detail="Stopped", message="Training job stopped", state=_results(task, now))
-
-
-# SecondaryStatus -> its message, and when the task came to it. In order.
-_STAGES = {
-    "Pending": "Training job waiting for capacity",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-}
-
-
-def _next_stage(job: Record, task: TaskState) -> Move | None:
-    """One stage the task has come to and the record does not tell of yet. A quick task is past several at once."""
-    reached = {
-        "Pending": task.phase is Phase.PENDING,
-        "Downloading": task.staging_at > 0,
-        "Training": task.started_at > 0,
-        "Uploading": task.ended_at > 0 and (bool(task.uploaded) or task.phase is Phase.COLLECTING),
-    }
-    times = {"Downloading": task.staging_at, "Training": task.started_at, "Uploading": task.ended_at}
-    told: list[str] = job.state.get("told", [])
-    names = list(_STAGES)
-    done = max((names.index(name) for name in told), default=-1)
-    for name in names[done + 1 :]:
-        if reached[name]:
-            moment = datetime.fromtimestamp(times[name], UTC) if name in times else None
-            started = {"training_start": times[name]} if name == "Downloading" else {}
-            return Move(
-                Status(job.status),
-                detail=name,
-                message=_STAGES[name],
-                state={"told": [*told, name], **started},
-                at=moment,
-            )
-    return None
-
-
-def _results(task: TaskState, now: datetime) -> dict[str, Any]:
-    """What the record keeps of a task that is over."""
-    results: dict[str, Any] = {
-        "metrics": {name: [metric.value, metric.at] for name, metric in task.metrics.items()},
-        "training_end": task.over_at or now.timestamp(),
-    }
+def _results(task: TaskState) -> dict[str, Any]:
+    results: dict[str, Any] = {"metrics": {name: [metric.value, metric.at] for name, metric in task.metrics.items()}}
     if "model" in task.uploaded:
         results["model_artifacts"] = task.uploaded["model"]
     return results
+
+
+JOBS = JobKind(
+    does="training",
+    stages={
+        "Pending": "Training job waiting for capacity",
+        "Downloading": "Downloading input data",
+        "Training": "Training image download completed. Training in progress.",
+        "Uploading": "Uploading generated training model",
+    },
+    task=training_task,
+    results=_results,
+)
+
+
+def decide(job: Record, seen: Seen, now: datetime) -> Decision:
+    return jobs.decide(JOBS, job, seen, now)
 
 
 # ---- operations ----
@@ -254,12 +139,7 @@ def _check(request: Request) -> None:
     """What the shapes cannot say. Raises ValidationException."""
     if "TrainingImage" not in request.get("AlgorithmSpecification", {}):
         raise ValidationException("AlgorithmSpecification.TrainingImage is missing: give the URI of a training image.")
-    resources = request.get("ResourceConfig", {})
-    for member in ("InstanceType", "InstanceCount"):
-        if member not in resources:
-            raise ValidationException(f"ResourceConfig.{member} is missing: a training job needs it.")
-    if resources["InstanceCount"] < 1:
-        raise ValidationException("ResourceConfig.InstanceCount = 0: a training job needs at least 1.")
+    jobs.check_instances(JOBS, "ResourceConfig", request.get("ResourceConfig", {}))
     stopping = request.get("StoppingCondition", {})
     if stopping.get("MaxRuntimeInSeconds", 0) > LONGEST_RUNTIME_S:
         raise ValidationException(
@@ -315,15 +195,7 @@ async def _check_what_it_needs(context: Context, request: Request) -> None:
 
 
 async def stop(context: Context, request: Request) -> Response:
-    while True:
-        job = await find(context, KIND, request["TrainingJobName"], MISSING)
-        if job.status == Status.STOPPING:
-            return {}
-        if job.status != Status.IN_PROGRESS:
-            raise ValidationException(f"The request was rejected because the training job is in status {job.status}.")
-        stopping = replace(job, status=Status.STOPPING, detail="Stopping")
-        if await change(context, job, stopping, "Stopping the training job"):
-            return {}
+    return await jobs.stop(context, JOBS, KIND, request["TrainingJobName"], MISSING)
 
 
 async def delete(context: Context, request: Request) -> Response:
@@ -331,17 +203,9 @@ async def delete(context: Context, request: Request) -> Response:
         job = await find(context, KIND, request["TrainingJobName"], MISSING)
         if job.status == Status.DELETING:
             return {}
-        if job.status not in FINISHED:
-            raise ResourceInUse(
-                f"The training job is in status {job.status}: stop it, and delete it when it has ended."
-            )
+        jobs.check_ended(JOBS, job)
         if await change(context, job, replace(job, status=Status.DELETING)):
             return {}
-
-
-def _under_way(job: Record) -> bool:
-    """Whether it may be done any moment; one that waits for room may wait long."""
-    return job.status in (Status.IN_PROGRESS, Status.STOPPING) and job.detail != "Pending"
 
 
 _ECHOED = (
@@ -368,7 +232,7 @@ MOST_METRICS = 40  # that a response may hold
 
 
 async def describe(context: Context, request: Request) -> Response:
-    job = await first_look(context, partial(find, context, KIND, request["TrainingJobName"], MISSING), _under_way)
+    job = await first_look(context, partial(find, context, KIND, request["TrainingJobName"], MISSING), jobs.under_way)
     metrics = job.state.get("metrics")
     if metrics is None:
         seen = (await context.backend.poll(watch(job).tasks)).get(task_id(job))
@@ -424,14 +288,14 @@ async def _transitions(context: Context, job: Record) -> list[Response]:
 
 
 def _times(job: Record) -> Response:
-    started, ended = job.state.get("training_start"), job.state.get("training_end")
+    started, ended = jobs.times(JOBS, job)
     times: Response = {}
     if started:
-        times["TrainingStartTime"] = datetime.fromtimestamp(started, UTC)
+        times["TrainingStartTime"] = started
     if ended:
-        times["TrainingEndTime"] = datetime.fromtimestamp(ended, UTC)
+        times["TrainingEndTime"] = ended
     if started and ended:
-        seconds = max(1, round(ended - started))  # the model knows no job of zero seconds
+        seconds = max(1, round((ended - started).total_seconds()))  # the model knows no job of zero seconds
         times |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
     return times
 

@@ -6,52 +6,46 @@ Reference: "How Amazon SageMaker Provides Training Information" (SageMaker Devel
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from clary.core.records import Record
-from clary.core.tasks import Input, Output, Resources, Task
+from clary.core.tasks import Input, Output, Task
+from clary.resources.job_tasks import distribution, job_task, s3_input
+from clary.resources.jobs import DEFAULT_MAX_RUNTIME_S
 from clary.resources.user_code import staged_code, submit_directory
 
-# The interface that NCCL, Gloo and MPI bind to: hosts of a job share this machine.
-NETWORK_INTERFACE = "lo"
-DEFAULT_MAX_RUNTIME_S = 86400
-# StopTrainingJob promises 120 s between SIGTERM and SIGKILL, to save checkpoints.
-STOP_GRACE_S = 120
 CHECKPOINTS = "/opt/ml/checkpoints"
 
 
 def training_task(job: Record, task_id: str) -> Task:
     spec = job.spec
-    algorithm, resources = spec["AlgorithmSpecification"], spec["ResourceConfig"]
-    hosts = tuple(f"algo-{number}" for number in range(1, resources["InstanceCount"] + 1))
-    stream_at_ms = int(job.created.timestamp() * 1000)
-    code, told = staged_code(algorithm["TrainingImage"], submit_directory(spec.get("HyperParameters", {})))
-    return Task(
-        id=task_id,
-        owner=(job.kind, job.name, job.uid),
+    algorithm = spec["AlgorithmSpecification"]
+    task = job_task(
+        job,
+        task_id,
         image=algorithm["TrainingImage"],
+        program=algorithm,
+        instances=spec["ResourceConfig"],
+        log_group="TrainingJobs",
+        config="input/config",
+        max_runtime_s=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S),
+        isolated=spec.get("EnableNetworkIsolation", False),
+    )
+    code, told = staged_code(algorithm["TrainingImage"], submit_directory(spec.get("HyperParameters", {})))
+    return replace(
+        task,
         command="train",
-        entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
-        arguments=tuple(algorithm.get("ContainerArguments", ())),
         environment={
             **spec.get("Environment", {}),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.state["arn"],
             **told,
         },
-        hosts=hosts,
         files=_files(spec),
-        host_files={"input/config/resourceconfig.json": _resource_config(resources["InstanceType"], hosts)},
         inputs=_inputs(spec) + code,
         outputs=_outputs(job.name, spec),
-        resources=Resources(**job.state["resources"]),
-        log_group="/aws/sagemaker/TrainingJobs",
-        log_stream=f"{job.name}/{{host}}-{stream_at_ms}",
         metrics=tuple((name, regex) for name, regex in job.state["metric_definitions"]),
-        max_runtime_s=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S),
-        grace_s=STOP_GRACE_S,
-        queued_at=job.created.timestamp(),
-        isolated=spec.get("EnableNetworkIsolation", False),
     )
 
 
@@ -77,7 +71,7 @@ def _input_data_config(spec: Any) -> dict[str, dict[str, str]]:
     for channel in spec.get("InputDataConfig", ()):
         entry = {
             "TrainingInputMode": channel.get("InputMode", spec["AlgorithmSpecification"]["TrainingInputMode"]),
-            "S3DistributionType": _distribution(channel),
+            "S3DistributionType": distribution(channel["DataSource"]["S3DataSource"]),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
         if "ContentType" in channel:
@@ -86,32 +80,12 @@ def _input_data_config(spec: Any) -> dict[str, dict[str, str]]:
     return config
 
 
-def _distribution(channel: Any) -> str:
-    return str(channel["DataSource"]["S3DataSource"].get("S3DataDistributionType", "FullyReplicated"))
-
-
-def _resource_config(instance_type: str, hosts: tuple[str, ...]) -> str:
-    group = "homogeneousCluster"
-    return json.dumps(
-        {
-            "current_host": "{host}",
-            "current_instance_type": instance_type,
-            "current_group_name": group,
-            "hosts": sorted(hosts),
-            "instance_groups": [{"instance_group_name": group, "instance_type": instance_type, "hosts": sorted(hosts)}],
-            "network_interface_name": NETWORK_INTERFACE,
-        }
-    )
-
-
 def _inputs(spec: Any) -> tuple[Input, ...]:
     inputs = [
-        Input(
-            how="manifest" if channel["DataSource"]["S3DataSource"]["S3DataType"] == "ManifestFile" else "prefix",
-            uri=channel["DataSource"]["S3DataSource"]["S3Uri"],
-            path=f"input/data/{channel['ChannelName']}",
-            sharded=_distribution(channel) == "ShardedByS3Key",
-            shuffle_seed=channel.get("ShuffleConfig", {}).get("Seed"),
+        s3_input(
+            channel["DataSource"]["S3DataSource"],
+            f"input/data/{channel['ChannelName']}",
+            channel.get("ShuffleConfig", {}).get("Seed"),
         )
         for channel in spec.get("InputDataConfig", ())
     ]

@@ -19,7 +19,7 @@ from clary.supervisor.endings import CannotRun, with_log
 from clary.supervisor.programs import ProgramEnd, exit_code, start
 
 # One by one, never the whole of /opt/ml: images bring their own code below it.
-_MOUNTED = ("input", "output", "model", "checkpoints")
+_MOUNTED = {"training": ("input", "output", "model", "checkpoints"), "processing": ("config", "output")}
 _NETWORK_OPTIONS = ("--network", "--net")
 _ANSWER_S = 30.0
 _LOOK_AGAIN_S = 0.1
@@ -104,10 +104,11 @@ def _accelerators(how: Container, gpus: Sequence[int]) -> list[str]:
 
 def _mounts(task: Task, ml: Path) -> list[str]:
     read_only = {item.path.rstrip("/") for item in task.inputs if not item.writable}
-    wanted = {*_MOUNTED, *read_only}
+    always = _MOUNTED[task.layout]
+    wanted = {*always, *read_only}
     others = [path.rstrip("/") for path in (*(i.path for i in task.inputs), *(o.path for o in task.outputs))]
     others += [str(PurePosixPath(path).parent) for path in (*task.files, *task.host_files) if "/" in path]
-    wanted |= {path for path in others if path.partition("/")[0] not in _MOUNTED}
+    wanted |= {path for path in others if path.partition("/")[0] not in always}
     return [
         f"type=bind,source={ml}/{path},target={OPT_ML}/{path}{',readonly' if path in read_only else ''}"
         for path in sorted(wanted)

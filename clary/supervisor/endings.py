@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
-import os
 import signal
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clary.core.errors import ClaryError
 from clary.core.tasks import Cause
+from clary.supervisor.opening import read_inside
 
 LONGEST = 1024
 _BLAMES = ("AlgorithmError:", "ClientError:", "InternalServerError:", "CapacityError:")
@@ -23,12 +23,17 @@ class CannotRun(ClaryError):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of the program. ran: it was started, so there may be something to collect."""
+    """What became of the program.
+
+    ran      it was started, so there may be something to collect
+    message  what a processing job's hosts left in /opt/ml/output/message
+    """
 
     exit_code: int | None = None
     failure: str = ""
     cause: Cause = Cause.NONE
     ran: bool = True
+    message: str = ""
 
 
 def blamed(error: Exception, doing: str) -> str:
@@ -69,30 +74,27 @@ def shortened(text: str) -> str:
     return _printable(text)[:LONGEST]
 
 
-def _told(ml: Path) -> str:
-    """The failure file. Whoever wrote it is not trusted: no links are followed, no pipe is waited for."""
-    handle = _open_inside(ml, ("output", "failure"))
-    if handle is None:
-        return ""
+def exit_message(folders: Sequence[Path]) -> str:
+    """What the hosts left in /opt/ml/output/message, one after another, at most 1024 bytes of UTF-8.
+
+    Raises  CannotRun where one of them is not UTF-8
+    """
+    text = "".join(map(_message, folders)).encode()
+    return text[:LONGEST].decode("utf-8", "ignore")  # cut in the middle of a character, it ends before it
+
+
+def _message(ml: Path) -> str:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    told = read_inside(ml, ("output", "message"), LONGEST + 1)
     try:
-        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
-        return _printable(os.read(handle, 4 * LONGEST).decode("utf-8", "replace")).strip() if is_file else ""
-    finally:
-        os.close(handle)
+        return decoder.decode(told[:LONGEST], final=len(told) <= LONGEST)
+    except UnicodeDecodeError as error:
+        raise CannotRun(f"ClientError: /opt/ml/output/message is not valid UTF-8: {error.reason}") from None
 
 
-def _open_inside(folder: Path, parts: Sequence[str]) -> int | None:
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    for position, part in enumerate(parts):
-        kind = os.O_DIRECTORY if position < len(parts) - 1 else os.O_NONBLOCK
-        try:
-            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | kind, dir_fd=held)
-        except OSError:
-            return None
-        finally:
-            os.close(held)
-        held = below
-    return held
+def _told(ml: Path) -> str:
+    """The failure file. Whoever wrote it is not trusted."""
+    return _printable(read_inside(ml, ("output", "failure"), 4 * LONGEST).decode("utf-8", "replace")).strip()
 
 
 def _printable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -9,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
+from clary.compute.environment import OPT_ML, at_base
 from clary.core.tasks import Task
 from clary.supervisor.endings import CannotRun
 
-_ALWAYS = ("input/config", "input/data", "model", "output/data", "checkpoints", "code")
+_ALWAYS = {
+    "training": ("input/config", "input/data", "model", "output/data", "checkpoints", "code"),
+    "processing": ("config", "processing", "output", "code"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,11 @@ def host_folders(task_folder: Path, task: Task) -> dict[str, HostFolder]:
     return {host: HostFolder(task_folder / "hosts" / inside(host)) for host in task.hosts}
 
 
-def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool) -> None:
+def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool, base: str = OPT_ML) -> None:
     """Lay it out anew, whatever an earlier start left there.
 
     open_to_all  a container's user may have any number
+    base         as which folder the program sees its /opt/ml
     """
     if folder.root.exists():
         remove_tree(folder.root)
@@ -57,9 +63,9 @@ def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool) ->
         own.mkdir(parents=True)
     folder.root.parent.chmod(0o700)
     taken = [*(item.path for item in task.inputs), *(output.path for output in task.outputs)]
-    for path in (*_ALWAYS, *taken):
+    for path in (*_ALWAYS[task.layout], *taken):
         (folder.ml / inside(path)).mkdir(parents=True, exist_ok=True)
-    for path, text in (dict(task.files) | _filled(task.host_files, host)).items():
+    for path, text in (_moved(task, base) | _filled(task.host_files, host)).items():
         file = folder.ml / inside(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -104,6 +110,17 @@ def _open_and_retry(function: object, path: str, _: object) -> None:
 
 def _filled(files: Mapping[str, str], host: str) -> dict[str, str]:
     return {path: text.replace("{host}", host) for path, text in files.items()}
+
+
+def _moved(task: Task, base: str) -> dict[str, str]:
+    """The task's files. What a processing job's says of folders is true also where /opt/ml is another one.
+
+    A training job's hold no paths of ours, and hyperparameters are kept to the letter.
+    """
+    if base == OPT_ML or task.layout == "training":
+        return dict(task.files)
+    within_json = json.dumps(base, ensure_ascii=False)[1:-1]
+    return {path: at_base(text, within_json) for path, text in task.files.items()}
 
 
 def _names(task: Task) -> str:

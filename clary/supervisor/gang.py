@@ -14,10 +14,11 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clary.core.tasks import Cause, Phase, Task
+from clary.core.tasks import Cause, Phase, Serve, Task
 from clary.supervisor.endings import Ended, blamed, program_failure, shortened, with_log
 from clary.supervisor.journal import Journal
 from clary.supervisor.logs import Log
@@ -27,6 +28,7 @@ from clary.supervisor.stops import Stops
 from clary.supervisor.timers import Timers
 
 if TYPE_CHECKING:
+    from clary.supervisor.continuous import Continuous
     from clary.supervisor.health import Health
 
 _STATE_EVERY_S = 0.2
@@ -40,12 +42,16 @@ _WRITE_AGAIN_S = 5.0
 
 @dataclass(slots=True)
 class Host:
-    """One of the gang: how to start its program, and what is known of it."""
+    """One of the gang: how to start its program, and what is known of it.
+
+    port  where it answers, of a replica
+    """
 
     name: str
     ml: Path
     log: Log
     launch: Callable[[], Program]
+    port: int | None = None
     program: Program | None = None
     end: ProgramEnd | None = None
     listening: bool = False
@@ -55,15 +61,23 @@ class Host:
 class Gang:
     """Runs once. `run` returns when nothing of the programs is left."""
 
-    def __init__(self, task: Task, hosts: list[Host], journal: Journal, stops: Stops, port: int | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        hosts: list[Host],
+        journal: Journal,
+        stops: Stops,
+        continuous: Continuous | None = None,
+    ) -> None:
         self._task = task
         self._hosts = hosts
         self._journal = journal
         self._stops = stops
-        self._port = port
+        self._continuous = continuous
         self._timers = Timers()
         self._selector = selectors.DefaultSelector()
-        self._health: Health | None = None
+        self._health: list[Health] = []
+        self._unready: set[str] = set()
         self._cause = Cause.NONE
         self._failure = ""
         self._to_blame: Host | None = None
@@ -85,6 +99,8 @@ class Gang:
         finally:
             self._kill_orphans()
             self._selector.close()
+            if self._continuous is not None:
+                self._continuous.stop()
         return self._ended()
 
     # how it goes
@@ -95,17 +111,25 @@ class Gang:
             host.program = host.launch()
             host.listening = True
             self._selector.register(host.program.output, selectors.EVENT_READ, lambda host=host: self._read(host))
+        if self._continuous is not None:
+            self._continuous.start()
         if self._task.max_runtime_s is not None:
             self._timers.after("time limit", self._task.max_runtime_s, self._time_over)
         if self._task.resources.memory_mib:
             self._timers.after("memory", _MEMORY_EVERY_S_WHEN_HIGH, self._count_memory)
-        if self._task.serve is not None and self._port is not None:
-            from clary.supervisor.health import Health
-
-            self._health = Health(
-                self._port, self._task.serve, self._selector, self._timers, self._is_ready, self._unhealthy
-            )
+        if self._task.serve is not None:
+            self._look_after(self._task.serve)
         self._look_for_stop()
+
+    def _look_after(self, serve: Serve) -> None:
+        from clary.supervisor.health import Health
+
+        self._unready = {host.name for host in self._hosts}
+        for host in self._hosts:
+            assert host.port is not None
+            ready, failed = partial(self._is_ready, host), partial(self._unhealthy, host)
+            health = Health(host.port, serve, self._selector, self._timers, ready, failed, host.name)
+            self._health.append(health)
 
     def _read(self, host: Host) -> None:
         assert host.program is not None
@@ -152,11 +176,15 @@ class Gang:
             self._cause = Cause.TIME_LIMIT
             self._end_all(self._task.grace_s)
 
-    def _is_ready(self) -> None:
-        self._journal.move(Phase.READY, address=f"http://127.0.0.1:{self._port}")
+    def _is_ready(self, host: Host) -> None:
+        self._unready.discard(host.name)
+        if not self._unready:
+            address, *further = (f"http://127.0.0.1:{host.port}" for host in self._hosts)
+            self._journal.move(Phase.READY, address=address, further=tuple(further))
 
-    def _unhealthy(self, why: str) -> None:
-        self._fail(with_log(f"AlgorithmError: {why}", self._hosts[0].log.last_lines))
+    def _unhealthy(self, host: Host, why: str) -> None:
+        where = f" (container {host.name})" if len(self._hosts) > 1 else ""
+        self._fail(with_log(f"AlgorithmError: {why}{where}", host.log.last_lines))
 
     def _count_memory(self) -> None:
         limit = self._task.resources.memory_mib << 20
@@ -210,8 +238,8 @@ class Gang:
         if not self._ending:
             self._ending = True
             self._timers.cancel("time limit")
-            if self._health is not None:
-                self._health.stop()
+            for health in self._health:
+                health.stop()
             if grace_s > 0:
                 for program in self._alive():
                     program.terminate()

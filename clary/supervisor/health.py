@@ -17,6 +17,7 @@ class Health:
 
     ready    is called once, when the first ping was answered with 200
     failed   is called once, with the reason: too late for the first, or too many without an answer in a row
+    host     whose it is: the hosts of a pipeline share the timers
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Health:
         timers: Timers,
         ready: Callable[[], None],
         failed: Callable[[str], None],
+        host: str = "",
     ) -> None:
         self._port = port
+        self._start_up, self._next, self._over = (f"{what} {host}" for what in ("start-up", "ping", "ping over"))
         self._serve = serve
         self._selector = selector
         self._timers = timers
@@ -38,17 +41,17 @@ class Health:
         self._failed_in_a_row = 0
         self._pause_s = _FIRST_PAUSE_S
         self._ping: Ping | None = None
-        timers.after("start-up", serve.startup_timeout_s, self._too_late)
-        timers.after("ping", self._pause_s, self._begin)
+        timers.after(self._start_up, serve.startup_timeout_s, self._too_late)
+        timers.after(self._next, self._pause_s, self._begin)
 
     def stop(self) -> None:
-        self._timers.cancel("ping", "ping over", "start-up")
+        self._timers.cancel(self._next, self._over, self._start_up)
         self._close()
 
     def _begin(self) -> None:
         self._ping = Ping(self._port)
         self._selector.register(self._ping.socket, selectors.EVENT_WRITE, self._go_on)
-        self._timers.after("ping over", self._serve.ping_timeout_s, self._end)
+        self._timers.after(self._over, self._serve.ping_timeout_s, self._end)
 
     def _go_on(self) -> None:
         assert self._ping is not None
@@ -61,16 +64,16 @@ class Health:
         """The answer is whole, or no more time is left: a status that came counts, whatever the server does then."""
         good = self._ping is not None and self._ping.good
         self._close()
-        self._timers.cancel("ping over")
+        self._timers.cancel(self._over)
         self._failed_in_a_row = 0 if good else self._failed_in_a_row + 1
         if good and not self._is_ready:
             self._is_ready = True
-            self._timers.cancel("start-up")
+            self._timers.cancel(self._start_up)
             self._ready()
         if self._is_ready and self._failed_in_a_row >= self._serve.unhealthy_after:
             self._failed(f"The model server did not answer {self._failed_in_a_row} pings in a row")
         else:
-            self._timers.after("ping", self._next_s(), self._begin)
+            self._timers.after(self._next, self._next_s(), self._begin)
 
     def _close(self) -> None:
         if self._ping is not None:

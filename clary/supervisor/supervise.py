@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from clary.compute.environment import OPT_ML
 from clary.compute.plan import LOCK_FILE, PLAN_FILE, TASK_FILE, Container, Plan, Process
-from clary.core.tasks import Cause, Phase, Task, TaskState
-from clary.supervisor.endings import CannotRun, Ended, blamed
+from clary.core.tasks import Cause, Output, Phase, Task, TaskState
+from clary.supervisor.continuous import Continuous
+from clary.supervisor.endings import CannotRun, Ended, blamed, exit_message
 from clary.supervisor.folders import HostFolder, host_folders, make_folder, remove_tree
 from clary.supervisor.gang import Gang, Host
 from clary.supervisor.journal import Journal, now, read_state
@@ -30,6 +32,10 @@ from clary.supervisor.overlay import make_overlay
 from clary.supervisor.programs import adopt_orphans
 from clary.supervisor.stops import Stops
 from clary.supervisor.transfers import collect, large_in_place, stage, wanted
+
+if TYPE_CHECKING:
+    from clary.artifacts.settled import Settled
+    from clary.supervisor.ports import HeldPorts
 
 _DIED = "InternalServerError: The task's supervisor died while its program ran, and the program with it."
 
@@ -74,6 +80,7 @@ class Supervisor:
         self._journal = journal
         self._stops = Stops(folder, task.grace_s)
         self._folders: dict[str, HostFolder] = {}
+        self._settled: Mapping[Output, Settled] = {}
 
     def see_through(self) -> None:
         self._stops.listen()
@@ -97,7 +104,7 @@ class Supervisor:
                 self._kill_leftovers()
                 return Ended(None, _DIED)
             case Phase.COLLECTING:
-                return Ended(state.exit_code, state.failure, state.cause)
+                return Ended(state.exit_code, state.failure, state.cause, message=state.message)
             case _:
                 return self._stage() or self._run()
 
@@ -106,22 +113,32 @@ class Supervisor:
         if self._stops.asked():
             return self._called_off()
         self._journal.move(Phase.STAGING, staging_at=now())
-        how = self._plan.how
         check_isolation(self._task, self._plan)
         for host, folder in self._folders.items():
-            make_folder(folder, self._task, host, open_to_all=isinstance(how, Container))
+            how = self._plan.of(host).how
+            base = str(folder.ml) if isinstance(how, Process) and how.sandbox == "none" else OPT_ML
+            make_folder(folder, self._task.of(host), host, isinstance(how, Container), base)
             if isinstance(how, Process):
                 make_overlay(folder.venv, how.python)
+        for host in self._task.pipeline:
+            self._bring(self._task.of(host), self._plan.of(host), [self._folders[host]])
+        if not self._task.pipeline:
+            self._task = self._bring(self._task, self._plan, list(self._folders.values()))
+        return self._called_off() if self._stops.asked() else None
+
+    def _bring(self, task: Task, plan: Plan, folders: list[HostFolder]) -> Task:
+        """Inputs and image to these hosts. Returns the task with those inputs that are read-only now."""
+        how = plan.how
         # Without a sandbox nothing would keep a program from writing to a stored object.
         in_place = isinstance(how, Container) or how.sandbox == "bubblewrap"
         if in_place:
-            self._task = large_in_place(self._task, self._plan)
-        stage(self._task, self._plan, list(self._folders.values()), in_place, self._stops.asked)
+            task = large_in_place(task, plan)
+        stage(task, plan, folders, in_place, self._stops.asked)
         if isinstance(how, Container) and not self._stops.asked():
             from clary.supervisor.containers import have_image
 
             have_image(how, self._stops.asked)
-        return self._called_off() if self._stops.asked() else None
+        return task
 
     def _called_off(self) -> Ended:
         if self._stops.shutting_down:
@@ -129,28 +146,39 @@ class Supervisor:
         return Ended(None, "", Cause.STOPPED, ran=False)
 
     def _run(self) -> Ended:
-        held = None
+        held: dict[str, HeldPorts] = {}
         if self._task.serve is not None:
             from clary.supervisor.ports import hold_ports
 
-            held = hold_ports()
+            held = {name: hold_ports() for name in self._folders}
         metrics = Metrics(self._task.metrics, self._journal, self._folder)
         hosts: list[Host] = []
         for name, folder in self._folders.items():
             log = Log(log_path(Path(self._plan.platform.logs), self._task, name), partial(metrics.search, name))
-            launch = launcher(self._task, self._plan, name, folder, self._folder, held.ports if held else None)
-            hosts.append(Host(name, folder.ml, log, launch))
-        if isinstance(self._plan.how, Process):
-            adopt_orphans()
+            ports = held[name].ports if held else None
+            launch = launcher(self._task.of(name), self._plan.of(name), name, folder, self._folder, ports)
+            hosts.append(Host(name, folder.ml, log, launch, ports.bind if ports else None))
+        if all(isinstance(self._plan.of(name).how, Process) for name in self._folders):
+            adopt_orphans()  # of a container's engine, some are not the program's
         self._journal.move(Phase.RUNNING, started_at=now())
-        ended = Gang(self._task, hosts, self._journal, self._stops, held.ports.bind if held else None).run()
+        continuous = Continuous(self._task, self._plan, list(self._folders.values()))
+        ended = Gang(self._task, hosts, self._journal, self._stops, continuous).run()
+        self._settled = continuous.settled
         for host in hosts:
             host.log.close()
-        return ended
+        return self._with_message(ended) if self._task.layout == "processing" else ended
+
+    def _with_message(self, ended: Ended) -> Ended:
+        """Also of a job that failed; a message that cannot be read makes one fail that had not."""
+        try:
+            return replace(ended, message=exit_message([folder.ml for folder in self._folders.values()]))
+        except CannotRun as error:
+            return replace(ended, failure=ended.failure or ("" if ended.cause else str(error)))
 
     def _finish(self, ended: Ended) -> None:
         """Collect, tidy up, and say that it is over."""
-        known: dict[str, Any] = {"exit_code": ended.exit_code, "cause": ended.cause, "address": ""}
+        known: dict[str, Any] = {"exit_code": ended.exit_code, "cause": ended.cause, "address": "", "further": ()}
+        known["message"] = ended.message
         if ended.ran and not self._journal.state.ended_at:
             known["ended_at"] = now()
         uploaded: dict[str, str] = {}
@@ -158,7 +186,7 @@ class Supervisor:
         if wanted(self._task, ended):
             try:
                 self._journal.move(Phase.COLLECTING, failure=failure, **known)
-                uploaded, trouble = collect(self._task, self._plan, list(self._folders.values()), ended)
+                uploaded, trouble = collect(self._task, self._plan, list(self._folders.values()), ended, self._settled)
             except OSError as error:
                 trouble = blamed(error, "the task's state was written")
             failure = failure or trouble

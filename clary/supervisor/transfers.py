@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from clary.supervisor.folders import HostFolder, inside
 
 if TYPE_CHECKING:
     from clary.artifacts.base import ObjectStore
+    from clary.artifacts.settled import Settled
 
 
 # Copying less than this takes no time worth saving.
@@ -29,10 +30,10 @@ def large_in_place(task: Task, plan: Plan) -> Task:
         return task
     from clary.artifacts import channels
 
-    store = _open_store(plan.platform)
+    store = open_store(plan.platform)
 
-    def settled(item: Input) -> Input:
-        if item.how == "archive" or not item.writable:
+    def decided(item: Input) -> Input:
+        if item.how == "archive" or not item.writable or _is_shared(item, task):
             return item
         try:
             size = sum(found.object.size for found in channels.selected(store, item))
@@ -40,7 +41,14 @@ def large_in_place(task: Task, plan: Plan) -> Task:
             raise CannotRun(blamed(error, f"{item.uri} was looked for")) from error
         return replace(item, writable=size < IN_PLACE_FROM_BYTES)
 
-    return replace(task, inputs=tuple(settled(item) for item in task.inputs))
+    return replace(task, inputs=tuple(decided(item) for item in task.inputs))
+
+
+def _is_shared(item: Input, task: Task) -> bool:
+    """Whether another input or an output lies in the same folder, above or below it: then it has to be writable."""
+    others = [*(other.path for other in task.inputs if other is not item), *(output.path for output in task.outputs)]
+    own = inside(item.path)
+    return any(own.is_relative_to(inside(path)) or inside(path).is_relative_to(own) for path in others)
 
 
 def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool, cancelled: Callable[[], bool]) -> None:
@@ -52,7 +60,7 @@ def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool,
         return
     from clary.artifacts import channels
 
-    store = _open_store(plan.platform)
+    store = open_store(plan.platform)
     for index, folder in enumerate(folders):
         for item in task.inputs:
             if cancelled():
@@ -75,26 +83,31 @@ def wanted(task: Task, ended: Ended) -> list[Output]:
     return [output for output in task.outputs if output.always or not ended.failure]
 
 
-def collect(task: Task, plan: Plan, folders: Sequence[HostFolder], ended: Ended) -> tuple[dict[str, str], str]:
-    """Upload outputs; the URIs of those that are wholly in S3, and why others are not."""
+def collect(
+    task: Task, plan: Plan, folders: Sequence[HostFolder], ended: Ended, settled: Mapping[Output, Settled]
+) -> tuple[dict[str, str], str]:
+    """Upload outputs; the URIs of those that are wholly in S3, and why others are not.
+
+    settled   what was uploaded while the program ran
+    """
     uploaded: dict[str, str] = {}
     failure = ""
     for output in wanted(task, ended):
         try:
             directories = [_real_directory(folder, output) for folder in folders]
             present = [directory for directory in directories if directory is not None]
-            if uri := _upload(plan.platform, output, present):
+            if uri := _upload(plan.platform, output, present, settled.get(output)):
                 uploaded[output.path] = uri
         except Exception as error:
             failure = failure or blamed(error, f"/opt/ml/{output.path} was uploaded to {output.uri}")
     return uploaded, failure
 
 
-def _upload(platform: Platform, output: Output, directories: Sequence[Path]) -> str:
+def _upload(platform: Platform, output: Output, directories: Sequence[Path], settled: Settled | None) -> str:
     from clary.artifacts import archives
 
     # Never cancelled: also a job that is stopped keeps its artefacts.
-    return archives.collect(_open_store(platform), output, directories, lambda: False)
+    return archives.collect(open_store(platform), output, directories, lambda: False, settled)
 
 
 def _real_directory(folder: HostFolder, output: Output) -> Path | None:
@@ -107,7 +120,8 @@ def _real_directory(folder: HostFolder, output: Output) -> Path | None:
     return directory
 
 
-def _open_store(platform: Platform) -> ObjectStore:
+def open_store(platform: Platform) -> ObjectStore:
+    """The S3 that inputs come from and outputs go to."""
     from clary.artifacts.base import S3Access
     from clary.artifacts.stores import open_store
 

@@ -11,6 +11,7 @@ The programs are lines for /bin/sh; a replica's is given by the world.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +25,7 @@ import pytest
 from clary.compute.base import Backend
 from clary.core.errors import CapacityError
 from clary.core.instances import Machine
-from clary.core.tasks import Cause, Phase, Resources, Serve, Task, TaskState
+from clary.core.tasks import Cause, Link, Phase, Resources, Serve, Task, TaskState
 
 OWNER = ("training-job", "job", "a1b2c3")
 FOREVER = "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done"
@@ -354,6 +355,21 @@ class BackendContract:
             for task_id in ("one", "two"):
                 assert (await world.until(backend, task_id, Phase.EXITED)).cause is Cause.STOPPED
             assert await asyncio.to_thread(status, f"{addresses[0]}/ping") == 0
+
+    async def test_every_container_of_a_pipeline_answers_at_its_own_address(self, world: BackendWorld) -> None:
+        names = ("first", "second")
+        links = {name: Link(world.image, {"NAME": name}) for name in names}
+        task = dataclasses.replace(self.replica(world, "task-0"), hosts=names, pipeline=links)
+        async with world.serving() as backend:
+            await backend.launch(task)
+            state = await world.until(backend, "task-0", Phase.READY)
+            assert len({state.address, *state.further}) == 2
+            for address in (state.address, *state.further):
+                assert await asyncio.to_thread(status, f"{address}/ping") == 200
+            await backend.stop("task-0", 1)
+            state = await world.until(backend, "task-0", Phase.EXITED)
+            assert (state.cause, state.address, state.further) == (Cause.STOPPED, "", ())
+            await world.eventually(lambda: not world.running("task-0"), "it still runs")
 
     async def test_a_replica_that_never_answers_fails(self, world: BackendWorld) -> None:
         never = world.task(

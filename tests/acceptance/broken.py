@@ -50,6 +50,48 @@ def good(operation: str, name: str = "new") -> dict[str, Any]:
             "RetryStrategy": {"MaximumRetryAttempts": 1},
             "Tags": [{"Key": "k", "Value": "v"}],
         },
+        "CreateProcessingJob": {
+            "ProcessingJobName": name,
+            "AppSpecification": {
+                "ImageUri": IMAGE,
+                "ContainerEntrypoint": ["/bin/false"],
+                "ContainerArguments": ["an argument"],
+            },
+            "RoleArn": ROLE,
+            "ProcessingInputs": [
+                {
+                    "InputName": "rows",
+                    "AppManaged": False,
+                    "S3Input": {
+                        "S3Uri": f"s3://{BUCKET}/train/",
+                        "LocalPath": "/opt/ml/processing/rows",
+                        "S3DataType": "S3Prefix",
+                        "S3InputMode": "File",
+                        "S3DataDistributionType": "FullyReplicated",
+                        "S3CompressionType": "None",
+                    },
+                }
+            ],
+            "ProcessingOutputConfig": {
+                "Outputs": [
+                    {
+                        "OutputName": "out",
+                        "S3Output": {
+                            "S3Uri": f"s3://{BUCKET}/processed",
+                            "LocalPath": "/opt/ml/processing/out",
+                            "S3UploadMode": "EndOfJob",
+                        },
+                    }
+                ]
+            },
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            "Environment": {"A": "b"},
+            "NetworkConfig": {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}},
+            "Tags": [{"Key": "k", "Value": "v"}],
+        },
         "CreateModel": {
             "ModelName": name,
             "PrimaryContainer": {
@@ -73,8 +115,10 @@ def good(operation: str, name: str = "new") -> dict[str, Any]:
             "DesiredWeightsAndCapacities": [{"VariantName": "main", "DesiredWeight": 1.0, "DesiredInstanceCount": 1}],
         },
         "DescribeTrainingJob": {"TrainingJobName": "there"},
+        "DescribeProcessingJob": {"ProcessingJobName": "there"},
         "DescribeEndpoint": {"EndpointName": "there"},
         "StopTrainingJob": {"TrainingJobName": "there"},
+        "StopProcessingJob": {"ProcessingJobName": "there"},
         "AddTags": {"ResourceArn": f"{ARN}:model/there", "Tags": [{"Key": "k", "Value": "v"}]},
         "ListTags": {"ResourceArn": f"{ARN}:model/there", "MaxResults": 50},
         "DeleteTags": {"ResourceArn": f"{ARN}:model/there", "TagKeys": ["k"]},
@@ -87,7 +131,7 @@ def good(operation: str, name: str = "new") -> dict[str, Any]:
                 "CreationTimeAfter": 1700000000,
                 "CreationTimeBefore": 1900000000.5,
             }
-            for noun in ("TrainingJob", "Model", "EndpointConfig", "Endpoint")
+            for noun in ("TrainingJob", "ProcessingJob", "Model", "EndpointConfig", "Endpoint")
         },
     }
     return requests[operation]
@@ -96,8 +140,9 @@ def good(operation: str, name: str = "new") -> dict[str, Any]:
 OPERATIONS = (
     *("CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint"),
     *("UpdateEndpointWeightsAndCapacities", "DescribeTrainingJob", "DescribeEndpoint", "StopTrainingJob"),
+    *("CreateProcessingJob", "DescribeProcessingJob", "StopProcessingJob"),
     *("AddTags", "ListTags", "DeleteTags"),
-    *("ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints"),
+    *("ListTrainingJobs", "ListProcessingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints"),
 )
 
 
@@ -116,6 +161,9 @@ def put(request: Any, path: Path, value: Any) -> None:
 
 # ---- picked by hand ----
 
+PROCESSING = "CreateProcessingJob"
+GIVEN = ("ProcessingInputs", 0, "S3Input")
+TAKEN = ("ProcessingOutputConfig", "Outputs", 0, "S3Output")
 JOB, MODEL, CONFIG, ENDPOINT = "CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"
 INPUT = ("InputDataConfig", 0)
 SOURCE = (*INPUT, "DataSource", "S3DataSource")
@@ -129,6 +177,21 @@ for _ in range(200):
 # operation, path, value, code, what the message says
 BROKEN: list[tuple[str, Path, Any, str, str]] = [
     # names
+    (PROCESSING, ("ProcessingJobName",), "../../etc/passwd", INVALID, "'processingJobName'"),
+    (PROCESSING, ("ProcessingJobName",), "there", "ResourceInUse", "already exists"),
+    (PROCESSING, (*GIVEN, "LocalPath"), "/opt/ml/processing/../../../etc", INVALID, "cannot be a folder"),
+    (PROCESSING, (*GIVEN, "LocalPath"), "/etc", INVALID, "must begin with /opt/ml/processing/"),
+    (PROCESSING, (*GIVEN, "LocalPath"), "/opt/ml/processing/" + "a" * 238, INVALID, "'processingInputs.1"),
+    (PROCESSING, (*GIVEN, "S3Uri"), "s3://no-such-bucket/x", INVALID, "No S3 objects found"),
+    (PROCESSING, (*GIVEN, "S3Uri"), f"s3://{BUCKET}/none/", INVALID, "No S3 objects found"),
+    (PROCESSING, (*GIVEN, "S3DataDistributionType"), "Sharded", INVALID, "enum value set"),
+    (PROCESSING, (*TAKEN, "LocalPath"), "/opt/ml/processing/..", INVALID, "cannot be a folder"),
+    (PROCESSING, (*TAKEN, "S3Uri"), "https://example.com/x", INVALID, "is not an S3 URI"),
+    (PROCESSING, ("AppSpecification", "ImageUri"), "no/such image", INVALID, "cannot be used"),
+    (PROCESSING, ("AppSpecification", "ContainerArguments"), ["a"] * 101, INVALID, "less than or equal to 100"),
+    (PROCESSING, ("StoppingCondition", "MaxRuntimeInSeconds"), 777_601, INVALID, "less than or equal to 777600"),
+    (PROCESSING, ("Environment",), {"A-B": "c"}, INVALID, "regular expression pattern"),
+    (PROCESSING, ("ProcessingInputs",), {}, WRONG_TYPE, "processingInputs"),
     (JOB, ("TrainingJobName",), "", INVALID, "'trainingJobName'"),
     (JOB, ("TrainingJobName",), "under_score", INVALID, "'trainingJobName' failed to satisfy constraint"),
     (JOB, ("TrainingJobName",), "-leading", INVALID, "regular expression pattern"),

@@ -26,25 +26,31 @@ from tests.acceptance.broken import (
     good,
 )
 from tests.acceptance.by_hand import JSON11, Answer, ByHand
-from tests.live import LiveServer, live_server
+from tests.live import LiveServer, live_server, until
 from tests.wire.requests import Path, spelled
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    """A server with one of each kind: a failed job, a model, a configuration, a failed endpoint; all called `there`."""
+    """A server with one of each kind: failed jobs, a model, a configuration, a failed endpoint; all called `there`."""
     with live_server("max_request_mib = 1") as server:
         server.s3.put_object(Bucket=BUCKET, Key="train/data.csv", Body=b"1,2\n0,3\n")
         server.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=b"no archive")
         hand = ByHand(server.environment)
-        for operation in ("CreateModel", "CreateEndpointConfig", "CreateTrainingJob", "CreateEndpoint"):
+        made = ("CreateModel", "CreateEndpointConfig", "CreateTrainingJob", "CreateProcessingJob", "CreateEndpoint")
+        for operation in made:
             assert hand.ask(operation, good(operation, "there")).status == 200
         server.job("there")
+        until(lambda: _failed(server), 60, "the processing job to fail")
         assert server.endpoint("there")["EndpointStatus"] == "Failed"
         yield server
         log = (server.home / "run" / "server.log").read_text()
         assert "Traceback" not in log
         assert "request failed" not in log
+
+
+def _failed(server: LiveServer) -> list[Any] | None:
+    return server.sagemaker.list_processing_jobs(StatusEquals="Failed")["ProcessingJobSummaries"] or None
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,8 @@ def hand(server) -> ByHand:
 
 def contents(hand: ByHand) -> list[Any]:
     """All there is, as lists tell it."""
-    found = [hand.ask(f"List{noun}s", {}).json for noun in ("TrainingJob", "Model", "EndpointConfig", "Endpoint")]
+    nouns = ("TrainingJob", "ProcessingJob", "Model", "EndpointConfig", "Endpoint")
+    found = [hand.ask(f"List{noun}s", {}).json for noun in nouns]
     return [*found, hand.ask("ListTags", {"ResourceArn": f"{ARN}:model/there"}).json]
 
 

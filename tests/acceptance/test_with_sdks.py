@@ -70,3 +70,9 @@ def test_with_the_aws_cli(server, tmp_path):
 def test_with_the_sagemaker_sdk(server, tmp_path, version):
     python = environment(f"sdk-{version}") / "python"
     scenario(server, [str(python), "-W", "ignore", str(PROGRAMS / f"with_sdk_{version}.py")], tmp_path)
+
+
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_processors_of_the_sagemaker_sdk(server, tmp_path, version):
+    python = environment(f"sdk-{version}") / "python"
+    scenario(server, [str(python), "-W", "ignore", str(PROGRAMS / f"processing_sdk_{version}.py")], tmp_path)

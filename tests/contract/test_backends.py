@@ -21,7 +21,8 @@ from clary.compute.plan import Platform
 from clary.compute.supervised import SupervisedBackend
 from clary.core.instances import Machine
 from clary.core.settings import Settings
-from clary.testing.backend import BackendContract, BackendWorld
+from clary.core.tasks import Cause, Input, Output, Phase
+from clary.testing.backend import BackendContract, BackendWorld, lines
 
 MACHINE = Machine(cpus=2, memory_mib=2048)
 IMAGE = "localhost/clary-contract:latest"
@@ -88,14 +89,50 @@ def running(task_id):
     return False
 
 
+PROCESS = """
+cat /opt/ml/config/told; cat /opt/ml/processing/in/rows > /opt/ml/processing/out/sub/rows;
+echo first > /opt/ml/processing/out/first; echo done > /opt/ml/output/message; echo up; sleep 60
+"""
+
+
+class ProcessingContract(BackendContract):
+    """The promises to processing jobs, which need an S3 on this machine."""
+
+    async def test_a_processing_task_gets_its_data_and_what_it_leaves_is_kept(self, world, tmp_path):
+        bucket = Settings(home=tmp_path).paths.buckets / "bucket"
+        (bucket / "in").mkdir(parents=True)
+        (bucket / "in/rows").write_text("1,2\n")
+        plain = {"archive": False, "always": True, "links": False}
+        task = world.task(
+            f"mkdir /opt/ml/processing/out/sub; {PROCESS}",
+            layout="processing",
+            files={"config/told": "told\n"},
+            inputs=(Input("prefix", "s3://bucket/in/", "processing/in"),),
+            outputs=(Output("processing/out", "s3://bucket/out/", continuous=True, **plain),),
+            grace_s=0.1,
+        )
+        async with world.serving() as backend:
+            await backend.launch(task)
+            await world.eventually((bucket / "out/sub/rows").exists, "nothing was uploaded while it ran")
+            await world.printed(backend, "task-0", "up")
+            await backend.stop("task-0", 0.1)
+            state = await world.until(backend, "task-0", Phase.EXITED)
+            assert (state.cause, state.message, state.failure) == (Cause.STOPPED, "done\n", "")
+            assert await lines(backend, "task-0") == ["told", "up"]
+        assert {path.name: path.read_text() for path in (bucket / "out").rglob("*") if path.is_file()} == {
+            "first": "first\n",
+            "rows": "1,2\n",
+        }
+
+
 @pytest.mark.skipif(bool(sandbox.probe()), reason=sandbox.probe())
-class TestBubblewrap(BackendContract):
+class TestBubblewrap(ProcessingContract):
     @pytest.fixture
     def world(self, tmp_path):
         return a_world(tmp_path, "clary/scikit-learn", ("python3", "-c", ANSWER_ALL), sandbox="bubblewrap")
 
 
-class TestNoSandbox(BackendContract):
+class TestNoSandbox(ProcessingContract):
     @pytest.fixture
     def world(self, tmp_path):
         return a_world(tmp_path, "clary/scikit-learn", ("python3", "-c", ANSWER_ALL), sandbox="none")
@@ -148,7 +185,7 @@ def a_root(busybox):
 
 
 @pytest.mark.container
-class TestContainers(BackendContract):
+class TestContainers(ProcessingContract):
     @pytest.fixture
     def world(self, tmp_path, container_options):
         return a_world(

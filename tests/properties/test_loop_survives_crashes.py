@@ -25,9 +25,9 @@ from clary.core.decisions import Action, Seen, Watch
 from clary.core.errors import ServiceError
 from clary.core.records import Record, Transition
 from clary.core.tasks import Cause, Phase
-from clary.resources.training import FINISHED
+from clary.resources.jobs import FINISHED
 from clary.store.memory import MemoryStore
-from tests.context import Server, a_config, a_model, a_training_job
+from tests.context import Server, a_config, a_model, a_processing_job, a_training_job
 
 
 class Crash(BaseException):
@@ -84,6 +84,7 @@ class DyingWorld(World):
 
 class Loop(RuleBasedStateMachine):
     jobs = Bundle("jobs")
+    processing = Bundle("processing")
     endpoints = Bundle("endpoints")
 
     def __init__(self) -> None:
@@ -99,6 +100,7 @@ class Loop(RuleBasedStateMachine):
         self.server.loop = self.server.new_loop()
         self.serial = 0
         self.job_names: set[str] = set()
+        self.processing_names: set[str] = set()
         self.endpoint_names: set[str] = set()
         self.at_rest = True
 
@@ -139,6 +141,22 @@ class Loop(RuleBasedStateMachine):
     def delete_job(self, name: str) -> None:
         if self.call("DeleteTrainingJob", TrainingJobName=name):
             self.job_names.discard(name)
+
+    @rule(target=processing)
+    def create_processing_job(self) -> str:
+        name = self.name()
+        assert self.call("CreateProcessingJob", **a_processing_job(name))
+        self.processing_names.add(name)
+        return name
+
+    @rule(name=processing)
+    def stop_processing_job(self, name: str) -> None:
+        self.call("StopProcessingJob", ProcessingJobName=name)
+
+    @rule(name=consumes(processing))
+    def delete_processing_job(self, name: str) -> None:
+        if self.call("DeleteProcessingJob", ProcessingJobName=name):
+            self.processing_names.discard(name)
 
     @rule(target=endpoints, count=st.integers(1, 2), variants=st.integers(1, 2))
     def create_endpoint(self, count: int, variants: int) -> str:
@@ -235,6 +253,13 @@ class Loop(RuleBasedStateMachine):
                 job = self.run(self.server.call("DescribeTrainingJob", TrainingJobName=name))
                 if job["TrainingJobStatus"] in FINISHED:
                     assert not [t for t in self.server.backend.states if t.startswith(f"{name}-")]
+            for name in self.processing_names:
+                if self.processing_job(name)["ProcessingJobStatus"] in FINISHED:
+                    assert not [t for t in self.server.backend.states if t.startswith(f"{name}-")]
+
+    def processing_job(self, name: str) -> dict[str, Any]:
+        job: dict[str, Any] = self.run(self.server.call("DescribeProcessingJob", ProcessingJobName=name))
+        return job
 
     @invariant()
     def the_gateway_is_sent_to_living_replicas_only(self) -> None:
@@ -266,6 +291,12 @@ class Loop(RuleBasedStateMachine):
             stages = [entry["Status"] for entry in job["SecondaryStatusTransitions"]]
             assert stages[0] == "Starting"
             assert stages[-1] == job["SecondaryStatus"]
+        for name in self.processing_names:
+            told = self.processing_job(name)
+            assert told["ProcessingJobStatus"] in FINISHED
+            assert "ProcessingEndTime" in told
+        listed = self.run(self.server.call("ListProcessingJobs", MaxResults=100))["ProcessingJobSummaries"]
+        assert {summary["ProcessingJobName"] for summary in listed} == self.processing_names
         served = {t.id for t in self.server.backend.tasks.values() if t.serve}
         assert self.server.backend.alive() <= served, "no job's task is left running"
         wanted = 0

@@ -11,7 +11,16 @@ import pytest
 from clary.core.decisions import Stateless
 from clary.core.tasks import Cause, Metric, Phase
 from clary.resources import FAMILIES, training
-from tests.context import IMAGE, ROLE, a_config, a_model, a_training_job
+from tests.context import (
+    IMAGE,
+    ROLE,
+    a_config,
+    a_model,
+    a_processing_input,
+    a_processing_job,
+    a_processing_output,
+    a_training_job,
+)
 from tests.unit.asking import SAGEMAKER, Asked
 
 NAME = "a-Thing-1"
@@ -68,8 +77,35 @@ def a_full_training_job() -> dict[str, Any]:
     )
 
 
+def a_full_processing_job() -> dict[str, Any]:
+    """Every member that is kept and told again."""
+    source = {"S3InputMode": "File", "S3DataDistributionType": "ShardedByS3Key", "S3CompressionType": "None"}
+    return a_processing_job(
+        NAME,
+        ProcessingInputs=[
+            {**a_processing_input("data", **source), "AppManaged": False},
+            {**a_processing_input("own"), "AppManaged": True},
+        ],
+        ProcessingOutputConfig={"Outputs": [a_processing_output(S3UploadMode="Continuous")], "KmsKeyId": "k"},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+        AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": ["/bin/sh"], "ContainerArguments": ["-c", "true"]},
+        Environment={"A": "b"},
+        NetworkConfig={
+            "EnableInterContainerTrafficEncryption": True,
+            "EnableNetworkIsolation": True,
+            "VpcConfig": VPC,
+        },
+        ExperimentConfig={"ExperimentName": "e", "TrialName": "t", "TrialComponentDisplayName": "d", "RunName": "r"},
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
+
+
 def create_job(server: Asked) -> None:
     server.create_training_job(**a_full_training_job())
+
+
+def create_processing_job(server: Asked) -> None:
+    server.create_processing_job(**a_full_processing_job())
 
 
 def create_model(server: Asked) -> None:
@@ -90,6 +126,7 @@ def create_endpoint(server: Asked) -> None:
 # kind -> how to make one, and what the operations of the family call it
 SAMPLES: dict[str, tuple[Callable[[Asked], None], str]] = {
     "training-job": (create_job, "TrainingJob"),
+    "processing-job": (create_processing_job, "ProcessingJob"),
     "model": (create_model, "Model"),
     "endpoint-config": (create_config, "EndpointConfig"),
     "endpoint": (create_endpoint, "Endpoint"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import sys
 import time
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def an_engine(monkeypatch, found):
         ("clary/xgboost", BuiltIn("xgboost")),
         ("clary/xgboost:1.7-1", BuiltIn("xgboost", "1.7")),
         ("clary/scikit-learn:latest", BuiltIn("scikit-learn")),
+        ("clary/data", BuiltIn("data")),
+        ("clary/data:1.0", BuiltIn("data")),
+        (f"{ECR}/clary/data:1", BuiltIn("data")),
+        (f"localhost:5000/clary/data@{DIGEST}", BuiltIn("data")),
     ],
 )
 def test_images_of_aws_and_our_own_are_programs(uri, image):
@@ -77,6 +82,10 @@ def test_images_of_aws_and_our_own_are_programs(uri, image):
         f"{ECR}/my-xgboost:1.7-1",
         f"{ECR}/team/sagemaker-xgboost:1.7-1",
         f"{ECR}/clary/xgboost",
+        "clary/data/more",
+        "someone/clary/data",
+        "clary/data\n",
+        "evil.example/x/clary/data",
         f"{XGBOOST}\n",
         f"{ECR}/sagemaker-xgboost:1.7-1@sha256:short",
     ],
@@ -126,6 +135,22 @@ async def test_a_built_in_image_is_a_program_of_the_servers_own_python(backend, 
     assert isinstance(how, Process)
     assert how.argv == (how.python, "-m", "clary.tasks.scikit_learn", "train")
     assert (how.sandbox, how.environment) == ("none", {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "argv"),
+    [
+        ({}, ("-m", "clary.data.job")),
+        ({"arguments": ("--target", "y")}, ("-m", "clary.data.job", "--target", "y")),
+        ({"entrypoint": ("python3", "x.py"), "arguments": ("y",)}, ("python3", "x.py", "y")),
+    ],
+)
+@pytest.mark.parametrize("versions", ["current", "exact"])
+async def test_the_data_image_runs_the_recipes_of_this_very_version(versions, changes, argv, tmp_path):
+    settings = Settings(home=tmp_path, sandbox="none", runtime_versions=versions)
+    how = await resolver(settings).resolve(a_task("clary/data:1.0", command="", **changes))
+    assert how.argv == (argv if "entrypoint" in changes else (how.python, *argv))
+    assert how.python == sys.executable
 
 
 async def test_bubblewrap_is_taken_where_it_works(tmp_path, monkeypatch):

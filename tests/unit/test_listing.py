@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from clary.resources import FAMILIES
 from clary.testing.clock import START
-from tests.context import a_config, a_model, a_training_job
+from tests.context import a_config, a_model, a_processing_job, a_training_job
 from tests.unit.asking import SAGEMAKER, Asked, refusal
 
 NAMES = ["alpha-1", "Beta-2", "beta-10", "gamma", "ALPHA-2", "delta-1", "beta-3"]
@@ -63,6 +63,7 @@ class Listed:
 
 LISTED = [
     Listed("training-job", "TrainingJob", descending=False),
+    Listed("processing-job", "ProcessingJob", descending=False),
     Listed("model", "Model", descending=True),
     Listed("endpoint-config", "EndpointConfig", descending=True),
     Listed("endpoint", "Endpoint", descending=True),
@@ -74,12 +75,14 @@ def filled(folder: Path, listed: Listed) -> Asked:
     """Seven records of a kind: made a minute apart, changed in another order, in different statuses."""
     server = Asked(folder)
     statuses = list(next(family for family in FAMILIES if family.kind == listed.kind).status) or [""]
-    if listed.kind != "training-job":
+    if not listed.kind.endswith("-job"):
         server.create_model(**a_model("m" if listed.kind != "model" else NAMES[0]))
     for name, status in zip(NAMES, itertools.cycle(statuses), strict=False):
         match listed.kind:
             case "training-job":
                 server.create_training_job(**a_training_job(name))
+            case "processing-job":
+                server.create_processing_job(**a_processing_job(name))
             case "model" if name != NAMES[0]:
                 server.create_model(**a_model(name))
             case "endpoint-config":

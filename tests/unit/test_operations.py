@@ -514,6 +514,26 @@ BAD_MODELS = {
         {"PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": "https://example.com/m"}},
         "ModelDataUrl = 'https://example.com/m' is not an S3 URI",
     ),
+    "no image in a pipeline": (
+        {"PrimaryContainer": None, "Containers": [CONTAINER, {"ModelDataUrl": "s3://b/m"}]},
+        "Containers[1].Image is missing",
+    ),
+    "data twice in a pipeline": (
+        {"PrimaryContainer": None, "Containers": [{**CONTAINER, "ModelDataSource": SOURCE}, CONTAINER]},
+        "Both ModelDataUrl and ModelDataSource are given in Containers[0]",
+    ),
+    "a name for one of two": (
+        {"PrimaryContainer": None, "Containers": [{**CONTAINER, "ContainerHostname": "a"}, CONTAINER]},
+        "ContainerHostname is given for some containers",
+    ),
+    "one name twice": (
+        {"PrimaryContainer": None, "Containers": [{**CONTAINER, "ContainerHostname": "a"}] * 2},
+        "ContainerHostname 'a' is given twice",
+    ),
+    "data of the second that is not in S3": (
+        {"PrimaryContainer": None, "Containers": [CONTAINER, {"Image": IMAGE, "ModelDataUrl": "https://e.com/m"}]},
+        "ModelDataUrl = 'https://e.com/m' is not an S3 URI",
+    ),
 }  # fmt: skip
 
 

@@ -70,6 +70,27 @@ def test_opt_ml_is_never_mounted_whole() -> None:
     ]
 
 
+def test_of_a_processing_jobs_folders_each_is_mounted_for_itself() -> None:
+    """Images bring code of their own below /opt/ml, which a folder on top would hide."""
+    task = Task(
+        "t", ("processing-job", "n", "u"), "image", layout="processing",
+        files={"config/processingjobconfig.json": "{}"}, host_files={"config/resourceconfig.json": "{}"},
+        inputs=(
+            Input("prefix", "s3://b/y", "processing/input", writable=False),
+            Input("prefix", "s3://b/x", "processing/code/here"),
+        ),
+        outputs=(Output("processing/output/train", "s3://b/o/", archive=False),),
+    )  # fmt: skip
+    targets = [mount.split("target=")[1] for mount in after(run_command(task=task), "--mount")]
+    assert targets == [
+        "/opt/ml/config",
+        "/opt/ml/output",
+        "/opt/ml/processing/code/here",
+        "/opt/ml/processing/input,readonly",
+        "/opt/ml/processing/output/train",
+    ]
+
+
 def test_keys_do_not_show_in_a_list_of_processes() -> None:
     words = run_command(AWS_SECRET_ACCESS_KEY="secret", PATH="/container/bin")
     assert after(words, "--env") == ["AWS_SECRET_ACCESS_KEY", "PATH=/container/bin"]

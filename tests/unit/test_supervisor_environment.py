@@ -167,6 +167,34 @@ def test_at_base(text: str, moved: str) -> None:
     assert at_base(text, "/B") == moved
 
 
+PROCESSING = {
+    "ProcessingInputs": [
+        {"InputName": "raw data", "S3Input": {"LocalPath": "/opt/ml/processing/in"}},
+        {"InputName": "own", "AppManaged": True, "S3Input": {"S3Uri": "s3://b/own"}},
+        {"InputName": "a=b", "S3Input": {"LocalPath": "/opt/ml/processing/c"}},
+    ],
+    "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": {"LocalPath": "/opt/ml/processing/out"}}]},
+}
+
+
+@pytest.mark.parametrize(("places", "base"), [(OPT, "/opt/ml"), (Places("/t/ml", "/t/v", "/t/h", "/t/t"), "/t/ml")])
+def test_a_processing_jobs_program_finds_its_folders_and_hosts(places: Places, base: str) -> None:
+    task = Task(
+        "t", ("processing-job", "n", "u"), "", hosts=("algo-1", "algo-2"), layout="processing",
+        files={"config/processingjobconfig.json": json.dumps(PROCESSING)},
+        host_files={"config/resourceconfig.json": '{"current_host": "{host}", "hosts": ["algo-1", "algo-2"]}'},
+    )  # fmt: skip
+    found = environment(task, places=places)
+    assert found["SM_PROCESSING_INPUT_RAW DATA"] == f"{base}/processing/in"
+    assert found["SM_PROCESSING_OUTPUT_OUT"] == f"{base}/processing/out"
+    assert (found["SM_CURRENT_HOST"], json.loads(found["SM_HOSTS"])) == ("algo-2", ["algo-1", "algo-2"])
+    assert found["SM_OUTPUT_DIR"] == f"{base}/output"
+    assert json.loads(found["SM_RESOURCE_CONFIG"])["current_host"] == "algo-2"
+    assert found.get("SAGEMAKER_BASE_DIR") == (None if places is OPT else base)
+    other = {"SM_PROCESSING_INPUT_OWN", "SM_PROCESSING_INPUT_A=B", "SM_MODEL_DIR", "SM_CHANNELS", "SM_TRAINING_ENV"}
+    assert not other & set(found)
+
+
 def test_a_replica_knows_its_port() -> None:
     task = a_task(serve=Serve(), hosts=("algo-1",), environment={"SAGEMAKER_BIND_TO_PORT": "8080"})
     made = process_environment(task, PLAN, "algo-1", OPT, Ports(20010, (20011, 20019)), {})

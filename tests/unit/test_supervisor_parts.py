@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,8 +13,8 @@ import pytest
 from clary.core.errors import ObjectStoreError
 from clary.core.tasks import Phase, Task, TaskState
 from clary.supervisor import journal
-from clary.supervisor.endings import LONGEST, CannotRun, blamed, with_log
-from clary.supervisor.folders import host_address, inside, remove_tree
+from clary.supervisor.endings import LONGEST, CannotRun, blamed, exit_message, with_log
+from clary.supervisor.folders import HostFolder, host_address, inside, make_folder, remove_tree
 from clary.supervisor.journal import Journal
 from clary.supervisor.memory import held_bytes, tree
 from clary.supervisor.overlay import make_overlay, prefixes
@@ -58,6 +59,95 @@ def test_whose_fault_it_is(error: Exception, text: str) -> None:
 def test_a_path_that_leads_out_is_refused(path: str) -> None:
     with pytest.raises(CannotRun):
         inside(path)
+
+
+# messages
+
+
+def hosts_with(tmp_path: Path, *messages: bytes | None) -> list[Path]:
+    """Folders of hosts that left these messages; None for none."""
+    folders = []
+    for number, message in enumerate(messages):
+        (folder := tmp_path / str(number) / "output").mkdir(parents=True)
+        if message is not None:
+            (folder / "message").write_bytes(message)
+        folders.append(folder.parent)
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ((None,), ""),
+        ((b"",), ""),
+        ((b"one\n", None, b"two"), "one\ntwo"),
+        ((b"x" * 1024,), "x" * 1024),
+        ((b"x" * 5000,), "x" * 1024),
+        ((b"x" * 1000, b"y" * 1000), "x" * 1000 + "y" * 24),
+        (("ä" * 512).encode(), "ä" * 512),
+        (("x" + "ä" * 600,), "x" + "ä" * 511),
+        (("x" + "ä" * 600, "y"), "x" + "ä" * 511 + "y"),
+        (("xy" + "🌿" * 300, "ä"), "xy" + "🌿" * 255 + "ä"),
+    ],
+)
+def test_the_exit_message_is_a_kilobyte_of_whole_characters(tmp_path: Path, messages: Any, told: str) -> None:
+    messages = [messages] if isinstance(messages, bytes) else messages
+    encoded = [message.encode() if isinstance(message, str) else message for message in messages]
+    message = exit_message(hosts_with(tmp_path, *encoded))
+    assert message == told
+    assert len(message.encode()) <= 1024
+
+
+@pytest.mark.parametrize("message", [b"\xff", b"a\xc3", b"ok \xed\xa0\x80", b"x" * 100 + b"\x80"])
+def test_a_message_that_is_no_utf8_is_the_programs_fault(tmp_path: Path, message: bytes) -> None:
+    with pytest.raises(CannotRun, match="ClientError: /opt/ml/output/message is not valid UTF-8: "):
+        exit_message(hosts_with(tmp_path, b"good", message))
+
+
+def put_a_link(output: Path) -> None:
+    (output.parent / "secret").write_text("secret")
+    (output / "message").symlink_to(output.parent / "secret")
+
+
+def put_a_folder_behind_a_link(output: Path) -> None:
+    output.rename(output.with_name("other"))
+    (output.with_name("other") / "message").write_text("secret")
+    output.symlink_to("other")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        put_a_link,
+        put_a_folder_behind_a_link,
+        lambda output: os.mkfifo(output / "message"),
+        lambda output: (output / "message").mkdir(),
+        lambda output: output.rmdir(),
+    ],
+)
+def test_a_message_that_is_none_is_not_read(tmp_path: Path, hostile: Callable[[Path], None]) -> None:
+    (folder,) = hosts_with(tmp_path, None)
+    hostile(folder / "output")
+    assert exit_message([folder]) == ""
+
+
+@pytest.mark.parametrize(
+    ("layout", "base", "told"),
+    [
+        ("processing", "/opt/ml", "/opt/ml/processing/in"),
+        ("processing", '/t/"q"/ml', '/t/"q"/ml/processing/in'),
+        ("training", "/t/ml", "/opt/ml/processing/in"),
+    ],
+)
+def test_a_processing_jobs_configuration_tells_where_its_folders_really_are(
+    tmp_path: Path, layout: Any, base: str, told: str
+) -> None:
+    files = {"config/processingjobconfig.json": json.dumps({"LocalPath": "/opt/ml/processing/in"})}
+    task = Task("t", ("k", "n", "u"), "", files=files, layout=layout)
+    folder = HostFolder(tmp_path / "hosts/algo-1")
+    make_folder(folder, task, "algo-1", open_to_all=False, base=base)
+    written = (folder.ml / "config/processingjobconfig.json").read_text()
+    assert json.loads(written) == {"LocalPath": told}
 
 
 def test_hosts_have_addresses_of_their_own() -> None:

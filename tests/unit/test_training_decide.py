@@ -11,7 +11,7 @@ from clary.core.decisions import Do, Erase, Forget, Launch, Move, Seen, Stop, Wa
 from clary.core.records import Record
 from clary.core.tasks import Cause, Metric, Phase, TaskState
 from clary.resources.training import Status, decide, task_id, watch
-from clary.resources.training_task import STOP_GRACE_S
+from clary.resources.jobs import STOP_GRACE_S
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALL_TOLD = ["Pending", "Downloading", "Training", "Uploading"]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from clary.resources import FAMILIES, OPERATIONS, UNBUILT
-from tests.context import a_config, a_model, a_training_job
+from tests.context import a_config, a_model, a_processing_job, a_training_job
 from tests.unit.asking import SAGEMAKER, Asked, refusal
 
 GOOD: dict[str, dict[str, Any]] = {
     "CreateTrainingJob": a_training_job("x"),
+    "CreateProcessingJob": a_processing_job("x"),
     "CreateModel": a_model("x"),
     "CreateEndpointConfig": a_config("x", "m"),
     "CreateEndpoint": {"EndpointName": "x", "EndpointConfigName": "c"},
@@ -66,13 +67,6 @@ def test_it_is_refused_by_name_with_what_to_do_instead(server, operation, member
     )
     assert message.endswith(f"; {UNBUILT[operation][member]}.")
     assert contents(server) == before
-
-
-def test_a_pipeline_of_containers_is_refused(server):
-    container = a_model("x")["PrimaryContainer"]
-    code, message = refusal(server.create_model, ModelName="x", Containers=[container, container])
-    assert code == "NotImplementedByClary"
-    assert "more than one container" in message
 
 
 def test_a_member_that_is_there_but_says_no_is_accepted(server):

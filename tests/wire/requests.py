@@ -43,6 +43,48 @@ GOOD: dict[str, dict[str, Any]] = {
         "Environment": {"a": "b"},
         "Tags": [{"Key": "team", "Value": "garden"}],
     },
+    "CreateProcessingJob": {
+        "ProcessingJobName": "split-1",
+        "RoleArn": ROLE,
+        "AppSpecification": {
+            "ImageUri": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
+            "ContainerEntrypoint": ["python3", "/opt/ml/processing/code/split.py"],
+            "ContainerArguments": ["--share", "0.8"],
+        },
+        "ProcessingInputs": [
+            {
+                "InputName": "rows",
+                "AppManaged": False,
+                "S3Input": {
+                    "S3Uri": "s3://bucket/rows",
+                    "LocalPath": "/opt/ml/processing/rows",
+                    "S3DataType": "S3Prefix",
+                    "S3InputMode": "File",
+                    "S3DataDistributionType": "FullyReplicated",
+                    "S3CompressionType": "None",
+                },
+            }
+        ],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "train",
+                    "S3Output": {
+                        "S3Uri": "s3://bucket/train",
+                        "LocalPath": "/opt/ml/processing/train",
+                        "S3UploadMode": "EndOfJob",
+                    },
+                }
+            ]
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "Environment": {"a": "b"},
+        "NetworkConfig": {"EnableNetworkIsolation": False},
+        "Tags": [{"Key": "team", "Value": "garden"}],
+    },
     "CreateEndpointConfig": {
         "EndpointConfigName": "config-1",
         "ProductionVariants": [

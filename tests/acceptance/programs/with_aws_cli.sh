@@ -34,6 +34,25 @@ $aws logs get-log-events --log-group-name /aws/sagemaker/TrainingJobs --start-fr
         --log-stream-name-prefix cli/ --query 'logStreams[0].logStreamName' --output text)" \
     --query 'events[].message' --output text | grep -q validation-auc
 
+# A processing job: half of the rows, as they are.
+$aws s3 cp rows.csv "s3://$bucket/cli/rows/rows.csv"
+$aws sagemaker create-processing-job --processing-job-name cli \
+    --app-specification "ImageUri=$image,ContainerEntrypoint=/bin/sh,ContainerArguments=-c,\
+head -n 5 /opt/ml/processing/rows/rows.csv > /opt/ml/processing/half/rows.csv" \
+    --role-arn "$role" \
+    --processing-inputs "[{\"InputName\": \"rows\", \"S3Input\": {\"S3Uri\": \"s3://$bucket/cli/rows/\", \
+\"LocalPath\": \"/opt/ml/processing/rows\", \"S3DataType\": \"S3Prefix\", \"S3InputMode\": \"File\"}}]" \
+    --processing-output-config "{\"Outputs\": [{\"OutputName\": \"half\", \"S3Output\": {\
+\"S3Uri\": \"s3://$bucket/cli/half\", \"LocalPath\": \"/opt/ml/processing/half\", \"S3UploadMode\": \"EndOfJob\"}}]}" \
+    --processing-resources "ClusterConfig={InstanceType=ml.m5.large,InstanceCount=1,VolumeSizeInGB=1}" \
+    --stopping-condition MaxRuntimeInSeconds=300 \
+    --tags Key=team,Value=risk
+$aws sagemaker wait processing-job-completed-or-stopped --processing-job-name cli
+test "$($aws sagemaker describe-processing-job --processing-job-name cli --query ProcessingJobStatus --output text)" = Completed
+$aws sagemaker list-processing-jobs --name-contains CLI --status-equals Completed --output table
+$aws s3 cp "s3://$bucket/cli/half/rows.csv" half.csv
+head -n 5 rows.csv | cmp - half.csv
+
 $aws sagemaker create-model --model-name cli --execution-role-arn "$role" \
     --primary-container "Image=$image,ModelDataUrl=$model"
 $aws sagemaker create-endpoint-config --endpoint-config-name cli \

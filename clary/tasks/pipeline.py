@@ -1,0 +1,96 @@
+"""Several of Clary's own programs as one model host: what one answers is the next one's request, in one process.
+
+`python -m clary.tasks.pipeline`, with input/config/pipeline.json, a list in the order in which requests go through:
+    {"name": "container-1", "program": "data" | "xgboost", "environment": {...}, "model": "pipeline/container-1/model"}
+Each program has the environment and the model of its own container; how many threads there are, and how long a request
+may take, is the process's environment's to say. Between them goes what would go over HTTP, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clary.tasks import paths
+from clary.tasks.host import Handlers, Refused, serve
+
+CONFIGURATION = "pipeline.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One container: its program, and where its model lies."""
+
+    name: str
+    handlers: Handlers
+    model_dir: Path
+
+
+class Pipeline:
+    """The handlers of a model host."""
+
+    def __init__(self, stages: list[Stage]) -> None:
+        self.stages = stages
+
+    def load(self, model_dir: Path) -> list[Any]:
+        """Every container's model."""
+        return [stage.handlers.load(stage.model_dir) for stage in self.stages]
+
+    def transform(
+        self, models: list[Any], body: bytes, content_type: str | None, accept: str | None
+    ) -> tuple[bytes, str]:
+        """The last answer. Raises Refused, naming the container that refused."""
+        last = self.stages[-1]
+        told = content_type
+        for stage, model in zip(self.stages, models, strict=True):
+            try:
+                body, answered = stage.handlers.transform(model, body, told, accept if stage is last else None)
+            except Refused as refusal:
+                raise Refused(refusal.status, f"{stage.name}: {refusal.message}") from None
+            told = answered or None
+        return body, told or ""
+
+    def execution_parameters(self) -> Any:
+        """The last container's: it is the model."""
+        own: Callable[[], Any] | None = getattr(self.stages[-1].handlers, "execution_parameters", None)
+        return own() if own else None
+
+
+def stages() -> list[Stage]:
+    """As the configuration says. Raises ValueError, naming what a container's environment has wrong."""
+    said = json.loads((paths.config_dir() / CONFIGURATION).read_text(encoding="utf-8"))
+    return [
+        Stage(one["name"], PROGRAMS[one["program"]](one["environment"]), paths.base_dir() / one["model"])
+        for one in said
+    ]
+
+
+def _recipe(environment: Mapping[str, str]) -> Handlers:
+    from clary.tasks.recipe import serving
+
+    return serving.Server(serving.Options.from_environment(environment))
+
+
+def _xgboost(environment: Mapping[str, str]) -> Handlers:
+    from clary.tasks.xgboost import serving
+
+    return serving.Server(serving.Options.from_environment(environment))
+
+
+PROGRAMS: Mapping[str, Callable[[Mapping[str, str]], Handlers]] = {"data": _recipe, "xgboost": _xgboost}
+
+
+def main() -> None:
+    try:
+        made = stages()
+    except ValueError as error:
+        sys.exit(f"ClientError: {error}")
+    serve(Pipeline(made))
+
+
+if __name__ == "__main__":
+    main()

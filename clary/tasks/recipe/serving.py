@@ -1,0 +1,147 @@
+"""The server: a fitted recipe and the raw rows of a request in, features out, the same as a batch's to the last bit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clary.tasks import content
+from clary.tasks.host import Refused
+from clary.tasks.host.options import Options as HostOptions
+from clary.tasks.recipe.answers import ACCEPTED, answer_type, encode
+from clary.tasks.recipe.rows import Row, read
+
+if TYPE_CHECKING:
+    from clary.data.batch import Batch
+    from clary.data.recipe import FittedRecipe, RowFunction
+
+NAME = "recipe.clary"
+FALSE = ("", "0", "false", "no")
+MAX_PAYLOAD_MB = 6
+# From so many rows on a table is quicker than one row after the other. What comes out is the same.
+TABLE_ROWS = 256
+
+
+def serve() -> None:
+    """Until SIGTERM."""
+    from clary.tasks import host
+
+    host.serve(Server())
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """accept        SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: for requests that say nothing
+    header        CLARY_CSV_HEADER: the first line of CSV names the columns, where the content type does not say
+    allow_pickle  CLARY_ALLOW_PICKLE: the recipe may hold scikit-learn estimators and functions, which run code
+    """
+
+    accept: str = content.CSV
+    header: bool = False
+    allow_pickle: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Options:
+        """Raises ValueError naming the variable."""
+        accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or content.CSV
+        if accept not in ACCEPTED:
+            raise ValueError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {accept!r}; give one of {', '.join(ACCEPTED)}.")
+        return cls(
+            accept=accept,
+            header=environment.get("CLARY_CSV_HEADER", "").lower() not in (*FALSE, "absent"),
+            allow_pickle=environment.get("CLARY_ALLOW_PICKLE", "").lower() not in FALSE,
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """one      a row's features, in microseconds
+    columns  what a row without names holds, in order
+    in_order whether a row's features depend on those before it: a request is then one table, always
+    """
+
+    fitted: FittedRecipe
+    one: RowFunction
+    columns: tuple[str, ...]
+    in_order: bool
+
+
+class Server:
+    """The handlers of a model host."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options
+
+    def load(self, model_dir: Path) -> Model:
+        """Raises DataError, ValueError."""
+        from clary.data.recipe import FittedRecipe
+
+        self.options = self._options or Options.from_environment(os.environ)
+        fitted = FittedRecipe.load(find(model_dir), allow_pickle=self.options.allow_pickle)
+        one = fitted.row_function()
+        return Model(fitted, one, one.columns, any(step.in_order for _, step in fitted.live))
+
+    def transform(self, model: Model, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
+        name = answer_type(accept, self.options.accept)
+        rows = read(body, content_type, model.columns, self.options.header)
+        return encode(features(model, rows), name), name
+
+    def execution_parameters(self) -> Mapping[str, Any]:
+        """For batch transform, as many requests at once as the host works on."""
+        host = HostOptions.from_environment(os.environ)
+        return {
+            "MaxConcurrentTransforms": host.workers * host.threads,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": MAX_PAYLOAD_MB,
+        }
+
+
+def find(model_dir: Path) -> Path:
+    """The recipe's file: recipe.clary, or the only one that ends so. Raises DataError."""
+    from clary.data.errors import DataError
+
+    if (model_dir / NAME).is_file():
+        return model_dir / NAME
+    found = sorted(model_dir.glob("*.clary"))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise DataError(f"{model_dir} must hold a fitted recipe, {NAME}; found: {names}")
+    return found[0]
+
+
+def features(model: Model, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """The features of each row, in order. Raises Refused (400), naming the row."""
+    from clary.data.errors import DataError
+
+    number = 0
+    try:
+        if len(rows) == 1 or (len(rows) < TABLE_ROWS and not model.in_order):
+            made = []
+            for number, row in enumerate(rows, 1):  # noqa: B007 - told where one fails
+                made.append(model.one(row))
+            return made
+        number = 0
+        return _as_table(model, rows)
+    except DataError as error:
+        raise Refused(400, f"row {number}: {error}" if number and len(rows) > 1 else str(error)) from None
+
+
+def _as_table(model: Model, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    from clary.tasks.recipe.table import table_of
+
+    found: list[tuple[Any, ...]] = []
+    for batch in model.fitted.transform_batches(table_of(model.fitted, model.one, rows)):
+        found += _tuples(batch, model.one)
+    return found
+
+
+def _tuples(batch: Batch, one: RowFunction) -> list[tuple[Any, ...]]:
+    """A batch's rows as the recipe's function of one row gives them."""
+    from clary.tasks.recipe.table import values_of
+
+    columns = [values for name in batch for values in values_of(batch[name])]
+    assert len(columns) == len(one.names)
+    return list(zip(*columns, strict=True)) if columns else [()] * batch.rows

@@ -1,0 +1,347 @@
+"""A fitted recipe's handlers: raw rows in each form, features in each form, bit for bit those of the batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clary.data.errors import DataError
+from clary.data.recipe import FittedRecipe, Recipe
+from clary.tasks.data.recordio import parse_record, records
+from clary.tasks.host import Refused
+from clary.tasks.recipe import serving
+from clary.tasks.recipe.serving import Options, Server
+from tests.unit.tasks.programs import opt_ml, started
+
+CITIES = ["Köln", "Paris, France", 'the "other"', "Oslo\nNorth", ""]
+STEPS = [
+    {"impute": {"columns": ["age"], "strategy": "median"}},
+    {"log1p": {"columns": ["fare"]}},
+    {"scale": {"columns": ["age", "fare"]}},
+    {"rare": {"columns": ["city"], "min_count": 5}},
+    {"one_hot": {"columns": ["city"]}},
+    {"tf_idf": {"columns": ["words"]}},
+    {"date_parts": {"columns": ["when"]}},
+]
+
+
+def a_table(n: int = 300) -> pd.DataFrame:
+    random = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {
+            "age": random.normal(40, 12, n),
+            "label": random.integers(0, 2, n),
+            "fare": random.lognormal(3, 1, n),
+            "city": random.choice(CITIES[:4], n),
+            "words": [" ".join(random.choice(["red", "green", "blue"], 3)) for _ in range(n)],
+            "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 10**6, n), unit="min"),
+            "old": random.random(n) < 0.5,
+        }
+    )
+    table.loc[::9, "age"] = np.nan
+    table.loc[::11, "city"] = None
+    return table
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return a_table()
+
+
+@pytest.fixture(scope="module")
+def fitted(table: pd.DataFrame) -> FittedRecipe:
+    return Recipe(STEPS, target="label").fit(table)
+
+
+@pytest.fixture(scope="module")
+def folder(fitted: FittedRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("model")
+    fitted.save(made / "recipe.clary")
+    return made
+
+
+@pytest.fixture(scope="module")
+def raw(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns="label")
+
+
+@pytest.fixture(scope="module")
+def expected(fitted: FittedRecipe, raw: pd.DataFrame) -> Any:
+    return fitted.transform(raw).to_numpy(dtype=np.float64)
+
+
+class Endpoint:
+    """A recipe behind its handlers."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.server = Server(Options.from_environment(environment))
+        self.model = self.server.load(folder)
+
+    def ask(self, body: str | bytes, content_type: str | None = "text/csv", accept: str | None = None) -> bytes:
+        body = body.encode() if isinstance(body, str) else body
+        return self.server.transform(self.model, body, content_type, accept)[0]
+
+    def numbers(self, body: str | bytes, content_type: str | None = "text/csv") -> Any:
+        return numbers_in(self.ask(body, content_type))
+
+
+def numbers_in(answer: bytes) -> Any:
+    rows = csv.reader(io.StringIO(answer.decode()))
+    return np.array([[float(value or "nan") for value in row] for row in rows])
+
+
+@pytest.fixture(scope="module")
+def endpoint(folder: Path) -> Endpoint:
+    return Endpoint(folder)
+
+
+def records_of(raw: pd.DataFrame) -> list[dict[str, Any]]:
+    text = raw.assign(when=raw["when"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return text.astype(object).where(text.notna(), None).to_dict("records")
+
+
+# ---- what comes in ----
+
+
+def in_forms(raw: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Name -> (body, content type)."""
+    rows = records_of(raw)
+    lists = [list(row.values()) for row in rows]
+    return {
+        "csv": (raw.to_csv(index=False, header=False), "text/csv"),
+        "csv with header": (raw.to_csv(index=False), "text/csv; header=present"),
+        "csv in another order": (raw[raw.columns[::-1]].to_csv(index=False), "text/csv; charset=utf-8; header=present"),
+        "csv of Windows": (raw.to_csv(index=False, header=False, lineterminator="\r\n"), "text/csv"),
+        "objects": (json.dumps(rows), "application/json"),
+        "lists": (json.dumps(lists), "application/json"),
+        "instances of objects": (json.dumps({"instances": rows}), "application/json"),
+        "instances of features": (json.dumps({"instances": [{"features": one} for one in lists]}), "application/json"),
+        "named features": (json.dumps({"instances": [{"features": one} for one in rows]}), "application/json"),
+        "SageMaker's long form": (
+            json.dumps({"instances": [{"data": {"features": {"values": one}}} for one in lists]}),
+            "application/json",
+        ),
+        "data": (json.dumps({"data": lists}), "application/json; charset=utf-8"),
+        "lines": ("\n".join(map(json.dumps, rows)), "application/jsonlines"),
+        "lines of features": ("".join(f'{{"features": {json.dumps(one)}}}\n' for one in lists), "application/jsonl"),
+        "nothing said, csv": (raw.to_csv(index=False, header=False), ""),
+        "nothing said, json": (json.dumps(rows), ""),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 5, 300])
+def test_every_form_gives_the_features_of_the_batch(endpoint, raw, expected, count):
+    for form, (body, content_type) in in_forms(raw.head(count)).items():
+        np.testing.assert_array_equal(endpoint.numbers(body, content_type or None), expected[:count], form)
+
+
+def test_each_row_alone_is_as_it_is_among_others(endpoint, raw, expected):
+    for number, row in enumerate(records_of(raw)):
+        np.testing.assert_array_equal(endpoint.numbers(json.dumps(row), "application/json")[0], expected[number])
+
+
+def test_many_rows_go_as_a_table_and_are_the_same(endpoint, raw, expected, monkeypatch):
+    body = json.dumps(records_of(raw))
+    answers = []
+    for least in (1, 10**9):
+        monkeypatch.setattr(serving, "TABLE_ROWS", least)
+        answers.append(endpoint.ask(body, "application/json"))
+    assert answers[0] == answers[1]
+
+
+VALUES = st.fixed_dictionaries(
+    {
+        "age": st.one_of(st.none(), st.floats(-1e300, 1e300), st.integers(-(10**15), 10**15)),
+        "fare": st.one_of(st.none(), st.floats(0, 1e300)),
+        "city": st.one_of(st.none(), st.sampled_from(CITIES), st.text(max_size=5)),
+        "words": st.one_of(st.none(), st.text(max_size=20), st.just("red red blue")),
+        "when": st.one_of(st.none(), st.datetimes().map(lambda time: time.isoformat())),
+        "old": st.one_of(st.none(), st.booleans(), st.sampled_from([0, 1])),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(VALUES, min_size=2, max_size=6))
+def test_any_row_is_the_same_alone_and_in_a_table(endpoint, rows):
+    alone = [endpoint.ask(json.dumps(row), "application/json") for row in rows]
+    together = serving.encode(serving._as_table(endpoint.model, rows), "text/csv")
+    assert together == b"".join(alone)
+
+
+def test_csv_has_a_header_where_the_environment_says_so(folder, raw, expected):
+    endpoint = Endpoint(folder, CLARY_CSV_HEADER="present")
+    np.testing.assert_array_equal(endpoint.numbers(raw.to_csv(index=False)), expected)
+    without = endpoint.numbers(raw.to_csv(index=False, header=False), "text/csv; header=absent")
+    np.testing.assert_array_equal(without, expected)
+
+
+def test_a_column_called_like_one_of_sagemakers_words_is_that_column(tmp_path):
+    table = pd.DataFrame({"features": [1.0, 2.0, 3.0]})
+    Recipe([{"scale": {"columns": ["features"], "method": "min_max"}}]).fit(table).save(tmp_path / "recipe.clary")
+    endpoint = Endpoint(tmp_path)
+    assert endpoint.ask('{"features": 2.0}', "application/json") == b"0.5\n"
+    assert endpoint.ask('[{"features": 2.0}, {"features": 3.0}]', "application/json") == b"0.5\n1.0\n"
+    assert endpoint.ask('{"instances": [[2.0], [3.0]]}', "application/json") == b"0.5\n1.0\n"
+
+
+# ---- what goes out ----
+
+
+def test_features_go_out_as_json(endpoint, raw, expected):
+    body = raw.head(3).to_csv(index=False, header=False)
+    whole = json.loads(endpoint.ask(body, accept="application/json"))
+    lines = [json.loads(line) for line in endpoint.ask(body, accept="application/jsonlines").splitlines()]
+    assert whole == {"instances": lines}
+    got = [[np.nan if value is None else value for value in one["features"]] for one in lines]
+    np.testing.assert_array_equal(np.array(got), expected[:3])
+
+
+def test_features_go_out_as_recordio(endpoint, raw, expected):
+    body = raw.to_csv(index=False, header=False)
+    answer = endpoint.ask(body, accept="application/x-recordio-protobuf")
+    got = [parse_record(record)[0]["values"][0] for record in records(answer)]
+    np.testing.assert_array_equal(np.array(got), expected.astype(np.float32))
+
+
+def test_text_that_stays_goes_out_quoted_and_missing_as_nothing(tmp_path):
+    table = pd.DataFrame({"x": [1.0, 2.0], "word": ['a,"b"', "c"]})
+    Recipe([{"scale": {"columns": ["x"], "method": "min_max"}}]).fit(table).save(tmp_path / "recipe.clary")
+    endpoint = Endpoint(tmp_path)
+    body = json.dumps([{"x": 1, "word": 'a,"b"'}, {"x": None, "word": None}])
+    assert endpoint.ask(body, "application/json") == b'0.0,"a,""b"""\n,\n'
+    answer = json.loads(endpoint.ask(body, "application/json", "application/json"))
+    assert answer == {"instances": [{"features": [0.0, 'a,"b"']}, {"features": [None, None]}]}
+    with pytest.raises(Refused) as refused:
+        endpoint.ask(body, "application/json", "application/x-recordio-protobuf")
+    assert refused.value.status == 406
+
+
+@pytest.mark.parametrize(
+    ("accept", "environment", "expected"),
+    [
+        (None, {}, "text/csv"),
+        ("*/*", {}, "text/csv"),
+        (None, {"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "application/json"}, "application/json"),
+        ("text/html, application/jsonlines;q=0.5, */*;q=0.1", {}, "application/jsonlines"),
+    ],
+)
+def test_the_answer_is_of_the_type_wanted(folder, raw, accept, environment, expected):
+    endpoint = Endpoint(folder, **environment)
+    body = raw.head(1).to_csv(index=False, header=False).encode()
+    assert endpoint.server.transform(endpoint.model, body, "text/csv", accept)[1] == expected
+
+
+def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):
+    Recipe([{"scale": {}}]).fit(pd.DataFrame({"x": [1.0, 2.0]})).save(tmp_path / "recipe.clary")
+    endpoint = Endpoint(tmp_path)
+    assert endpoint.ask('[["inf"]]', "application/json") == b"inf\n"
+    with pytest.raises(Refused, match="infinite"):
+        endpoint.ask('[["inf"]]', "application/json", "application/json")
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "says"),
+    [
+        (b"", "text/csv", 400, "no row"),
+        (b"\n\n", "text/csv", 400, "no row"),
+        (b"age\n", "text/csv; header=present", 400, "no row"),
+        (b"[]", "application/json", 400, "no row"),
+        (b"1,2", "text/csv", 400, "the row has 2 values; 6 are wanted"),
+        (b"x,1,a,b,2024-01-01,1", "text/csv", 400, "column 'age': 'x' (str) is not a number"),
+        (b"1,1,a,b,yesterday,1", "text/csv", 400, "column 'when'"),
+        (b'1,2,"a', "text/csv", 400, "cannot be read as text/csv"),
+        (b"age,age\n1,2\n", "text/csv; header=present", 400, "'age' twice"),
+        (b"age,fare\n1\n", "text/csv; header=present", 400, "row 1 has 1 values, the header 2"),
+        (b"age,fare\n1,2\n", "text/csv; header=present", 400, "no column 'city', 'words', 'when', 'old'"),
+        (b"1", "text/csv; header=maybe", 415, "neither present nor absent"),
+        (b"{", "application/json", 400, "cannot be read as application/json"),
+        (b"7", "application/json", 400, "must be a list of rows"),
+        (b'[{"age": 1}, 7]', "application/json", 400, "a row is an object or a list, not 7"),
+        (b'{"instances": 3}', "application/json", 400, "instances must be a list"),
+        (b'{"age": {"a": 1}}', "application/json", 400, "no column"),
+        (b"[" * 100_000, "application/json", 400, "cannot be read"),
+        (b'{"age": 1}\nnope\n', "application/jsonlines", 400, "line 2"),
+        (b"\xff\xfe", "text/csv", 400, "cannot be read"),
+        (b"<a/>", "application/xml", 415, "is not supported"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(endpoint, body, content_type, status, says):
+    with pytest.raises(Refused) as refused:
+        endpoint.ask(body, content_type)
+    assert refused.value.status == status
+    assert says in refused.value.message
+
+
+@pytest.mark.parametrize("count", [3, 400])
+def test_the_row_at_fault_is_named(endpoint, raw, count):
+    rows = (records_of(raw) * 2)[:count]
+    rows[1] = rows[1] | {"age": "old"}
+    with pytest.raises(Refused, match="row 2: column 'age'"):
+        endpoint.ask(json.dumps(rows), "application/json")
+
+
+def test_an_answer_of_an_unknown_type_is_refused(endpoint, raw):
+    with pytest.raises(Refused) as refused:
+        endpoint.ask(raw.head(1).to_csv(index=False, header=False), accept="image/png")
+    assert refused.value.status == 406
+
+
+def test_steps_that_look_back_see_the_rows_of_their_request(tmp_path):
+    table = pd.DataFrame({"x": [1.0, np.nan, 3.0]})
+    recipe = Recipe([{"impute": {"columns": ["x"], "strategy": "forward_fill"}}])
+    recipe.fit(table).save(tmp_path / "recipe.clary")
+    endpoint = Endpoint(tmp_path)
+    assert endpoint.ask("[[5], [null], [null]]", "application/json") == b"5.0\n5.0\n5.0\n"
+
+
+# ---- the file ----
+
+
+def test_a_folder_without_a_recipe_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"recipe\.clary; found: none"):
+        Server(Options()).load(tmp_path)
+
+
+def test_a_recipe_that_would_run_code_needs_leave(tmp_path, table):
+    steps = [{"sklearn": {"transformer": "sklearn.preprocessing.SplineTransformer", "columns": ["fare"]}}]
+    fitted = Recipe(steps).fit(table[["fare"]])
+    fitted.save(tmp_path / "any.clary")
+    with pytest.raises(DataError, match="pickle"):
+        Server(Options()).load(tmp_path)
+    endpoint = Endpoint(tmp_path, CLARY_ALLOW_PICKLE="true")
+    expected = fitted.transform(table[["fare"]]).to_numpy(dtype=np.float64)
+    np.testing.assert_array_equal(endpoint.numbers(table[["fare"]].to_csv(index=False, header=False)), expected)
+
+
+def test_an_environment_that_makes_no_sense_is_told():
+    with pytest.raises(ValueError, match="SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"):
+        Options.from_environment({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/html"})
+
+
+# ---- the program ----
+
+
+def test_the_image_serves(tmp_path, fitted, raw, expected):
+    base = opt_ml(tmp_path)
+    fitted.save(base / "model" / "recipe.clary")
+    with started(["-m", "clary.data.job", "serve"], base) as host:
+        assert host.ping().status == 200
+        answer = host.ask(raw.to_csv(index=False, header=False).encode(), content_type="text/csv")
+        assert answer.content_type == "text/csv"
+        np.testing.assert_array_equal(numbers_in(answer.body), expected)
+        assert host.ask(b"1", content_type="text/csv").status == 400
+        assert host.ask(path="/execution-parameters", method="GET").status == 200
+        assert host.end() == 0
