@@ -34,7 +34,12 @@ acceptance: $(READY) $(foreach name,cli sdk-v2 sdk-v3,.venv-$(name)/.ready) ## t
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-bench: $(READY) ## what Clary costs, beside its peers (ARGS=--quick, ARGS="--only gateway", …: docs/benchmarks.md)
+.venv-bench-%/.ready: bench/data/environments/%.txt
+	$(PYTHON) -m venv .venv-bench-$*
+	.venv-bench-$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+bench: $(READY) $(foreach name,peers profiling,.venv-bench-$(name)/.ready) ## what Clary costs, beside its peers (ARGS=--quick, ARGS="--only gateway", …: docs/benchmarks.md)
 	$(BIN)/python -m bench $(ARGS)
 
 lint: $(READY) ## ruff, mypy, import-linter

@@ -24,6 +24,8 @@ MEASUREMENTS = {
     "idle": "idle",
     "cli": "commands",
     "s3": "s3",
+    "data_profile": "data_profile",
+    "data_recipe": "data_recipe",
 }
 
 

@@ -191,11 +191,15 @@ def missing(column: Column) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Field:
-    """What is known of a column before its values are."""
+    """What is known of a column before its values are.
+
+    aside  it tells of the rows and is no feature (`split`): no pattern and no word chooses it, only its name
+    """
 
     name: str
     kind: Kind
     names: tuple[str, ...] = ()  # of a block's columns
+    aside: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
@@ -91,16 +91,19 @@ def each_batch(
     rows: int = BATCH_ROWS,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    ahead: int = _AHEAD,
 ) -> Iterator[T]:
     """`work` of each batch, worked out on all cores, given in the table's order whatever core was first.
 
+    ahead     results of a part that may wait for those before them: as many as a part has batches keep every core busy,
+              where the results are small
     progress  told how many rows of a batch are done, each time some are.
     Raises    what reading or `work` raised, at that batch's place; nothing runs on after that.
     """
     parts = scan.parts()
     if not parts:
         return
-    lines = [_Line(part, columns, rows, work) for part in parts]
+    lines = [_Line(part, columns, rows, work, ahead) for part in parts]
     with ThreadPoolExecutor(max(1, threads or cores())) as pool:
         running = [pool.submit(line.run) for line in lines]
         try:
@@ -114,16 +117,45 @@ def each_batch(
                 line.over.set()
 
 
+class _OneBlasThread:
+    """While any pass is under way each product of matrices stays on the core that asks for it.
+
+    All cores are at work already; BLAS would wake as many threads again for every batch, most of them to wait.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._passes = 0
+        self._limits: Any = None
+
+    def __enter__(self) -> None:
+        from threadpoolctl import threadpool_limits  # scikit-learn's own means to the same end
+
+        with self._lock:
+            if not self._passes:
+                self._limits = threadpool_limits(1, user_api="blas")
+            self._passes += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._passes -= 1
+            if not self._passes:
+                self._limits.restore_original_limits()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
+
+
 class _Line(Generic[T]):
     """A part on its way: a thread fills, the consumer empties. Full lines wait, so memory is bounded.
 
     Threads take parts in order, so the part that the consumer waits for always has a thread of its own.
     """
 
-    def __init__(self, part: Part, columns: Sequence[str], rows: int, work: Callable[[Batch], T]) -> None:
+    def __init__(self, part: Part, columns: Sequence[str], rows: int, work: Callable[[Batch], T], ahead: int) -> None:
         self.over = threading.Event()
         self._part, self._columns, self._rows, self._work = part, columns, rows, work
-        self._queue: queue.Queue[tuple[int, T] | None] = queue.Queue(_AHEAD)
+        self._queue: queue.Queue[tuple[int, T] | None] = queue.Queue(ahead)
 
     def run(self) -> None:
         try:
@@ -252,15 +284,14 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 def scan_of(data: Scan | pd.DataFrame | pa.Table) -> Scan:
     """Whatever holds a table, as one that can be read in batches. Raises DataError for anything else."""
-    import pandas as pd
+    if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
+        return cast("Scan", data)
+    if isinstance(data, pa.Table):
+        return FrameScan(data.rename_columns(distinct_names(data.column_names)))
+    import pandas as pd  # here only: it takes 50 MB that a table on disk does not need
 
     if isinstance(data, pd.DataFrame):
         return FrameScan(*arrow_of_pandas(data))
-    if isinstance(data, pa.Table):
-        names = distinct_names(data.column_names)
-        return FrameScan(data.rename_columns(names))
-    if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
-        return data
     raise DataError(
         f"{type(data).__name__} is not a table: give a pandas DataFrame, a pyarrow Table, "
         "or what clary.data.scan returns"

@@ -23,7 +23,7 @@ from clary.data.statistics.base import Again, Sample, SampleRows, Statistic
 class Progress(Protocol):
     """Told how far a long piece of work is."""
 
-    def __call__(self, what: str, done: int, of: int) -> None: ...
+    def __call__(self, what: str, done: int, of: int, /) -> None: ...
 
 
 def quiet(what: str, done: int, of: int) -> None:
@@ -42,14 +42,21 @@ class Asked:
 
 @dataclass
 class Pending:
-    """A step that is being fitted: its generator, and what it has asked for."""
+    """A step that is being fitted: its generator, and what it has asked for.
+
+    held  columns that unfitted steps before it write: what it asks of them has to wait
+    """
 
     place: int
     step: Step
     generator: Fitting
-    reads: frozenset[str]
     writes: frozenset[str]
     asked: list[Asked] = field(default_factory=list)
+    held: frozenset[str] = frozenset()
+
+    def open(self) -> list[Asked]:
+        """What it asked for, does not know yet, and can be found now."""
+        return [one for one in self.asked if not one.known and not self.held & set(one.statistic.columns)]
 
 
 def label(place: int, step: Step) -> str:
@@ -77,8 +84,7 @@ class Fit:
     def run(self) -> tuple[FittedStep, ...]:
         while not all(self._fitted):
             self._start_ready()
-            waiting = [asked for one in self._pending.values() for asked in one.asked if not asked.known]
-            if waiting:
+            if any(one.open() for one in self._pending.values()):
                 self._pass()
             for one in list(self._pending.values()):
                 if all(asked.known for asked in one.asked):
@@ -88,17 +94,19 @@ class Fit:
     # ---- which steps can begin ----
 
     def _start_ready(self) -> None:
-        """Begin every step whose columns no unfitted step before it writes."""
+        """Begin every step whose columns are known: their names and kinds, if not yet their values."""
         schema = schema_of(self._scan)
         written: set[str] = set()  # by unfitted steps so far
+        unsure: set[str] = set()  # by those of them that may make other columns of them
         certain = True  # whether `schema` is all there is at this place
         for place, step in enumerate(self._steps):
             if (fitted := self._fitted[place]) is not None:
                 schema = fitted.after(schema)
                 continue
-            one = self._pending.get(place) or self._ready(place, schema, certain, written)
-            if one is None:
+            one = self._pending.get(place) or self._ready(place, schema, certain, unsure)
+            if one is None or (step.changes_rows and written):
                 return
+            one.held = frozenset(written)
             if place not in self._pending:
                 self._pending[place] = one
                 self._go_on(one, None)
@@ -108,27 +116,31 @@ class Fit:
             if step.changes_rows:
                 return
             written |= one.writes
-            certain = certain and step.keeps_schema
+            if not step.keeps_schema:
+                unsure |= one.writes
+                certain = False
 
-    def _ready(self, place: int, schema: Schema, certain: bool, written: set[str]) -> Pending | None:
-        """The step about to be fitted, if all it reads is as it will be."""
+    def _ready(self, place: int, schema: Schema, certain: bool, unsure: set[str]) -> Pending | None:
+        """The step about to be fitted, if it is known which columns it is about."""
         step = self._steps[place]
         if not certain and not (step.names_columns and all(name in schema for name in step.columns)):
             return None
         try:
-            reads, writes = frozenset(step.reads(schema)), frozenset(step.writes(schema))
+            reads, writes = step.reads(schema), step.writes(schema)
         except StepError as error:
             if not certain:
                 return None
             raise error.within(label(place, step)) from None
-        if written & (reads | writes) or (step.changes_rows and written):
+        if unsure & {*reads, *writes}:
             return None
-        return Pending(place, step, step.fitting(schema), reads, writes)
+        return Pending(place, step, step.fitting(schema), frozenset(writes))
 
     def _go_on(self, one: Pending, results: Sequence[Any] | None) -> None:
         """Give a step what it asked for; it asks again, or is fitted."""
         try:
             asked = next(one.generator) if results is None else one.generator.send(results)
+            while not asked:  # nothing to ask: no reason to let the steps behind it miss this pass
+                asked = one.generator.send([])
             one.asked = [Asked(statistic) for statistic in asked]
         except StopIteration as finished:
             self._fitted[one.place] = finished.value
@@ -139,14 +151,9 @@ class Fit:
     # ---- one pass ----
 
     def _pass(self) -> None:
-        jobs: list[tuple[Pending, Asked]] = []
-        for one in self._pending.values():
-            for asked in one.asked:
-                if asked.known:
-                    continue
-                if self._sample is None and asked.statistic.needs_sample:
-                    continue  # the pass draws the sample; these come with the next one
-                jobs.append((one, asked))
+        jobs = [(one, asked) for one in self._pending.values() for asked in one.open()]
+        if self._sample is None:  # this pass draws it; what needs it comes with the next one
+            jobs = [(one, asked) for one, asked in jobs if not asked.statistic.needs_sample]
         draw = self._sample is None and self._wants_sample()
         self._passes += 1
         if self._sample is not None:
@@ -174,7 +181,7 @@ class Fit:
         """The sample is the whole table: what is asked is found there."""
         for one, asked in jobs:
             batch = self._path(one.place, asked.statistic).runner()(sample.batch)
-            self._settle(one, asked, asked.statistic.of(batch) if batch.rows else None)
+            self._settle(one, asked, self._told(one, asked.statistic.of, batch) if batch.rows else None)
 
     def _from_table(self, jobs: Sequence[tuple[Pending, Asked]], draw: bool) -> None:
         sampling = SampleRows(self._raw_columns(), self._scan.rows) if draw else None
@@ -207,7 +214,7 @@ class Fit:
                 if state is not None:
                     merged[place] = state if merged[place] is None else statistic.merge(merged[place], state)
         if sampling:
-            self._sample = sampling.result(drawn)
+            self._sample = sampling.result(drawn or [_without_rows(self._scan, sampling.columns)])
         found = dict(zip(distinct, merged, strict=True))
         for one, asked in jobs:
             self._settle(one, asked, found[one.place, asked.statistic])
@@ -247,28 +254,35 @@ class Fit:
         return tuple(name for name in every if repr(name)[1:-1] in said)
 
     def _path(self, place: int, statistic: Statistic[Any, Any]) -> Path:
-        before = [one for one in self._fitted[:place] if one is not None]
-        return path_to(before, statistic.columns)
+        before = [(one, label(at, self._steps[at])) for at, one in enumerate(self._fitted[:place]) if one is not None]
+        return path_to([one.training() for one, _ in before], statistic.columns, [name for _, name in before])
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
     """The part of some fitted steps that is needed for some columns of what they make.
 
-    raw    the columns of the table that it starts from
-    steps  reduced to what is needed
+    raw     the columns of the table that it starts from
+    steps   reduced to what is needed
+    labels  what messages call each
     """
 
     raw: tuple[str, ...]
     steps: tuple[FittedStep, ...]
+    labels: tuple[str, ...]
 
     @property
     def in_order(self) -> bool:
         return any(one.in_order for one in self.steps)
 
+    def calls(self) -> tuple[Callable[[Batch], Batch], ...]:
+        """Each step as a function of a batch, whose StepErrors tell which step it was."""
+        pairs = zip(self.steps, self.labels, strict=True)
+        return tuple(_telling(one.stepper() if one.in_order else one.transform, label) for one, label in pairs)
+
     def runner(self) -> Callable[[Batch], Batch]:
         """From a batch of the table to the rows that later steps may learn from, with at least the columns wanted."""
-        calls = [(one, one.stepper() if one.in_order else one.transform) for one in self.steps]
+        calls = list(zip(self.steps, self.calls(), strict=True))
 
         def run(batch: Batch) -> Batch:
             batch = batch.only(self.raw)
@@ -281,25 +295,34 @@ class Path:
         return run
 
 
-def path_to(steps: Sequence[FittedStep], columns: Sequence[str]) -> Path:
-    """Walk back from the columns to the table's own. Steps that change the rows are always on the path."""
+def _telling(call: Callable[[Batch], Batch], label: str) -> Callable[[Batch], Batch]:
+    def told(batch: Batch) -> Batch:
+        try:
+            return call(batch)
+        except StepError as error:
+            raise error.within(label) from None
+
+    return told
+
+
+def path_to(steps: Sequence[FittedStep], columns: Sequence[str], labels: Sequence[str]) -> Path:
+    """Walk back from the columns to the table's own. Steps that change the rows are always on the path.
+
+    labels  what messages call each step
+    """
     wanted = set(columns)
-    needed: list[FittedStep] = []
-    for one in reversed(steps):
+    needed: list[tuple[FittedStep, str]] = []
+    for one, name in zip(reversed(steps), reversed(labels), strict=True):
         reduced = one.only(wanted)
         if reduced is not None:
-            needed.append(reduced)
+            needed.insert(0, (reduced, name))
             wanted = (wanted - {made.name for made in reduced.made}) | set(reduced.inputs)
-    return Path(tuple(sorted(wanted)), tuple(reversed(needed)))
+    return Path(tuple(sorted(wanted)), tuple(one for one, _ in needed), tuple(name for _, name in needed))
 
 
-def columns_needed(steps: Sequence[FittedStep], schema: Schema) -> tuple[str, ...]:
-    """The table's columns that transforming reads or hands through: all but those no step reads and one removes."""
-    final = schema
-    for one in steps:
-        final = one.after(final)
-    wanted = set(path_to(steps, final.names).raw)
-    return tuple(name for name in schema.names if name in wanted)
+def after_all(steps: Sequence[FittedStep], schema: Schema) -> Schema:
+    """The columns once all steps are done."""
+    return functools.reduce(lambda before, one: one.after(before), steps, schema)
 
 
 def transformed(
@@ -314,10 +337,25 @@ def transformed(
 
     training  whether these are the rows the recipe was fitted on: steps that drop or add rows take part only then
     """
-    steps = [one for one in steps if training or not one.training_only]
-    first = next((place for place, one in enumerate(steps) if one.in_order), len(steps))
-    at_once, then = steps[:first], [one.stepper() if one.in_order else one.transform for one in steps[first:]]
-    schema = schema_of(scan)
+    steps = [one.training() if training else one for one in steps if training or not one.training_only]
+    names = after_all(steps, schema_of(scan)).names
+    path = path_to(steps, names, [str(place + 1) for place in range(len(steps))])
+    return along(path, names, scan, progress=progress, rows=rows)
+
+
+def along(
+    path: Path,
+    columns: Sequence[str],
+    scan: Scan,
+    *,
+    progress: Progress = quiet,
+    rows: int = BATCH_ROWS,
+) -> Iterator[Batch]:
+    """These columns of the table after the steps on the path to them, batch by batch, in its order, on all cores."""
+    calls = path.calls()
+    first = next((place for place, one in enumerate(path.steps) if one.in_order), len(path.steps))
+    at_once, then = calls[:first], calls[first:]
+    order = [name for name in scan.arrow_schema.names if name in path.raw]
     table_rows, done = scan.rows, 0
 
     def count(more: int) -> None:
@@ -326,17 +364,19 @@ def transformed(
         progress("transforming", done, table_rows)
 
     def work(batch: Batch) -> Batch:
-        for one in at_once:
-            batch = one.transform(batch)
-        return batch
+        return functools.reduce(lambda made, call: call(made), at_once, batch)
 
-    columns = columns_needed(steps, schema)
-    batches = each_batch(scan, columns, work, progress=count, rows=rows)
+    batches = each_batch(scan, order, work, progress=count, rows=rows)
     if not table_rows:
-        empty = pa.schema([scan.arrow_schema.field(name) for name in columns]).empty_table()
+        empty = pa.schema([scan.arrow_schema.field(name) for name in order]).empty_table()
         batches = iter([work(Batch.of_arrow(empty))])
     for made in batches:
-        yield functools.reduce(lambda batch, call: call(batch), then, made)
+        yield functools.reduce(lambda batch, call: call(batch), then, made).only(columns)
+
+
+def _without_rows(scan: Scan, columns: Sequence[str]) -> Batch:
+    """These columns of a table, none of its rows."""
+    return Batch.of_arrow(pa.schema([scan.arrow_schema.field(name) for name in columns]).empty_table())
 
 
 def whole(batches: Iterator[Batch]) -> Batch:

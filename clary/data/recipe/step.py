@@ -92,14 +92,15 @@ def select(
     target: str = "",
 ) -> tuple[str, ...]:
     """The columns that a selection means, in the table's order."""
+    aside = {one.name for one in schema.fields if one.aside} | ({target} if target else set())
     if not columns:
-        found = set(schema.of_kind(*kinds)) - {target}
+        found = set(schema.of_kind(*kinds)) - aside
     elif isinstance(columns, str) and columns in KIND_WORDS:
-        found = set(schema.of_kind(*KIND_WORDS[columns])) & set(schema.of_kind(*kinds)) - {target}
+        found = set(schema.of_kind(*KIND_WORDS[columns])) & set(schema.of_kind(*kinds)) - aside
     else:
         found = set()
         for one in (columns,) if isinstance(columns, str) else columns:
-            found |= _matching(schema, one, kinds, target)
+            found |= _matching(schema, one, kinds, aside)
     found -= {name for name in found if any(fnmatch.fnmatchcase(name, one) or name == one for one in leave)}
     return tuple(name for name in schema.names if name in found)
 
@@ -108,14 +109,14 @@ def _is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def _matching(schema: Schema, one: str, kinds: Collection[Kind], target: str) -> set[str]:
+def _matching(schema: Schema, one: str, kinds: Collection[Kind], aside: Collection[str]) -> set[str]:
     if one in schema:
         if schema[one].kind not in kinds:
             wanted = " or ".join(kinds)
             raise StepError(f"it holds {schema[one].kind}, and the step is for {wanted}; cast it first", column=one)
         return {one}
     if _is_pattern(one):
-        return {name for name in schema.of_kind(*kinds) if fnmatch.fnmatchcase(name, one) and name != target}
+        return {name for name in schema.of_kind(*kinds) if fnmatch.fnmatchcase(name, one) and name not in aside}
     raise StepError(f"there is no such column; there are: {some(schema.names)}", column=one)
 
 
@@ -164,6 +165,10 @@ class FittedStep(ABC):
     def only(self, wanted: Collection[str]) -> FittedStep | None:
         """The step reduced to what those columns need of it; None where they need nothing."""
         return self if self.training_only or any(one.name in wanted for one in self.made) else None
+
+    def training(self) -> FittedStep:
+        """The same for the very rows that it was fitted on: a step that learnt from the target has seen theirs."""
+        return self
 
     def training_rows(self, batch: Batch) -> NDArray[np.bool_] | None:
         """Of a batch that it made: the rows later steps may learn from; None for all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +50,7 @@ class Counts(Statistic[Levels, Levels]):
         return Levels(levels.take(pa.array(order)), counts[order], missing)
 
     def merge(self, first: Levels, second: Levels) -> Levels:
+        first, second = _alike(first, second)
         missing = first.missing + second.missing
         places = pc.index_in(second.values, value_set=first.values)
         new = places.is_null().to_numpy(zero_copy_only=False)
@@ -66,6 +67,20 @@ class Counts(Statistic[Levels, Levels]):
 
     def result(self, state: Levels | None) -> Levels:
         return Levels(pa.array([], pa.string()), np.empty(0, np.int64), 0) if state is None else state
+
+
+def _alike(first: Levels, second: Levels) -> tuple[Levels, Levels]:
+    """Of one type: integers and booleans are float64 in the batches in which values are missing."""
+    if first.values.type == second.values.type or pa.types.is_string(first.values.type):
+        return first, second
+    if not len(first) or not len(second):
+        empty = pa.array([], (first if len(first) else second).values.type)
+        return (first, replace(second, values=empty)) if len(first) else (replace(first, values=empty), second)
+    return replace(first, values=_floats(first.values)), replace(second, values=_floats(second.values))
+
+
+def _floats(values: pa.Array) -> pa.Array:
+    return (values.cast(pa.int8()) if pa.types.is_boolean(values.type) else values).cast(pa.float64(), safe=False)
 
 
 def _first_seen(codes: NDArray[np.int32], levels: int) -> NDArray[np.int64]:

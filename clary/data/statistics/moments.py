@@ -112,7 +112,8 @@ def _mean_m2(values: np.ndarray[tuple[int], np.dtype[np.float64]], total: float)
     deviations = values - mean
     # The second term takes back what rounding did to the mean: exact sums would make it zero.
     rest = float(deviations.sum())
-    return mean, float(np.dot(deviations, deviations)) - rest * rest / len(values)
+    squares = float(np.einsum("i,i->", deviations, deviations))
+    return mean, squares - rest * rest / len(values)
 
 
 def _merged(first: Moment, second: Moment) -> tuple[float, float]:

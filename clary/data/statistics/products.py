@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch
 from clary.data.statistics.base import Statistic
+from clary.data.statistics.pieces import pieces
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class Products(Statistic[Product, Product]):
         return self.names
 
     def of(self, batch: Batch) -> Product:
-        matrix: Any = batch.only(self.names).matrix()
+        return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))
+
+    def _of(self, batch: Batch) -> Product:
+        matrix: Any = batch.matrix()
         if not isinstance(matrix, np.ndarray):
             matrix = matrix.toarray()
         whole = np.isfinite(matrix).all(axis=1)

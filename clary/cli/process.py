@@ -1,0 +1,91 @@
+"""`clary process`: a recipe applied to a table, as a processing job on the server, or here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clary.cli.options import home_option, json_option
+from clary.core.errors import ClaryError
+
+FORMATS = ("parquet", "csv", "libsvm", "recordio", "feather", "jsonl")
+
+
+class ProcessingFailed(ClaryError):
+    """The recipe could not be applied."""
+
+
+@click.command(name="process")
+@click.argument("recipe")
+@click.argument("table", metavar="INPUT")
+@click.argument("output")
+@click.option("--here", is_flag=True, help="Do it in this process: no server, no job.")
+@click.option("--format", "as_format", type=click.Choice(FORMATS), default="parquet", show_default=True)
+@click.option("--label", default="", help="The column that training programs want first (csv) or as the label.")
+@click.option("--header", is_flag=True, help="Of csv: with a line of names. SageMaker's algorithms want none.")
+@click.option("--rows-per-file", type=click.IntRange(min=1), help="Split the features into files of so many rows.")
+@click.option("--bad-rows", type=click.Choice(["error", "skip"]), default="error", show_default=True)
+@click.option("--profile", is_flag=True, help="Write profile.html, a report on the input, too.")
+@click.option("--allow-pickle", is_flag=True, help="Load a fitted recipe that holds pickles: they can run code.")
+@click.option("--name", default="", help="The job's name.  [default: process-<time>]")
+@click.option("--instances", type=click.IntRange(1, 100), default=1, show_default=True, help="Hosts to share the rows.")
+@click.option("--instance-type", default="ml.m5.xlarge", show_default=True)
+@home_option
+@json_option
+def command(
+    recipe: str,
+    table: str,
+    output: str,
+    here: bool,
+    as_format: str,
+    label: str,
+    header: bool,
+    rows_per_file: int | None,
+    bad_rows: str,
+    profile: bool,
+    allow_pickle: bool,
+    name: str,
+    instances: int,
+    instance_type: str,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Apply RECIPE to INPUT, write features to OUTPUT.
+
+    \b
+    RECIPE  a recipe (.yaml, .json), which is fitted to INPUT; or a fitted one (recipe.clary), which is applied
+    INPUT   a file, a folder of files, or an s3:// URI, in any format that `clary profile` reads
+    OUTPUT  a folder, or an s3:// URI: features/, recipe.clary, model.tar.gz (for CreateModel), told.json
+    """
+    words = ["--format", as_format, "--bad-rows", bad_rows]
+    words += ["--label", label] if label else []
+    words += ["--rows-per-file", str(rows_per_file)] if rows_per_file else []
+    flags = {"--header": header, "--profile": profile, "--allow-pickle": allow_pickle}
+    words += [flag for flag, given in flags.items() if given]
+    if here:
+        _here(recipe, table, output, words)
+        return
+    from clary.cli import processing_job
+
+    job = processing_job.Job(name or processing_job.new_name(), instance_type, instances, tuple(words))
+    processing_job.run(job, recipe, table, output, home, as_json)
+
+
+def _here(recipe: str, table: str, output: str, words: list[str]) -> None:
+    from clary.cli.progress import bar
+
+    try:
+        from clary.data import DataError, job
+    except ImportError as error:
+        raise ProcessingFailed(f"{error.name} is not installed; pip install 'clary[data]'") from None
+
+    if "://" in output:
+        raise ProcessingFailed("with --here OUTPUT is a folder; leave --here out to write to S3")
+    given = job.parser().parse_args(["--recipe", recipe, "--input", table, "--output", output, *words])
+    try:
+        with bar() as progress:
+            told = job.run(given, job.Place(), progress)
+    except (DataError, OSError) as error:
+        raise ProcessingFailed(str(error)) from None
+    click.echo(f"{told}  {output}")

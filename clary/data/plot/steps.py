@@ -1,0 +1,117 @@
+"""What a step, or a whole recipe, does to a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clary.data.batch import Batch, Block, Column, Kind, kind_of, missing
+from clary.data.errors import DataError
+from clary.data.plot.categories import draw_named
+from clary.data.plot.distributions import bin_edges, draw_bars
+from clary.data.plot.rows import Data, groups_of, need_column, numbers_of, scan_in, shown
+from clary.data.plot.style import finish, label_axes, new_picture
+from clary.data.plot.times import show_times
+from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.step import FittedStep, Step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_BARS = 12
+
+
+def before_after(step: Any, data: Data, column: str) -> Figure:
+    """A column before and after a step or recipe, side by side.
+
+    step  a Step or Recipe, which is fitted on all of the data, or one that is fitted already
+    Where the column is gone afterwards, the columns that came instead are drawn: how many rows have a value in each.
+    Raises DataError, and what fitting and transforming raise.
+    """
+    steps = _fitted(step, data)
+    seen = shown(data)
+    before = seen.batch
+    need_column(before.schema, column)
+    after = whole(transformed(steps, scan_in(before), training=True))
+    name = getattr(step, "name", "") or "recipe"
+    figure = new_picture(9.6, 4.4)
+    left, right = figure.subplots(1, 2)
+    _draw(left, column, before[column])
+    left.set_title(f"before: {_rows(before, before[column])}", fontsize=9)
+    if column in after.columns:
+        right_said = _rows(after, after[column])
+        _draw(right, column, after[column])
+    else:
+        right_said = _draw_made(right, before, after, column)
+    right.set_title(f"after: {right_said}", fontsize=9)
+    said = f"Before: {_rows(before, before[column])}. After: {right_said}."
+    return finish(figure, f"{column} before and after {name}", (seen.note,), said)
+
+
+def _fitted(step: Any, data: Data) -> Sequence[FittedStep]:
+    if isinstance(step, FittedStep):
+        return (step,)
+    if isinstance(step, Step):
+        return fit_steps((step,), scan_in(data))
+    steps = getattr(step, "steps", None)
+    if not isinstance(steps, Sequence) or not all(isinstance(one, Step | FittedStep) for one in steps):
+        raise DataError(f"before_after: give a step or a recipe, not {type(step).__name__}")
+    if all(isinstance(one, FittedStep) for one in steps):
+        return list(steps)
+    return fit_steps([one for one in steps if isinstance(one, Step)], scan_in(data))
+
+
+def _rows(batch: Batch, column: Column) -> str:
+    gone = int(missing(column).sum())
+    return f"{batch.rows:,} rows" + (f", {gone:,} missing" if gone else "")
+
+
+def _draw(axes: Axes, name: str, column: Column) -> None:
+    batch = Batch({name: column}, len(column))
+    if missing(column).all():
+        axes.text(0.5, 0.5, "no values" if batch.rows else "no rows", ha="center", transform=axes.transAxes)
+        axes.set_axis_off()
+    elif kind_of(column) is Kind.BLOCK:
+        _draw_block(axes, column)
+    elif kind_of(column) in (Kind.TEXT, Kind.BOOLEAN):
+        groups = groups_of(column, name, MOST_BARS)
+        draw_named(axes, groups.labels, groups.counts.tolist(), named=groups.named)
+        label_axes(axes, "rows", name)
+    else:
+        found = numbers_of(batch, name)
+        draw_bars(axes, found.values, bin_edges(found.values, whole=column.dtype.kind in "iu"))
+        show_times(axes, found)
+        label_axes(axes, name, "rows")
+
+
+def _draw_block(axes: Axes, block: Block) -> None:
+    matrix = block.matrix
+    used = np.asarray((matrix != 0).sum(axis=0)).ravel()
+    order = np.argsort(-used, kind="stable")[:MOST_BARS]
+    draw_named(axes, [block.names[place] for place in order], [float(used[place]) for place in order])
+    label_axes(axes, "rows that are not zero", "")
+
+
+def _draw_made(axes: Axes, before: Batch, after: Batch, column: str) -> str:
+    """Columns that were not there before. What stands in the title."""
+    made = [name for name in after if name not in before.columns]
+    blocks = [name for name in made if kind_of(after[name]) is Kind.BLOCK]
+    mine = [name for name in made if name.startswith(column)] or made
+    if not mine:
+        axes.text(0.5, 0.5, "the column is gone", ha="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return "gone"
+    if blocks and (len(mine) == 1 or not set(mine) - set(blocks)):
+        _draw_block(axes, after[blocks[0]])
+        return f"{len(after[blocks[0]].names):,} columns"
+    numbers = [name for name in mine if kind_of(after[name]) in (Kind.NUMBER, Kind.BOOLEAN)]
+    if len(mine) == 1 or not numbers:
+        _draw(axes, mine[0], after[mine[0]])
+        return f"column {mine[0]}"
+    numbers = numbers[:MOST_BARS]
+    draw_named(axes, numbers, [float(np.count_nonzero(np.nan_to_num(after[name]))) for name in numbers])
+    label_axes(axes, "rows that are not zero", "")
+    return f"{len(mine):,} columns"

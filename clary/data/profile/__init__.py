@@ -1,0 +1,11 @@
+"""What a table holds, before anything is learnt from it.
+
+`profile(data, target)` gives a Profile: figures of every column, what is wrong with them, and the step of a recipe that
+would mend each. Printed, it is a summary; `save_html` writes a report.
+"""
+
+from clary.data.profile.figures import ColumnFigures, Finding, Severity, Target
+from clary.data.profile.make import profile
+from clary.data.profile.profile import Profile
+
+__all__ = ["ColumnFigures", "Finding", "Profile", "Severity", "Target", "profile"]

@@ -1,0 +1,86 @@
+"""The same tables as pandas' `DataFrame.describe`, from the figures of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clary.data.batch import Kind
+from clary.data.errors import DataError
+from clary.data.profile.figures import ColumnFigures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_QUARTILES = {"25%": 0.25, "50%": 0.5, "75%": 0.75}
+
+
+def describe(columns: Sequence[ColumnFigures], include: str | None) -> pd.DataFrame:
+    """As pandas: numbers and times, or, where there are none, the others; with include="all" every column.
+
+    Raises DataError for another `include`, and for a table without columns.
+    """
+    import pandas as pd
+
+    if include not in (None, "all"):
+        raise DataError(f"include={include!r}: it may be None or 'all'")
+    if not columns:
+        raise DataError("there is nothing to describe: the table has no columns")
+    chosen = list(columns)
+    if include is None:
+        # As pandas: times with a zone are not among them.
+        of_default = [one for one in columns if one.kind is Kind.NUMBER or (one.kind is Kind.TIME and not _zone(one))]
+        chosen = of_default or chosen
+    described = [_described(one) for one in chosen]
+    rows: dict[str, None] = {}
+    for each in sorted(described, key=len):
+        rows.update(dict.fromkeys(each))
+    made = [
+        pd.Series(each, name=one.name, dtype=_dtype(each)).reindex(list(rows))
+        for one, each in zip(chosen, described, strict=True)
+    ]
+    return pd.concat(made, axis=1)
+
+
+def _dtype(figures: dict[str, Any]) -> Any:
+    return np.float64 if all(isinstance(value, float) for value in figures.values()) else object
+
+
+def _described(one: ColumnFigures) -> dict[str, Any]:
+    if one.kind is Kind.NUMBER and one.numbers is not None:
+        numbers = one.numbers
+        quartiles = {name: numbers.quantiles[q] for name, q in _QUARTILES.items()}
+        spread = {"count": float(one.count), "mean": numbers.mean, "std": numbers.deviation, "min": numbers.low}
+        return {**spread, **quartiles, "max": numbers.high}
+    if one.times is not None:
+        return _times(one)
+    top, freq = (one.top[0].value, one.top[0].rows) if one.top else (np.nan, np.nan)
+    return {"count": one.count, "unique": one.distinct, "top": top, "freq": freq}
+
+
+def _zone(one: ColumnFigures) -> str | None:
+    return one.type.partition("tz=")[2].rstrip("]") or None
+
+
+def _times(one: ColumnFigures) -> dict[str, Any]:
+    import pandas as pd
+
+    assert one.times is not None
+    zone = _zone(one)
+
+    def at(microseconds: float) -> Any:
+        if np.isnan(microseconds):
+            return pd.NaT
+        moment = pd.Timestamp(np.datetime64(round(microseconds), "us"))
+        return moment.tz_localize("UTC").tz_convert(zone) if zone else moment
+
+    quartiles = {name: at(one.times.quantiles[q]) for name, q in _QUARTILES.items()}
+    return {
+        "count": one.count,
+        "mean": at(one.times.mean),
+        "min": at(one.times.first),
+        **quartiles,
+        "max": at(one.times.last),
+    }

@@ -1,0 +1,230 @@
+"""The pass that a profile makes over a table: every column in the forms that its figures need, once per batch.
+
+    batch ─> values, hashes ─┬─> each column's part ──────────> looks
+                             ├─> all numbers side by side ────> sums of products
+                             ├─> one hash per row ────────────> duplicates
+                             ├─> one key per row ─────────────> patterns of missing values
+                             └─> some rows ───────────────────> sample
+Where a first look at some rows was not enough for a figure, further passes look at the columns concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from clary.data.batch import Batch, Kind
+from clary.data.profile.limits import QUANTILES, Limits
+from clary.data.profile.look_numbers import NumberLook, NumberPart, Values, values_of
+from clary.data.profile.look_texts import TextLook, TextPart
+from clary.data.profile.patterns import Patterns
+from clary.data.profile.peek import peek
+from clary.data.profile.rows import RowHashes
+from clary.data.scan import Scan, each_batch, schema_of
+from clary.data.statistics.base import Sample, SampleRows
+from clary.data.statistics.hashes import Hashes, mix
+from clary.data.statistics.ordered import Cut, Floats, Ordered, Ranks, Window, cut, first_windows
+from clary.data.statistics.pairwise import Centring, PairSums, badly_centred, centring, no_sums, pair_sums
+
+MOST_PAIRED = 300  # columns whose correlations are worked out: the work grows with their square
+SAMPLE_ROWS = 50_000
+AHEAD = 64  # what a batch comes to is small: cores may run ahead of each other by as many
+_NUMERIC = (Kind.NUMBER, Kind.BOOLEAN, Kind.TIME)
+
+
+class Progress(Protocol):
+    """Told how far a long piece of work is."""
+
+    def __call__(self, what: str, done: int, of: int) -> None: ...
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """A progress that nobody looks at."""
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """Of one batch."""
+
+    columns: list[NumberPart | TextPart]
+    sums: list[PairSums]
+    rows: Hashes
+    patterns: dict[int, tuple[int, tuple[int, ...]]]
+    fingerprints: list[np.uint64]
+    sample: list[Batch]
+
+
+class Look:
+    """A table, as seen by one pass over all of it."""
+
+    def __init__(self, scan: Scan, limits: Limits, progress: Progress = quiet) -> None:
+        self.scan = scan
+        self.rows = scan.rows
+        self.fields = schema_of(scan).fields
+        self.numeric = tuple(one.name for one in self.fields if one.kind in _NUMERIC)
+        # Correlated are numbers and booleans, as pandas does.
+        self.paired = tuple(one.name for one in self.fields if one.kind in (Kind.NUMBER, Kind.BOOLEAN))
+        self._progress = progress
+        first = peek(scan, self.numeric) if self.numeric else None
+        floats = {
+            name: values_of(first[name], self._kind(name)).floats if first else np.empty(0) for name in self.numeric
+        }
+        complete = first is not None and first.rows == self.rows
+        most = limits.kept // max(1, len(self.numeric))
+        self.looks: dict[str, NumberLook | TextLook] = {}
+        for one in self.fields:
+            if one.kind in _NUMERIC:
+                seen = floats[one.name]
+                windows = first_windows(np.sort(seen[~np.isnan(seen)]), QUANTILES, complete)
+                self.looks[one.name] = NumberLook(one.kind, limits, windows, most)
+            else:
+                self.looks[one.name] = TextLook(one.kind, limits)
+        # All together where their products are wanted; else one by one.
+        self.groups = [self.paired] if len(self.paired) <= MOST_PAIRED else [(name,) for name in self.paired]
+        self.centrings = [centring([floats[name] for name in group]) for group in self.groups]
+        self.sums = [no_sums(len(group)) for group in self.groups]
+        self.patterns = Patterns(len(self.fields), limits.patterns)
+        self.row_hashes = RowHashes(self.rows, limits.row_hashes)
+        self.fingerprints = np.zeros(len(self.fields), np.uint64)
+        self._sampling = SampleRows(tuple(one.name for one in self.fields), self.rows, SAMPLE_ROWS)
+        self.sample = Sample(Batch({}, 0), complete=True)
+
+    def _kind(self, name: str) -> Kind:
+        return next(one.kind for one in self.fields if one.name == name)
+
+    def run(self) -> None:
+        """The pass."""
+        from threadpoolctl import threadpool_limits
+
+        # Batches are on all cores already: a product of matrices that took more would only wait for them.
+        with threadpool_limits(1, "blas"):
+            self._run()
+
+    def _run(self) -> None:
+        sample: list[Batch] | None = None
+        told = counted(self._progress, "looking at every column", self.rows)
+        for part in each_batch(self.scan, [one.name for one in self.fields], self._part, progress=told, ahead=AHEAD):
+            for look, more in zip(self.looks.values(), part.columns, strict=True):
+                look.merge(more)  # type: ignore[arg-type]
+            for sums, added in zip(self.sums, part.sums, strict=True):
+                sums.add(added)
+            self.row_hashes.add(part.rows)
+            self.patterns.merge(part.patterns)
+            self.fingerprints += np.array(part.fingerprints, np.uint64)
+            sample = part.sample if sample is None else self._sampling.merge(sample, part.sample)
+        for look in self.looks.values():
+            if isinstance(look, TextLook):
+                look.fold()
+        self.sample = self._sampling.result(sample)
+
+    def _part(self, batch: Batch) -> TablePart:
+        rows = np.zeros(batch.rows, np.uint64)
+        weights = mix(batch.row_numbers.astype(np.uint64)) | np.uint64(1)
+        masks: dict[int, NDArray[np.bool_]] = {}
+        columns: list[NumberPart | TextPart] = []
+        fingerprints: list[np.uint64] = []
+        values: dict[str, Values] = {}
+        for place, (name, look) in enumerate(self.looks.items()):
+            if isinstance(look, NumberLook):
+                seen: Any = values_of(batch[name], look.kind)
+                columns.append(look.part(seen))
+                values[name] = seen
+            else:
+                seen = look.of(batch[name])
+                columns.append(look.part(seen))
+            if seen.missing is not None:
+                masks[place] = seen.missing
+            rows *= np.uint64(0x9E37_79B9_7F4A_7C15)
+            rows += seen.hashes
+            fingerprints.append(np.uint64((seen.hashes * weights).sum()))
+        sums = [grouped(values, group, one) for group, one in zip(self.groups, self.centrings, strict=True)]
+        patterns = self.patterns.count(batch.rows, masks)
+        useful = self.row_hashes.take(mix(rows), batch.first_row)
+        return TablePart(
+            columns, sums, useful, patterns, fingerprints, [decoded(one) for one in self._sampling.of(batch)]
+        )
+
+    def recentre(self) -> None:
+        """Another pass for moments and products, where the first look put a centre far from the mean."""
+        better = [badly_centred(sums, one) for sums, one in zip(self.sums, self.centrings, strict=True)]
+        places = [place for place, one in enumerate(better) if one is not None]
+        if not places:
+            return
+        wanted = [name for place in places for name in self.groups[place]]
+        for place in places:
+            self.centrings[place] = better[place] or self.centrings[place]
+            self.sums[place] = no_sums(len(self.groups[place]))
+
+        def work(batch: Batch) -> list[PairSums]:
+            values = {name: values_of(batch[name], self._kind(name)) for name in wanted}
+            return [grouped(values, self.groups[place], self.centrings[place]) for place in places]
+
+        told = counted(self._progress, "looking again at columns far from zero", self.rows)
+        for found in each_batch(self.scan, wanted, work, progress=told, ahead=AHEAD):
+            for place, added in zip(places, found, strict=True):
+                self.sums[place].add(added)
+
+
+def decoded(batch: Batch) -> Batch:
+    """Without dictionaries: of a few rows the words take less room than the dictionary they are from."""
+    columns = {
+        name: column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+        for name, column in batch.columns.items()
+    }
+    return Batch(columns, batch.rows, batch.first_row, batch.places)
+
+
+def grouped(values: Mapping[str, Values], group: Sequence[str], by: Centring) -> PairSums:
+    """The sums of these columns of a batch."""
+    if not group:
+        return no_sums(0)
+    centred = np.empty((len(group), len(values[group[0]].floats)))
+    gone: dict[int, NDArray[np.bool_]] = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        for place, name in enumerate(group):
+            row: Floats = centred[place]
+            np.subtract(values[name].floats, by.centres[place], out=row)
+            row *= 1.0 / by.scales[place]
+            if not np.isfinite(row.sum()):
+                absent = ~np.isfinite(values[name].floats)
+                if absent.any():
+                    row[absent] = 0.0
+                    gone[place] = absent
+        return pair_sums(centred, gone)
+
+
+def look_again(
+    scan: Scan, windows: Mapping[str, Sequence[Window]], looks: Mapping[str, NumberLook], progress: Progress
+) -> dict[str, Ranks]:
+    """A pass for what was missed: of each column, what is known of its ranks in these windows."""
+    names = list(windows)
+    ordered = {name: Ordered(tuple(windows[name]), scan.rows + 1) for name in names}
+
+    def work(batch: Batch) -> list[Cut]:
+        cuts = []
+        for name in names:
+            floats = np.sort(values_of(batch[name], looks[name].kind).floats)
+            cuts.append(cut(floats[: len(floats) - int(np.isnan(floats).sum())], windows[name]))
+        return cuts
+
+    told = counted(progress, "looking again for quantiles and outliers", scan.rows)
+    for cuts in each_batch(scan, names, work, progress=told, ahead=AHEAD):
+        for name, one in zip(names, cuts, strict=True):
+            ordered[name].merge(one)
+    return {name: one.ranks() for name, one in ordered.items()}
+
+
+def counted(progress: Progress, what: str, of: int) -> Callable[[int], None]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(what, done, of)
+
+    return count

@@ -1,0 +1,187 @@
+"""From a table to its profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from clary.data.batch import Kind, some
+from clary.data.errors import DataError
+from clary.data.profile.columns import figures_of, orders
+from clary.data.profile.figures import ColumnFigures, Matrix, Pattern, Target
+from clary.data.profile.findings import findings
+from clary.data.profile.limits import limits
+from clary.data.profile.look import MOST_PAIRED, Look, Progress, quiet
+from clary.data.profile.profile import Profile
+from clary.data.profile.sampled import MOST_COLUMNS, categories, cramers_v, spearman
+from clary.data.scan import Scan, schema_of
+from clary.data.statistics.pairwise import MomentFigures, correlations, moments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PATTERNS = 20  # of missing values, shown
+
+
+def profile(
+    data: Scan | pd.DataFrame | pa.Table,
+    target: str | None = None,
+    *,
+    columns_to_plot: Sequence[str] | None = None,
+    exact: bool = False,
+    progress: Progress | None = None,
+) -> Profile:
+    """Every figure of a table that a person asks for before a model is trained, and what to do about it.
+
+    Counts, moments, extremes, quantiles, outliers, Pearson's correlations and patterns of missing values are exact
+    whatever the size; rank correlations, Cramér's V, words and the target's figures are of a sample where the table is
+    large. `Profile.told` says which figures are not exact.
+
+    data             a DataFrame, an Arrow table, or what `clary.data.scan` gives: read in bounded memory, on all cores
+    target           the column to be predicted
+    columns_to_plot  of the report's pair plot; by default there is none
+    exact            no estimates of how many different values and rows there are, for memory that grows with them
+    Raises           DataError for a target or columns that are not there, and what reading raises.
+    """
+    scan, index = _scan_of(data)
+    names = schema_of(scan).names
+    for name in (*([target] if target is not None else []), *(columns_to_plot or ())):
+        if name not in names:
+            raise DataError(f"there is no column {name!r}; there are: {some(names)}")
+    look = Look(scan, limits(scan.rows, exact), progress or quiet)
+    look.run()
+    look.recentre()
+    return _profile(look, target, columns_to_plot, index, progress or quiet)
+
+
+def _scan_of(data: Any) -> tuple[Scan, str]:
+    """(a scan, what its rows' names are)."""
+    if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
+        return data, "the number of the row"
+    from clary.data.scan import scan_of
+
+    scan = scan_of(data)
+    return scan, _index(data) if hasattr(data, "index") else "the number of the row"
+
+
+def _index(frame: pd.DataFrame) -> str:
+    index = frame.index
+    name = f", called {index.name!r}" if index.name is not None else ""
+    if type(index).__name__ == "RangeIndex":
+        return f"RangeIndex{name}"
+    ends = f", {index[0]!s:.40} to {index[-1]!s:.40}" if len(index) else ""
+    unique = "all different" if index.is_unique else "some are there more than once"
+    return f"{type(index).__name__} of {index.dtype}{name}{ends}; {unique}"
+
+
+def _profile(
+    look: Look, target: str | None, columns_to_plot: Sequence[str] | None, index: str, progress: Progress
+) -> Profile:
+    of_column = _moments(look)
+    columns = tuple(figures_of(look, orders(look, progress), of_column))
+    batch, complete = look.sample.batch, look.sample.complete
+    pearson = Matrix((), np.empty((0, 0)), look.rows)
+    if len(look.groups) == 1:
+        pearson = Matrix(look.paired, correlations(look.sums[0]), look.rows)
+    ranked = [one.name for one in columns if one.kind in (Kind.NUMBER, Kind.BOOLEAN)][:MOST_COLUMNS]
+    distinct = {one.name: one.distinct for one in columns}
+    levels = categories(batch, schema_of(look.scan), distinct) if batch.rows else ()
+    found = _target(look, columns, target)
+    duplicates = look.row_hashes.duplicates() if columns else max(0, look.rows - 1)
+    same = _same(look, columns)
+    return Profile(
+        rows=look.rows,
+        columns=columns,
+        index=index,
+        duplicates=duplicates,
+        duplicates_exact=look.row_hashes.exact,
+        same=same,
+        patterns=_patterns(look),
+        pearson=pearson,
+        spearman=spearman(batch, ranked if batch.rows else ()),
+        cramers_v=cramers_v(batch, levels),
+        target=found,
+        findings=findings(
+            columns,
+            rows=look.rows,
+            duplicates=duplicates,
+            duplicates_exact=look.row_hashes.exact,
+            same=same,
+            pearson=pearson,
+            target=found,
+            target_name=target or "",
+        ),
+        notes=tuple(look.scan.notes),
+        told=tuple(_told(look, columns, complete)),
+        target_name=target or "",
+        sample=look.sample,
+        columns_to_plot=tuple(columns_to_plot or ()),
+    )
+
+
+def _moments(look: Look) -> dict[str, MomentFigures]:
+    return {
+        name: one
+        for group, sums, by in zip(look.groups, look.sums, look.centrings, strict=True)
+        for name, one in zip(group, moments(sums, by), strict=True)
+    }
+
+
+def _target(look: Look, columns: Sequence[ColumnFigures], name: str | None) -> Target | None:
+    if name is None:
+        return None
+    column = next(one for one in columns if one.name == name)
+    if column.kind is Kind.OTHER:
+        raise DataError(f"the target {name!r} holds {column.type}: a target is numbers, text, booleans or times")
+    if not column.count:
+        return None
+    from clary.data.profile.target import target_figures
+
+    return target_figures(look.sample.batch, column, columns)
+
+
+def _same(look: Look, columns: Sequence[ColumnFigures]) -> tuple[tuple[str, ...], ...]:
+    """Groups of columns that are equal in every row; columns without a value are not compared."""
+    groups: dict[int, list[str]] = {}
+    for one, fingerprint in zip(columns, look.fingerprints, strict=True):
+        if one.count and one.distinct > 1:
+            groups.setdefault(int(fingerprint), []).append(one.name)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _patterns(look: Look) -> tuple[Pattern, ...]:
+    names = [one.name for one in look.fields]
+    counts = sorted(look.patterns.counts.items(), key=lambda one: (-one[1], one[0]))[:_PATTERNS]
+    return tuple(Pattern(tuple(names[place] for place in look.patterns.columns[key]), rows) for key, rows in counts)
+
+
+def _told(look: Look, columns: Sequence[ColumnFigures], complete: bool) -> list[str]:
+    """Which figures are not of all rows, or not exact."""
+    told = []
+    if not complete:
+        told.append(
+            f"Spearman's correlations, Cramér's V, histograms, words and what texts read as are of a sample of "
+            f"{look.sample.batch.rows:,} rows."
+        )
+    if about := [one.name for one in columns if not one.distinct_exact]:
+        told.append(f"How many different values there are is an estimate, 0.4 % off, of {some(about)}.")
+    if sampled := [one.name for one in columns if one.top and not one.top_exact]:
+        told.append(
+            f"The most frequent values of {some(sampled)} are of the sample: there are too many different ones."
+        )
+    if not look.row_hashes.exact:
+        told.append(f"Duplicate rows were looked for among {look.row_hashes.share:.0%} of the different rows.")
+    if look.patterns.others:
+        told.append(f"{look.patterns.others:,} rows have patterns of missing values that are too rare to be listed.")
+    if len(look.paired) > MOST_PAIRED:
+        told.append(f"Pearson's correlations were left out: {len(look.paired)} columns are too many.")
+    if len(look.paired) > MOST_COLUMNS:
+        told.append(f"Spearman's correlations are of the first {MOST_COLUMNS} columns of numbers.")
+    if len(columns) and (ignored := [one.name for one in columns if one.kind is Kind.OTHER]):
+        told.append(
+            f"Of {some(ignored)} only missing and different values were counted: they hold lists, bytes or the like."
+        )
+    return told

@@ -1,0 +1,62 @@
+"""Which columns are missing together: each row's missing values as a pattern, and how often each pattern is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clary.data.statistics.hashes import Hashes, mix
+
+Masks = Mapping[int, NDArray[np.bool_]]  # column's place -> where it is missing
+
+
+class Patterns:
+    """Counts patterns by a key that is a sum of one number per column; the columns of a key are found once.
+
+    `count` is called from several threads, `merge` in order from one.
+    """
+
+    def __init__(self, width: int, most: int) -> None:
+        # Up to 64 columns a bit each; of more, numbers whose sums tell sets apart but once in 2^64.
+        self._numbers = np.uint64(1) << np.arange(width, dtype=np.uint64)
+        if width > 64:
+            self._numbers = mix(np.arange(1, width + 1, dtype=np.uint64))
+        self._most = most
+        self.counts: dict[int, int] = {}
+        self.columns: dict[int, tuple[int, ...]] = {0: ()}
+        self.others = 0  # rows of patterns that came when there were too many
+
+    def count(self, rows: int, masks: Masks) -> dict[int, tuple[int, tuple[int, ...]]]:
+        """Of a batch: key -> (rows, columns)."""
+        if not masks:
+            return {0: (rows, ())}
+        keys = np.zeros(rows, np.uint64)
+        for place, mask in masks.items():
+            np.add(keys, self._numbers[place], out=keys, where=mask)
+        distinct, counts = _distinct(keys)
+        return {
+            int(key): (int(count), self._columns_of(int(key), keys, masks))
+            for key, count in zip(distinct, counts, strict=True)
+        }
+
+    def _columns_of(self, key: int, keys: Hashes, masks: Masks) -> tuple[int, ...]:
+        if (known := self.columns.get(key)) is not None:
+            return known
+        row = int(np.flatnonzero(keys == np.uint64(key))[0])
+        return tuple(place for place, mask in masks.items() if mask[row])
+
+    def merge(self, more: dict[int, tuple[int, tuple[int, ...]]]) -> None:
+        for key, (rows, columns) in more.items():
+            if key not in self.counts and len(self.counts) >= self._most:
+                self.others += rows
+                continue
+            self.counts[key] = self.counts.get(key, 0) + rows
+            self.columns[key] = columns
+
+
+def _distinct(keys: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
+    ordered = np.sort(keys)
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    return ordered[starts], np.diff(np.append(starts, len(ordered)))

@@ -1,0 +1,39 @@
+"""A first look at a table: some rows from each part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clary.data.batch import Batch, concatenated
+from clary.data.scan import Part, Scan
+
+PEEK_ROWS = 200_000
+_PARTS = 16
+
+
+def peek(scan: Scan, columns: Sequence[str]) -> Batch | None:
+    """Rows from the start of parts all over the table; all rows where they are few. None where there is none."""
+    parts = list(scan.parts())
+    if scan.rows > PEEK_ROWS and len(parts) > _PARTS:
+        parts = [parts[place * (len(parts) - 1) // (_PARTS - 1)] for place in range(_PARTS)]
+    wanted = scan.rows if scan.rows <= PEEK_ROWS else -(-PEEK_ROWS // max(1, len(parts)))
+    found = [batch for part in parts for batch in _start(part, columns, wanted)]
+    return concatenated(found) if found else None
+
+
+def _start(part: Part, columns: Sequence[str], wanted: int) -> list[Batch]:
+    found: list[Batch] = []
+    have, first_row = 0, part.first_row
+    reading = part.batches(columns, min(wanted, 32_768))
+    for read in reading:
+        batch = Batch.of_arrow(read, first_row)
+        first_row += batch.rows
+        have += batch.rows
+        if batch.rows:
+            found.append(batch)
+        if have >= wanted:
+            break
+    close = getattr(reading, "close", None)
+    if close is not None:
+        close()
+    return found

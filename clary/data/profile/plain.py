@@ -1,0 +1,80 @@
+"""A profile as JSON has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clary.data.profile.figures import ColumnFigures, Matrix, Numbers, Times
+
+if TYPE_CHECKING:
+    from clary.data.profile.profile import Profile
+
+_NOT_TOLD = ("sample", "columns_to_plot")
+_TEXT_CHARACTERS = 1_000  # of a value: a profile is no copy of the table
+
+
+def plain(profile: Profile) -> dict[str, Any]:
+    names = [one.name for one in dataclasses.fields(profile) if one.name not in _NOT_TOLD]
+    found = {name: _plain(getattr(profile, name)) for name in names}
+    return {**found, "suggested_recipe": _plain(profile.suggested_recipe())}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Times):
+        return _times(value)
+    if isinstance(value, Matrix):
+        return {"names": list(value.names), "rows": value.rows, "values": _plain(value.values.tolist())}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        made = {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        if isinstance(value, Numbers):
+            made["deviation"] = _plain(value.deviation)
+        if isinstance(value, ColumnFigures):
+            made |= {"count": value.count, "missing_share": value.missing_share}
+        return made
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    return _atom(value)
+
+
+def _atom(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value[:_TEXT_CHARACTERS].encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    return str(value)[:_TEXT_CHARACTERS]
+
+
+def _times(value: Times) -> dict[str, Any]:
+    return {
+        "first": iso(value.first),
+        "last": iso(value.last),
+        "mean": iso(value.mean),
+        "quantiles": {str(q): iso(at) for q, at in value.quantiles.items()},
+        "order": value.order,
+        "histogram": _plain(value.histogram),
+    }
+
+
+def iso(microseconds: float) -> str | None:
+    """A time as ISO 8601, to the second where it is one; None for none."""
+    if not math.isfinite(microseconds):
+        return None
+    text = str(np.datetime64(round(microseconds), "us"))
+    return text.removesuffix(".000000")

@@ -1,0 +1,121 @@
+"""A profile as one page of HTML that needs nothing else: no network, no script, whatever the names in the table are."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from clary.data.batch import Kind
+from clary.data.errors import DataError
+from clary.data.profile import charts, words
+from clary.data.profile.figures import ColumnFigures
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from clary.data.profile.profile import Profile
+
+MOST_COLUMNS = 300  # shown one by one
+_MOST_STRIPS = 40  # columns of the missingness matrix
+
+
+def report(profile: Profile) -> str:
+    """Raises DataError where Jinja2 is not installed."""
+    gone = [one.name for one in profile.columns if one.missing][:_MOST_STRIPS]
+    sample = profile.sample
+    matrices = [
+        ("Pearson's r", "of each pair of numbers, over the rows that have both", profile.pearson),
+        ("Spearman's ρ", "of their ranks", profile.spearman),
+        ("Cramér's V", "of each pair of categories, corrected for bias", profile.cramers_v),
+    ]
+    return _template().render(
+        profile=profile,
+        columns=profile.columns[:MOST_COLUMNS],
+        left_out=len(profile.columns) - MOST_COLUMNS,
+        gone=gone,
+        missingness=charts.missingness_svg(sample, gone) if sample and sample.batch.rows and gone else None,
+        matrices=[
+            (name, said, matrix, charts.heat(matrix), matrix.pairs(0.3)[:20])
+            for name, said, matrix in matrices
+            if charts.strongest(matrix.values)
+        ],
+        most_heat=charts.MOST_HEAT,
+        pair_plot=_pair_plot(profile),
+        chart=_chart,
+        facts=_facts,
+        w=words,
+    )
+
+
+@lru_cache(1)
+def _template() -> Template:
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError:
+        raise DataError("the report needs Jinja2: pip install 'clary[data]'") from None
+    source = files("clary.data.profile").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source)
+
+
+def _chart(one: ColumnFigures) -> Any:
+    """The column's chart; None where bars of its levels tell all."""
+    if one.numbers is not None and one.numbers.histogram is not None and one.kind is Kind.NUMBER:
+        return charts.histogram_svg(one.numbers.histogram, one.numbers)
+    if one.times is not None and one.times.histogram is not None:
+        return charts.histogram_svg(one.times.histogram, None, times=True)
+    return None
+
+
+def _pair_plot(profile: Profile) -> str | None:
+    """An image as a data: address."""
+    sample = profile.sample
+    if not profile.columns_to_plot or sample is None or not sample.batch.rows:
+        return None
+    from clary.data.plot.picture import png
+    from clary.data.plot.relations import pairs
+
+    return "data:image/png;base64," + base64.b64encode(png(pairs(sample.batch, profile.columns_to_plot))).decode()
+
+
+def _facts(one: ColumnFigures) -> list[tuple[str, str]]:
+    """(what, figure) of a column."""
+    distinct = f"{one.distinct:,}" if one.distinct_exact else f"about {one.distinct:,}"
+    found = [
+        ("Missing", f"{one.missing:,} ({words.share(one.missing, one.rows)})"),
+        ("Different values", distinct),
+    ]
+    if one.numbers is not None and one.kind is Kind.NUMBER:
+        n = one.numbers
+        robust = "–" if n.robust_outliers is None else f"{n.robust_outliers:,}"
+        found += [
+            ("Mean", words.number(n.mean)),
+            ("Standard deviation", words.number(n.deviation)),
+            ("Skewness", words.number(n.skewness)),
+            ("Kurtosis", words.number(n.kurtosis)),
+            ("Minimum", words.number(n.low)),
+            *((f"{q:.0%} quantile", words.number(at)) for q, at in n.quantiles.items()),
+            ("Maximum", words.number(n.high)),
+            ("Median deviation", words.number(n.median_deviation)),
+            ("Outliers by quartiles", f"{n.outliers:,}"),
+            ("Outliers by robust z", robust),
+            ("Zeros", f"{n.zeros:,}"),
+            ("Negative", f"{n.negatives:,}"),
+            ("Infinite", f"{n.infinite:,}"),
+            ("Order", n.order or "none"),
+        ]
+    if one.times is not None:
+        found += [
+            ("First", words.time(one.times.first)),
+            ("Median", words.time(one.times.quantiles[0.5])),
+            ("Mean", words.time(one.times.mean)),
+            ("Last", words.time(one.times.last)),
+            ("Order", one.times.order or "none"),
+        ]
+    if one.texts is not None:
+        t = one.texts
+        lengths = f"{words.number(t.shortest)} to {words.number(t.longest)}, mean {words.number(t.mean_length)}"
+        found += [("Characters", lengths), ("Words, mean", words.number(t.mean_words)), ("Empty texts", f"{t.empty:,}")]
+    return found

@@ -1,0 +1,103 @@
+"""A profile as a page of text."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from clary.data.profile.figures import Severity, Target
+from clary.data.profile.words import gist, number, share, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from clary.data.profile.profile import Profile
+
+_WIDTH = 120
+_MOST = 60  # columns listed; of a wider table the report tells more
+_MOST_FINDINGS = 40
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+def summary(profile: Profile, width: int = _WIDTH) -> str:
+    """Without colours."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    print_summary(profile, Console(file=text, width=width, color_system=None, force_terminal=False, highlight=False))
+    return text.getvalue().rstrip()
+
+
+def print_summary(profile: Profile, console: Console) -> None:
+    from rich.text import Text
+
+    rows, width = profile.shape
+    about = "" if profile.duplicates_exact else "about "
+    cells = share(profile.missing_cells, rows * width)
+    console.print(Text(f"{rows:,} rows × {width:,} columns", style="bold"))
+    console.print(
+        Text(
+            f"{cells} of the cells missing · {about}{profile.duplicates:,} duplicate rows · index: {shown(profile.index, 200)}"
+        )
+    )
+    console.print()
+    if width:
+        console.print(_columns(profile))
+    if width > _MOST:
+        console.print(Text(f"… and {width - _MOST:,} columns more"))
+    if profile.target is not None:
+        console.print()
+        _print_target(profile.target, console)
+    if profile.findings:
+        console.print()
+        console.print(_findings(profile))
+    if len(profile.findings) > _MOST_FINDINGS:
+        console.print(Text(f"… and {len(profile.findings) - _MOST_FINDINGS:,} findings more"))
+    for line in (*(note.message for note in profile.notes[:10]), *profile.told):
+        console.print(Text(shown(line, 500), style="dim"))
+
+
+def _table(*headers: str, **options: Any) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, **options)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _columns(profile: Profile) -> Any:
+    from rich.text import Text
+
+    table = _table("column", "type", "missing", "distinct", "values")
+    table.columns[2].justify = table.columns[3].justify = "right"
+    for one in profile.columns[:_MOST]:
+        distinct = f"{one.distinct:,}" if one.distinct_exact else f"≈{one.distinct:,}"
+        cells = (shown(one.name), shown(one.type, 24), share(one.missing, one.rows), distinct, gist(one))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _findings(profile: Profile) -> Any:
+    from rich.text import Text
+
+    table = _table("", "column", "finding", "step")
+    for one in profile.findings[:_MOST_FINDINGS]:
+        step = ", ".join(one.step or ()) or "–"
+        mark = Text(one.severity.value, style=_STYLES[one.severity])
+        table.add_row(mark, Text(shown(one.column)), Text(shown(one.text, 400)), Text(step))
+    return table
+
+
+def _print_target(target: Target, console: Console) -> None:
+    from rich.text import Text
+
+    told = f"target {shown(target.column)}: {target.task}, quick model's {target.metric} {number(target.score)} "
+    told += f"(always the same answer: {number(target.baseline)}), on a sample of {target.rows:,} rows"
+    console.print(Text(told, style="bold"))
+    if target.importances:
+        best = ", ".join(f"{shown(one.column)} {number(one.drop)}" for one in target.importances[:8])
+        console.print(Text(f"what it would lose without: {best}"))
+    for line in target.told:
+        console.print(Text(shown(line, 400), style="dim"))

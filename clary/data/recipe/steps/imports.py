@@ -1,0 +1,64 @@
+"""What a recipe may import by name.
+
+Importing a module runs its code, and recipes come from strangers: only modules that the program has allowed are
+imported. A recipe cannot allow any; the program that reads it can, before it does:
+
+    from clary.data.recipe.steps.imports import allow
+    allow("my_features")
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+from clary.data.batch import some
+from clary.data.errors import RecipeError
+
+# Readers of files and of the network, tests, and other people's code are no transformers.
+_NOT_OF_SKLEARN = ("sklearn.datasets", "sklearn.externals", "sklearn.tests", "sklearn.conftest", "sklearn.utils")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*")
+
+_allowed: set[str] = {"sklearn"}
+
+
+def allow(*modules: str) -> None:
+    """From now on, in this process, recipes may name these modules and what is below them."""
+    for one in modules:
+        if not _NAME.fullmatch(one):
+            raise RecipeError(f"{one!r} is no module's name")
+        _allowed.add(one)
+
+
+def check(module: str, parameter: str) -> None:
+    """Raise RecipeError unless recipes may name this module. Imports nothing."""
+    if not _NAME.fullmatch(module):
+        raise RecipeError(f"{parameter}: {module!r} is no module's name")
+    inside = any(module == one or module.startswith(f"{one}.") for one in _allowed)
+    closed = any(module == one or module.startswith(f"{one}.") for one in _NOT_OF_SKLEARN)
+    if not inside or closed or ".tests" in module:
+        raise RecipeError(
+            f"{parameter}: recipes may not import {module!r}; allowed are {some(sorted(_allowed))} and what is below. "
+            f"If you trust it, call clary.data.recipe.steps.imports.allow({module.partition('.')[0]!r}) first"
+        )
+
+
+def found(module: str, name: str, parameter: str) -> Any:
+    """A class or function by its module and name. Raises RecipeError where it may not be named, or is not there.
+
+    What the module itself only imported from elsewhere, from where recipes may not import, is not given either.
+    """
+    check(module, parameter)
+    if not _NAME.fullmatch(name) or "." in name:
+        raise RecipeError(f"{parameter}: {name!r} is no name of a class or function")
+    try:
+        made = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"{parameter}: there is no {name!r} in {module!r}: {error}") from None
+    home = getattr(made, "__module__", None)
+    if not isinstance(home, str):
+        raise RecipeError(f"{parameter}: {module}.{name} is no class and no function")
+    if not any(home == one or home.startswith(f"{one}.") for one in _allowed):
+        raise RecipeError(f"{parameter}: {module}.{name} is of {home!r}, which recipes may not import")
+    return made

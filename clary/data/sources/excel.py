@@ -1,0 +1,97 @@
+"""Spreadsheets: .xlsx, .xls, .xlsb and .ods, a sheet of them, by calamine."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from clary.data.batch import some
+from clary.data.errors import ReadError
+from clary.data.scan import FrameScan, Note, Scan
+from clary.data.sources.cells import MISSING
+from clary.data.sources.how import How
+from clary.data.sources.origin import Origin
+from clary.data.sources.values import named, table_of
+
+OPTIONS = frozenset({"sheet", "header", "skip", "missing"})
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """sheet    its name, or its place from 0; the first by default, told where there are several
+    header   whether the first row names the columns: True by default; skip: rows passed over before
+    missing  the texts that stand for a missing value
+    Raises   ReadError.
+    """
+    try:
+        from python_calamine import CalamineWorkbook
+    except ImportError:
+        raise ReadError("reading spreadsheets needs python-calamine: pip install python-calamine") from None
+    notes = [Note("The sheet was read whole.")]
+    with (
+        origin.reading_as("a spreadsheet"),
+        origin.seekable() as stream,
+        CalamineWorkbook.from_filelike(stream) as book,
+    ):
+        name = _sheet(book.sheet_names, how.options.get("sheet"), origin, notes)
+        rows = book.get_sheet_by_name(name).to_python()
+    return FrameScan(table_of(_columns(rows, how, origin, notes), notes), notes)
+
+
+def _sheet(names: list[str], wanted: object, origin: Origin, notes: list[Note]) -> str:
+    if not names:
+        raise ReadError(f"{origin.name} has no sheet")
+    if wanted is None:
+        if len(names) > 1:
+            notes.append(
+                Note(f"Of {len(names)} sheets the first, {names[0]!r}, was read; others by sheet=: {some(names[1:])}.")
+            )
+        return names[0]
+    if isinstance(wanted, str) and wanted in names:
+        return wanted
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
+        return names[wanted]
+    raise ReadError(f"{origin.name} has no sheet {wanted!r}; it has {some(names)}")
+
+
+def _columns(rows: list[list[Any]], how: How, origin: Origin, notes: list[Note]) -> dict[str, list[Any]]:
+    header, skip = how.options.get("header", True), how.options.get("skip", 0)
+    missing = how.options.get("missing", MISSING)
+    if not isinstance(header, bool) or not isinstance(skip, int) or skip < 0:
+        raise ReadError(f"header={header!r}, skip={skip!r}: the one is True or False, the other a number of rows")
+    if isinstance(missing, str) or not all(isinstance(one, str) for one in missing):
+        raise ReadError(f"missing={missing!r} is not a list of texts")
+    rows = [row for row in rows[skip:] if any(value != "" for value in row)]
+    if not rows:
+        raise ReadError(f"{origin.name}: the sheet is empty")
+    width = max(place + 1 for row in rows for place, value in enumerate(row) if value != "")
+    body = [row[:width] for row in rows[header:]]
+    names = [_name(value) for value in rows[0][:width]] if header else None
+    columns = named(body, names, notes)
+    return {name: _cells(values, name, frozenset(missing), notes) for name, values in columns.items()}
+
+
+def _name(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _cells(values: list[Any], name: str, missing: frozenset[str], notes: list[Note]) -> list[Any]:
+    """A sheet's numbers are all floats: whole ones are integers where all are; an empty cell is a missing value."""
+    met: dict[str, int] = {}
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, str) and (bare := value.strip()) in (missing | {""}):
+            if bare:
+                met[bare] = met.get(bare, 0) + 1
+            found.append(None)
+        else:
+            found.append(value)
+    if met:
+        marks = ", ".join(f"{mark!r} {count:,} times" for mark, count in met.items())
+        notes.append(Note(f"Read as missing: {marks}.", name, sum(met.values())))
+    numbers = [value for value in found if type(value) is float]
+    if numbers and all(value.is_integer() and abs(value) <= 2**53 for value in numbers):
+        found = [int(value) if type(value) is float else value for value in found]
+    if any(isinstance(value, (datetime.time, datetime.timedelta)) for value in found):
+        notes.append(Note("Times of day and durations were read as text.", name))
+        found = [str(value) if isinstance(value, (datetime.time, datetime.timedelta)) else value for value in found]
+    return found

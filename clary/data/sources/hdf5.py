@@ -1,0 +1,146 @@
+"""HDF5: a dataset by h5py; and DataFrames that pandas wrote, in so far as they hold no pickles."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from clary.data.batch import some
+from clary.data.errors import ReadError
+from clary.data.scan import FrameScan, Note, Scan, distinct_names
+from clary.data.sources.arrays import table_of_array
+from clary.data.sources.how import How
+from clary.data.sources.origin import Origin
+
+OPTIONS = frozenset({"key"})
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """key  the dataset, or the group that pandas wrote, by its path in the file; needless where there is one.
+
+    Raises ReadError.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise ReadError("reading HDF5 needs h5py: pip install h5py") from None
+    notes = [Note("The dataset was read whole.")]
+    with origin.reading_as("HDF5"), origin.seekable() as stream, h5py.File(stream, "r") as file:
+        found = _chosen(file, how.options.get("key"), origin, h5py)
+        if isinstance(found, h5py.Group):
+            return FrameScan(_of_pandas(found, origin, notes), notes)
+        return FrameScan(table_of_array(_values(found, h5py), origin.name, notes, _names(found)), notes)
+
+
+def _chosen(file: Any, key: object, origin: Origin, h5py: Any) -> Any:
+    tables: dict[str, Any] = {}
+
+    def visit(name: str, one: Any) -> None:
+        within = any(name.startswith(f"{above}/") for above, other in tables.items() if isinstance(other, h5py.Group))
+        if not within and (isinstance(one, h5py.Dataset) or "pandas_type" in one.attrs):
+            tables[name] = one
+
+    file.visititems(visit)
+    if key is None:
+        if len(tables) != 1:
+            raise ReadError(f"{origin.name} has {len(tables)} datasets: choose one by key=: {some(tables)}")
+        return next(iter(tables.values()))
+    found = file.get(str(key))
+    if found is None or (isinstance(found, h5py.Group) and "pandas_type" not in found.attrs):
+        raise ReadError(f"{origin.name} has no dataset {key!r}; it has {some(tables)}")
+    return found
+
+
+def _values(dataset: Any, h5py: Any) -> Any:
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return dataset.asstr()[...]
+    return dataset[...]
+
+
+def _names(dataset: Any) -> list[str] | None:
+    """Column names that came with a matrix, where an attribute holds as many as it has columns."""
+    for attribute in ("columns", "column_names", "names"):
+        found = dataset.attrs.get(attribute)
+        if found is not None and dataset.ndim == 2 and np.shape(found) == (dataset.shape[1],):
+            return distinct_names(_words(found))
+    return None
+
+
+def _words(values: Any) -> list[str]:
+    return [one.decode() if isinstance(one, bytes) else str(one) for one in np.asarray(values).tolist()]
+
+
+def _of_pandas(group: Any, origin: Origin, notes: list[Note]) -> pa.Table:
+    kind = _words([group.attrs["pandas_type"]])[0]
+    notes.append(Note("pandas wrote it; the index was left out."))
+    if kind == "frame" and "axis0" in group:
+        return _fixed(group, origin)
+    if kind in ("frame_table", "appendable_frame") and "table" in group:
+        return _table(group, origin)
+    raise ReadError(
+        f"{origin.name}: {group.name} is pandas' {kind!r}; read it by pandas.read_hdf and pass the DataFrame"
+    )
+
+
+def _fixed(group: Any, origin: Origin) -> pa.Table:
+    """pandas' format 'fixed': blocks of columns of one type."""
+    columns: dict[str, Any] = {}
+    for place in range(int(group.attrs["nblocks"])):
+        values = group[f"block{place}_values"]
+        if values.dtype.kind == "O" or "value_type" in values.attrs:
+            _refuse(group, origin)
+        matrix = np.atleast_2d(values[...])
+        for at, name in enumerate(_words(group[f"block{place}_items"][...])):
+            columns[name] = matrix[:, at]
+    names = [name for name in _words(group["axis0"][...]) if name in columns]
+    tables = [table_of_array(columns[name], origin.name, [], [name]) for name in names]
+    return pa.table([table.column(0) for table in tables], names=names)
+
+
+def _table(group: Any, origin: Origin) -> pa.Table:
+    """pandas' format 'table': a structured array, in which several columns may share a field."""
+    dataset = group["table"]
+    rows = dataset[...]
+    names: list[str] = []
+    columns: list[Any] = []
+    for field in rows.dtype.names:
+        if field == "index":
+            continue
+        inner = rows[field] if rows[field].ndim == 2 else rows[field][:, None]
+        kinds = dataset.attrs.get(f"{field}_kind")
+        given = _plain_list(kinds) if kinds is not None else None
+        given = given if given is not None and len(given) == inner.shape[1] else None
+        if given is None and inner.shape[1] > 1:
+            _refuse(group, origin)
+        names += given or [field]
+        columns += list(inner.T)
+    tables = [table_of_array(column, origin.name, [], [name]) for name, column in zip(names, columns, strict=True)]
+    return pa.table([table.column(0) for table in tables], names=distinct_names(names))
+
+
+class _Plain(pickle.Unpickler):
+    """Names no class and calls nothing: lists and texts only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def _plain_list(data: Any) -> list[str] | None:
+    raw = data if isinstance(data, bytes) else bytes(np.asarray(data).tobytes())
+    try:
+        found = _Plain(io.BytesIO(raw)).load()
+    except Exception:  # whatever a broken pickle raises
+        return None
+    return [str(one) for one in found] if isinstance(found, Sequence) and not isinstance(found, str) else None
+
+
+def _refuse(group: Any, origin: Origin) -> None:
+    raise ReadError(
+        f"{origin.name}: {group.name} holds pickled columns (text, in pandas' own layout), and unpickling runs code; "
+        "read it by pandas.read_hdf where you trust it, and pass the DataFrame"
+    )

@@ -1,0 +1,108 @@
+"""JSON of one piece: a list of records, an object of columns, or the layouts that pandas writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from clary.data.batch import some
+from clary.data.errors import ReadError
+from clary.data.scan import FrameScan, Note, Scan
+from clary.data.sources.encoding import HEAD_BYTES, encoding_of_json
+from clary.data.sources.how import How
+from clary.data.sources.origin import Origin
+from clary.data.sources.values import columns_of, named, table_of
+
+OPTIONS = frozenset({"encoding", "records"})
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """records  the key of the records, "outer.inner" where it is nested. Raises ReadError."""
+    notes = [Note("The file was read whole.")]
+    with origin.reading(), origin.open() as stream:
+        data = stream.read()
+    encoding = encoding_of_json(data[:HEAD_BYTES], how.options.get("encoding"), notes)
+    try:
+        found = json.loads(data.decode("utf-8-sig" if encoding == "utf-8" else encoding))
+    except (ValueError, RecursionError) as error:
+        hint = "; several objects, one a line, are format='jsonl'" if "Extra data" in str(error) else ""
+        raise ReadError(f"{origin.name} is not JSON: {error}{hint}") from None
+    columns = _columns(_below(found, how.options.get("records"), origin), origin, notes)
+    if nested := [name for name in columns if "." in name]:
+        notes.append(Note(f"Nested objects became columns: {some(nested)}."))
+    return FrameScan(table_of(columns, notes), notes)
+
+
+def _below(found: Any, path: object, origin: Origin) -> Any:
+    if path is None:
+        return found
+    if not isinstance(path, str):
+        raise ReadError(f"records={path!r} is not a key")
+    for key in path.split("."):
+        if not isinstance(found, Mapping) or key not in found:
+            keys = some(found) if isinstance(found, Mapping) else f"no object but a {type(found).__name__}"
+            raise ReadError(f"{origin.name} has no {key!r} of records={path!r}; there is {keys}")
+        found = found[key]
+    return found
+
+
+def _columns(found: Any, origin: Origin, notes: list[Note]) -> dict[str, list[Any]]:
+    if isinstance(found, list):
+        return _of_list(found, origin, notes)
+    if not isinstance(found, Mapping) or not found:
+        raise ReadError(f"{origin.name} holds {_told(found)}, which is no table: a list of objects is one")
+    if {"columns", "data"} <= set(found) <= {"columns", "data", "index", "index_names", "column_names"}:
+        notes.append(Note("It is in pandas' layout 'split'; its index was left out."))
+        return named(found["data"], [str(name) for name in found["columns"]], notes)
+    if "data" in found and isinstance(found.get("schema"), Mapping) and "fields" in found["schema"]:
+        notes.append(Note("It is in pandas' layout 'table'."))
+        return _of_list(found["data"], origin, notes)
+    values = list(found.values())
+    if all(isinstance(one, list) for one in values):
+        if len({len(one) for one in values}) == 1:
+            return {str(name): list(one) for name, one in found.items()}
+        lengths = some(f"{name}: {len(one)}" for name, one in found.items())
+        raise ReadError(f"{origin.name}: its columns are of different lengths ({lengths})")
+    if all(isinstance(one, Mapping) for one in values):
+        return _of_mappings(found, notes)
+    lists = [key for key, one in found.items() if isinstance(one, list) and one and isinstance(one[0], Mapping)]
+    if len(lists) == 1:
+        notes.append(Note(f"The records are those of {lists[0]!r}; what is beside them was left out."))
+        return _of_list(found[lists[0]], origin, notes)
+    if lists:
+        raise ReadError(f"{origin.name} has several lists of records: choose one by records=: {some(lists)}")
+    return columns_of([found])
+
+
+def _of_mappings(found: Mapping[str, Any], notes: list[Note]) -> dict[str, list[Any]]:
+    """{column: {row: value}}, as pandas writes by default, or {row: {column: value}}: its keys tell."""
+    inner = [list(one) for one in found.values()]
+    outer = list(found)
+    if all(key.isdigit() for key in inner[0]) and not all(key.isdigit() for key in outer):
+        rows = list(dict.fromkeys(key for keys in inner for key in keys))
+        notes.append(Note("It is in pandas' layout 'columns'; its index was left out."))
+        return {name: [one.get(row) for row in rows] for name, one in found.items()}
+    notes.append(Note("It holds records by key; the keys became the column 'key'."))
+    return columns_of([{"key": key, **one} for key, one in found.items()])
+
+
+def _of_list(found: list[Any], origin: Origin, notes: list[Note]) -> dict[str, list[Any]]:
+    if not isinstance(found, list) or not found:
+        raise ReadError(f"{origin.name} holds {_told(found)}: no table")
+    if all(isinstance(one, Mapping) for one in found):
+        return columns_of(found)
+    if all(isinstance(one, list) for one in found):
+        if len({len(one) for one in found}) > 1:
+            raise ReadError(f"{origin.name}: its rows are of different lengths")
+        first = found[0]
+        header = bool(first) and all(isinstance(one, str) for one in first) and len(found) > 1
+        header = header and any(not isinstance(one, str) for one in found[1])
+        return named(found[1:] if header else found, first if header else None, notes)
+    if not any(isinstance(one, (Mapping, list)) for one in found):
+        return {"column_1": found}
+    raise ReadError(f"{origin.name}: some of its records are objects and others are not")
+
+
+def _told(found: Any) -> str:
+    return "nothing" if not found and isinstance(found, (list, Mapping)) else f"a {type(found).__name__}"

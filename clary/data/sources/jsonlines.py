@@ -1,0 +1,124 @@
+"""JSON Lines: an object a line, parsed block by block on all cores; nested objects become columns "outer.inner"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from clary.data.errors import ReadError
+from clary.data.scan import Note, Scan
+from clary.data.sources.ahead import in_order
+from clary.data.sources.blocks import TextBlock, blocks, utf8
+from clary.data.sources.encoding import HEAD_BYTES, encoding_of_json
+from clary.data.sources.how import BadRow, BadRows, How
+from clary.data.sources.loose import flattened, spilled
+from clary.data.sources.origin import Origin
+from clary.data.sources.values import columns_of, table_of, with_times
+
+OPTIONS = frozenset({"encoding"})
+BLOCK_BYTES = 4 << 20
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """Raises ReadError."""
+    notes: list[Note] = []
+    encoding = encoding_of_json(origin.head(HEAD_BYTES), how.options.get("encoding"), notes)
+    bad = BadRows(origin.name, how.bad_rows)
+
+    words: dict[str, pa.DataType] = {}
+
+    def chunks(text: frozenset[str]) -> Iterator[pa.Table]:
+        words.clear()
+        # What is known of times when a block is taken up: the first one's columns come as they are written.
+        items = ((block, dict(words)) for block in _blocks(origin, encoding))
+        for table, wrong, told, found in in_order(items, lambda item: _parsed(item[0], text, item[1])):
+            words.update(found)
+            bad.add(wrong)
+            notes.extend(note for note in told if note not in notes)
+            yield table
+
+    found = spilled(chunks, how, notes, bad)
+    if not found.arrow_schema.names:
+        found.close()
+        raise ReadError(f"{origin.name} is empty: it has neither columns nor rows")
+    nested = [name for name in found.arrow_schema.names if "." in name]
+    if nested:
+        found.add_notes([Note(f"Nested objects became columns: {', '.join(nested[:10])}.")])
+    return found
+
+
+def _blocks(origin: Origin, encoding: str) -> Iterator[TextBlock]:
+    with origin.reading(), origin.open() as raw:
+        text = utf8(raw, encoding)
+        for block in blocks(
+            text, BLOCK_BYTES, skip=0, first_line=1, newline=b"\n", quote="", delimiter="", name=origin.name
+        ):
+            marked = block.first_line == 1 and block.data.startswith(b"\xef\xbb\xbf")
+            yield TextBlock(block.data[3:], 1) if marked else block
+
+
+Parsed = tuple[pa.Table, list[BadRow], list[Note], dict[str, pa.DataType]]
+
+
+def _parsed(block: TextBlock, text: frozenset[str], words: dict[str, pa.DataType]) -> Parsed:
+    """words  columns that hold times, in types that leave them as they were written; given back with those found"""
+    if not block.data.strip():
+        return pa.table({}), [], [], {}
+    try:
+        block.data.decode()  # which Arrow does not look at
+        table = _arrow(block.data, words)
+        # Arrow tells times by shapes of its own: they are looked at as they were written.
+        if found := {one.name: _as_words(one.type) for one in table.schema if _as_words(one.type) != one.type}:
+            words = words | found
+            table = _arrow(block.data, words).select(table.column_names)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
+        return *_by_line(block, text), words
+    table = flattened(table)
+    if any(one.name in text and not pa.types.is_string(one.type) for one in table.schema):
+        return *_by_line(block, text), words
+    columns = [
+        column.combine_chunks() if one.name in text else with_times(column.combine_chunks())
+        for one, column in zip(table.schema, table.columns, strict=True)
+    ]
+    return pa.table(columns, names=table.column_names), [], [], words
+
+
+def _arrow(data: bytes, words: dict[str, pa.DataType]) -> pa.Table:
+    return arrow_json.read_json(
+        pa.BufferReader(data),
+        arrow_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        arrow_json.ParseOptions(explicit_schema=pa.schema(list(words.items())) if words else None),
+    )
+
+
+def _as_words(given: pa.DataType) -> pa.DataType:
+    """The type with text in place of times."""
+    if pa.types.is_timestamp(given):
+        return pa.string()
+    if pa.types.is_struct(given):
+        return pa.struct([pa.field(one.name, _as_words(one.type)) for one in given])
+    return pa.list_(_as_words(given.value_type)) if pa.types.is_list(given) else given
+
+
+def _by_line(block: TextBlock, text: frozenset[str]) -> tuple[pa.Table, list[BadRow], list[Note]]:
+    """What Arrow does not read: types that differ from row to row, and rows that are no objects."""
+    records: list[dict[str, Any]] = []
+    bad: list[BadRow] = []
+    notes: list[Note] = []
+    for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            bad.append(BadRow(number, f"no JSON ({error})"[:200], line.decode("utf-8", "backslashreplace")))
+            continue
+        if not isinstance(record, dict):
+            bad.append(BadRow(number, f"a {type(record).__name__}, no object", line.decode("utf-8", "replace")))
+            continue
+        records.append(record)
+    return table_of(columns_of(records), notes, text), bad, notes

@@ -1,0 +1,65 @@
+"""libsvm: `label [qid:query] index:value …`; what is absent is zero, as scikit-learn reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clary.data.errors import ReadError
+from clary.data.scan import Note, Scan
+from clary.data.sources.how import How
+from clary.data.sources.matrices import MatrixScan
+from clary.data.sources.origin import Origin
+
+OPTIONS: frozenset[str] = frozenset()
+MOST_FEATURES = 50_000_000
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """Columns label, qid where there is one, and f0, f1 … by the indices in the file (f1 … where none is 0).
+
+    Raises ReadError naming the line.
+    """
+    from sklearn.datasets import load_svmlight_file
+
+    with origin.reading(), origin.open() as stream:
+        data = stream.read()
+    if b"\0" in data:
+        raise ReadError(f"{origin.name} is not libsvm: it has NUL bytes")
+    if not data.strip():
+        raise ReadError(f"{origin.name} is empty: it has neither columns nor rows")
+    matrix, label, queries = _loaded(data, origin, load_svmlight_file)
+    first: dict[str, Any] = {"label": label}
+    if b"qid:" in data and len(queries) == len(label):
+        first["qid"] = queries
+    notes = [Note("The file was read whole; features that a row does not name are 0.")]
+    start = 0
+    if matrix.shape[1] and not (matrix.indices == 0).any():
+        matrix, start = matrix[:, 1:], 1
+        notes.append(Note("Indices begin at 1: the first column is f1.", "f1"))
+    return MatrixScan(first, [f"f{place}" for place in range(start, start + matrix.shape[1])], matrix, notes)
+
+
+def _loaded(data: bytes, origin: Origin, load: Any) -> tuple[Any, Any, Any]:
+    import io
+
+    try:
+        matrix, label, queries = load(io.BytesIO(data), zero_based=True, query_id=True)
+    except Exception as error:  # whatever broken text makes it trip over
+        raise ReadError(f"{origin.name} is not libsvm: {_where(data) or error}") from None
+    if matrix.shape[1] > MOST_FEATURES:
+        raise ReadError(f"{origin.name} has the index {matrix.shape[1] - 1:,}; a table has {MOST_FEATURES:,} at most")
+    return matrix.tocsr(), np.asarray(label), queries
+
+
+def _where(data: bytes) -> str:
+    """What the reader of training programs, which knows lines, has to say."""
+    from clary.tasks.data.libsvm import read_libsvm
+    from clary.tasks.data.table import DataError
+
+    try:
+        read_libsvm(data)
+    except DataError as error:
+        return str(error).removeprefix("the body, ")
+    return ""

@@ -1,0 +1,123 @@
+"""Parquet, read row group by row group: never whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from clary.data.scan import Note, Part, Scan, cores, distinct_names
+from clary.data.sources.how import How
+from clary.data.sources.origin import Origin
+from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns
+
+OPTIONS: frozenset[str] = frozenset()
+# Pages are read through a buffer of this size for each column, so that a row group of any size needs little memory.
+BUFFER_BYTES = 1 << 18
+# Writers stop coding words as a dictionary once it is larger than about this; then its codes are of 17 bits at most.
+DICTIONARY_BYTES = 1.3e6
+CODE_BYTES = 2.5
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """Raises ReadError."""
+    with origin.reading_as("Parquet"), origin.seekable() as stream, parquet.ParquetFile(stream) as file:
+        metadata, schema = file.metadata, file.schema_arrow
+    return ParquetScan(origin, metadata, schema)
+
+
+class ParquetScan:
+    """The row groups of a file, each read by whoever asks for it."""
+
+    def __init__(self, origin: Origin, metadata: Any, schema: pa.Schema) -> None:
+        self._origin, self._metadata, self._written = origin, metadata, schema.names
+        names = distinct_names(schema.names)
+        self._coded = _coded(metadata, schema) if names == self._written else []
+        fields = [
+            pa.field(new, pa.dictionary(pa.int32(), one.type) if one.name in self._coded else one.type)
+            for new, one in zip(names, schema, strict=True)
+        ]
+        self._schema = pa.schema(fields)
+        self._notes = [
+            Note(f"The column's name {old!r} is there twice; it is now {new!r}.", new)
+            for old, new in zip(self._written, names, strict=True)
+            if old != new
+        ]
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        return self._schema
+
+    @property
+    def rows(self) -> int:
+        return int(self._metadata.num_rows)
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        return self._notes
+
+    def parts(self) -> Sequence[Part]:
+        counts = [self._metadata.row_group(place).num_rows for place in range(self._metadata.num_row_groups)]
+        most = max(1, self.rows // (PARTS_PER_CORE * cores()))
+        found: list[Part] = []
+        first_row, groups, rows = 0, list[int](), 0
+        for place, count in enumerate(counts):
+            if groups and rows + count > most:
+                found.append(ParquetPart(self, first_row, tuple(groups)))
+                first_row, groups, rows = first_row + rows, [], 0
+            groups.append(place)
+            rows += count
+        return [*found, ParquetPart(self, first_row, tuple(groups))] if rows else found
+
+    def read(self, groups: Sequence[int], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        if not columns:
+            yield from of_no_columns(sum(self._metadata.row_group(group).num_rows for group in groups), rows)
+            return
+        names = self._schema.names
+        plain = names == self._written
+        with self._origin.reading_as("Parquet"), self._origin.seekable() as stream:
+            file = parquet.ParquetFile(
+                stream if self._origin.path is None else str(self._origin.path),
+                metadata=self._metadata,
+                read_dictionary=self._coded,
+                buffer_size=BUFFER_BYTES,
+                pre_buffer=False,
+            )
+            with file:
+                wanted = list(columns) if plain else None
+                for batch in file.iter_batches(rows, row_groups=list(groups), columns=wanted, use_threads=False):
+                    places = [(batch.schema.names if plain else names).index(name) for name in columns]
+                    arrays = [batch.column(place) for place in places]
+                    yield pa.RecordBatch.from_arrays(arrays, list(columns))
+
+
+@dataclass(frozen=True)
+class ParquetPart:
+    scan: ParquetScan
+    first_row: int
+    groups: tuple[int, ...]
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self.scan.read(self.groups, columns, rows)
+
+
+def _coded(metadata: Any, schema: pa.Schema) -> list[str]:
+    """Columns of text that the file holds as dictionaries throughout, by the size of their first row group.
+
+    The footer does not tell where a writer gave up on a dictionary; plain words take more bytes than codes do.
+    """
+    if not metadata.num_row_groups:
+        return []
+    group = metadata.row_group(0)
+    texts = {one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)}
+    columns = [group.column(place) for place in range(group.num_columns)]
+    return [
+        one.path_in_schema
+        for one in columns
+        if one.path_in_schema in texts
+        and {"RLE_DICTIONARY", "PLAIN_DICTIONARY"} & set(one.encodings)
+        and one.total_uncompressed_size <= DICTIONARY_BYTES + CODE_BYTES * one.num_values
+    ]

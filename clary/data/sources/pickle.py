@@ -1,0 +1,63 @@
+"""Pickles: refused unless they are trusted, since reading one runs the code that it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from clary.data.errors import ReadError
+from clary.data.scan import FrameScan, Note, Scan, arrow_of_pandas
+from clary.data.sources.arrays import table_of_array
+from clary.data.sources.how import How
+from clary.data.sources.origin import Origin
+from clary.data.sources.values import columns_of, table_of
+
+OPTIONS: frozenset[str] = frozenset()
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """Raises ReadError, before anything is unpickled, where the caller did not allow it."""
+    if not how.allow_pickle:
+        raise ReadError(
+            f"{origin.name} is a pickle, and unpickling runs whatever code the file names; "
+            "pass allow_pickle=True only if you trust whoever made it"
+        )
+    import pickle
+
+    notes = [Note("The file was read whole; unpickling it ran the code that it names.")]
+    with origin.reading(), origin.open() as stream:
+        data = stream.read()
+    try:
+        found = pickle.loads(data)  # noqa: S301 (allowed by the caller)
+    except Exception as error:  # whatever a stranger's __reduce__ raises
+        raise ReadError(f"{origin.name} cannot be unpickled: {type(error).__name__}: {error}") from None
+    return FrameScan(_table(found, origin, notes), notes)
+
+
+def _table(found: Any, origin: Origin, notes: list[Note]) -> pa.Table:
+    import pandas as pd
+
+    if isinstance(found, pd.Series):
+        found = found.to_frame(str(found.name) if found.name is not None else "column_1")
+    if isinstance(found, pd.DataFrame):
+        if not isinstance(found.index, pd.RangeIndex):
+            found = found.reset_index()
+            notes.append(Note("The index became columns in front."))
+        table, more = arrow_of_pandas(found)
+        notes += more
+        return table
+    if isinstance(found, pa.Table):
+        return found
+    if isinstance(found, np.ndarray):
+        return table_of_array(found, origin.name, notes)
+    if isinstance(found, list) and found and all(isinstance(one, dict) for one in found):
+        return table_of(columns_of(found), notes)
+    if isinstance(found, dict) and _are_columns(list(found.values())):
+        return table_of({str(name): list(one) for name, one in found.items()}, notes)
+    raise ReadError(f"{origin.name} holds a {type(found).__name__}, which is no table")
+
+
+def _are_columns(values: list[Any]) -> bool:
+    return all(isinstance(one, (list, np.ndarray)) for one in values) and len({len(one) for one in values}) == 1

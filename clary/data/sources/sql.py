@@ -1,0 +1,115 @@
+"""Databases: SQLite files, and whatever SQLAlchemy has a URL for. Rows are fetched some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from clary.data.batch import some
+from clary.data.errors import ReadError
+from clary.data.scan import Note, Scan
+from clary.data.sources.how import How
+from clary.data.sources.loose import spilled
+from clary.data.sources.origin import Origin
+from clary.data.sources.values import named, table_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+OPTIONS = frozenset({"table", "query"})
+FETCHED_ROWS = 16_384
+
+
+def scan(origin: Origin, how: How) -> Scan:
+    """A SQLite file, opened for reading only.
+
+    table   by name, with its schema before a dot; needless where there is one
+    query   SELECT …, instead of a table
+    Raises  ReadError.
+    """
+    import sqlite3
+
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    with origin.reading_as("SQLite"), origin.on_disk() as path:
+        uri = f"file:{quote(str(Path(path).resolve()))}?mode=ro"
+        engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+        return _scan(engine, how, origin.name)
+
+
+def scan_url(url: str, how: How) -> Scan:
+    """Raises ReadError."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    try:
+        told = make_url(url).render_as_string(hide_password=True)
+        engine = create_engine(url)
+    except ArgumentError as error:
+        raise ReadError(f"this is not a URL of a database: {error}") from None
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise ReadError(f"{told} cannot be opened: {error}; a database needs its driver installed") from None
+    database = make_url(url)
+    if database.get_backend_name() == "sqlite" and database.database and not Path(database.database).is_file():
+        raise ReadError(f"there is no file {database.database}")  # SQLite would make an empty one
+    return _scan(engine, how, told)
+
+
+def _scan(engine: Engine, how: How, name: str) -> Scan:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    notes: list[Note] = []
+    try:
+        statement = _statement(engine, how, name, notes)
+        return spilled(lambda text: _chunks(engine, statement, notes, text), how, notes)
+    except SQLAlchemyError as error:
+        raise ReadError(f"{name}: {str(getattr(error, 'orig', None) or error)[:300]}") from None
+    finally:
+        engine.dispose()
+
+
+def _statement(engine: Engine, how: How, name: str, notes: list[Note]) -> Any:
+    from sqlalchemy import inspect, select, table, text
+
+    query, wanted = how.options.get("query"), how.options.get("table")
+    if query is not None:
+        if wanted is not None or not isinstance(query, str):
+            raise ReadError("query= is a text, and stands instead of table=")
+        return query
+    found = inspect(engine)
+    names = [*found.get_table_names(), *found.get_view_names()]
+    if wanted is None:
+        if len(names) != 1:
+            raise ReadError(f"{name} has {len(names)} tables: choose one by table=, or give query=: {some(names)}")
+        wanted = names[0]
+    if not isinstance(wanted, str):
+        raise ReadError(f"table={wanted!r} is not a name")
+    schema, dot, rest = wanted.rpartition(".")
+    if wanted in names:
+        return select(text("*")).select_from(table(wanted))
+    if dot and rest in [*found.get_table_names(schema), *found.get_view_names(schema)]:
+        return select(text("*")).select_from(table(rest, schema=schema))
+    raise ReadError(f"{name} has no table {wanted!r}; it has {some(names)}")
+
+
+def _chunks(engine: Engine, statement: Any, notes: list[Note], text: frozenset[str]) -> Iterator[pa.Table]:
+    with engine.connect() as opened:
+        connection = opened.execution_options(stream_results=True)
+        result = connection.exec_driver_sql(statement) if isinstance(statement, str) else connection.execute(statement)
+        if not result.returns_rows:
+            raise ReadError("the query gives no rows: it is to be a SELECT")
+        names = list(result.keys())
+        first = True
+        for rows in result.partitions(FETCHED_ROWS):
+            told: list[Note] = []
+            yield table_of(named(rows, names, told), told, text)
+            notes.extend(note for note in told if note not in notes)
+            first = False
+        if first:
+            yield pa.table([pa.nulls(0) for _ in names], names=list(named([], names, notes)))

@@ -1,0 +1,187 @@
+"""Moments to the fourth of many columns, and the correlation of each pair over the rows that have both: in one pass.
+
+Values are taken from a centre and divided by a scale known beforehand, so that the sums lose no digits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_FAR = 1e4  # deviations between centre and mean; the variance loses eight of sixteen digits then
+
+
+@dataclass
+class PairSums:
+    """Of k columns, each less its centre, by its scale; [i, j] over the rows in which i and j are there.
+
+    rows (k, k), sums (k, k) of i, squares (k, k) of i, products (k, k), cubes (k,), fourths (k,)
+    """
+
+    rows: NDArray[np.int64]
+    sums: Floats
+    squares: Floats
+    products: Floats
+    cubes: Floats
+    fourths: Floats
+
+    def add(self, more: PairSums) -> None:
+        self.rows += more.rows
+        self.sums += more.sums
+        self.squares += more.squares
+        self.products += more.products
+        self.cubes += more.cubes
+        self.fourths += more.fourths
+
+
+def no_sums(width: int) -> PairSums:
+    square = (width, width)
+    return PairSums(
+        np.zeros(square, np.int64),
+        np.zeros(square),
+        np.zeros(square),
+        np.zeros(square),
+        np.zeros(width),
+        np.zeros(width),
+    )
+
+
+def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
+    """Of centred and scaled values (k, rows); `gone` tells of some columns where values are missing: 0 stands there."""
+    width, rows = values.shape
+    squared = values * values
+    products = values @ values.T
+    once, twice = values.sum(axis=1), np.diagonal(products).copy()
+    made = PairSums(
+        rows=np.full((width, width), rows, np.int64),
+        sums=np.repeat(once[:, None], width, axis=1),
+        squares=np.repeat(twice[:, None], width, axis=1),
+        products=products,
+        cubes=np.einsum("ij,ij->i", squared, values),
+        fourths=np.einsum("ij,ij->i", squared, squared),
+    )
+    for place, mask in gone.items():
+        # The fewer rows, those where it is there or those where it is not, are added up.
+        few = np.flatnonzero(mask)
+        absent = len(few) * 2 <= rows
+        part = values.take(few if absent else np.flatnonzero(~mask), axis=1)
+        sums, squares = part.sum(axis=1), np.einsum("ij,ij->i", part, part)
+        made.sums[:, place] = once - sums if absent else sums
+        made.squares[:, place] = twice - squares if absent else squares
+    if gone:
+        places = list(gone)
+        both = _both_there(list(gone.values()))
+        counts = np.diagonal(both)
+        made.rows[places, :] = counts[:, None]
+        made.rows[:, places] = counts
+        made.rows[np.ix_(places, places)] = both
+    return made
+
+
+def _both_there(gone: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """(m, m), in how many rows both of two columns are there."""
+    if len(gone) > 16:
+        here = np.array([~mask for mask in gone], np.float64)
+        return np.rint(here @ here.T).astype(np.int64)
+    both = np.empty((len(gone), len(gone)), np.int64)
+    for i, first in enumerate(gone):
+        for j, second in enumerate(gone[: i + 1]):
+            both[i, j] = both[j, i] = len(first) - np.count_nonzero(first | second)
+    return both
+
+
+@dataclass(frozen=True)
+class Centring:
+    """What values are taken from and divided by; scales are powers of two, so that dividing rounds nothing."""
+
+    centres: Floats
+    scales: Floats
+
+
+def centring(columns: list[Floats]) -> Centring:
+    """By the finite values of a first look at each column."""
+    centres, scales = np.zeros(len(columns)), np.ones(len(columns))
+    for place, column in enumerate(columns):
+        finite = column[np.isfinite(column)]
+        if not len(finite):
+            continue
+        # Scaled, so that the sum of the largest numbers there are does not overflow.
+        centres[place] = float((finite / len(finite)).sum())
+        deviation = float(np.abs(finite / 2 - centres[place] / 2).max()) * 2
+        if 0 < deviation < math.inf:
+            scales[place] = math.ldexp(1.0, max(min(math.frexp(deviation)[1], 1000), -1000))
+    return Centring(centres, scales)
+
+
+@dataclass(frozen=True)
+class MomentFigures:
+    """Of a column's finite values; NaN where there are too few, or where they overflow. As pandas' mean, var, skew, kurt."""
+
+    mean: float
+    variance: float
+    skewness: float
+    kurtosis: float
+
+
+def moments(sums: PairSums, centring: Centring) -> list[MomentFigures]:
+    found = []
+    with np.errstate(all="ignore"):
+        for place in range(len(sums.cubes)):
+            n = float(sums.rows[place, place])
+            centre, scale = float(centring.centres[place]), float(centring.scales[place])
+            first, second = sums.sums[place, place], sums.squares[place, place]
+            third, fourth = sums.cubes[place], sums.fourths[place]
+            found.append(_figures(n, centre, scale, *map(np.float64, (first, second, third, fourth))))
+    return found
+
+
+def _figures(
+    n: float, centre: float, scale: float, first: np.float64, second: np.float64, third: np.float64, fourth: np.float64
+) -> MomentFigures:
+    if not n:
+        return MomentFigures(math.nan, math.nan, math.nan, math.nan)
+    mean = first / n
+    m2 = max(float(second - first * mean), 0.0)
+    m3 = float(third - 3 * mean * second + 2 * n * mean**3)
+    m4 = float(fourth - 4 * mean * third + 6 * mean**2 * second - 3 * n * mean**4)
+    variance = float(np.float64(m2) / (n - 1) * scale * scale) if n > 1 else math.nan
+    # As pandas: what is left of rounding where all values are equal is no spread.
+    flat = m2 <= 1e-14 * max(1e-300, float(second)) or not math.isfinite(m2)
+    skewness = kurtosis = math.nan
+    if n > 2:
+        skewness = 0.0 if flat else n * math.sqrt(n - 1) / (n - 2) * m3 / m2**1.5
+    if n > 3:
+        correction = 3 * (n - 1) ** 2 / ((n - 2) * (n - 3))
+        kurtosis = 0.0 if flat else n * (n + 1) * (n - 1) / ((n - 2) * (n - 3)) * m4 / m2**2 - correction
+    return MomentFigures(float(centre + mean * scale), variance, skewness, kurtosis)
+
+
+def badly_centred(sums: PairSums, centring: Centring) -> Centring | None:
+    """Better centres, where some mean lies so far from its centre that the variance lost digits."""
+    found = moments(sums, centring)
+    means = np.array([one.mean for one in found])
+    spread = np.sqrt(np.array([one.variance for one in found]))
+    with np.errstate(all="ignore"):
+        far = np.abs(means - centring.centres) > _FAR * spread
+    far &= np.isfinite(means)
+    if not far.any():
+        return None
+    scales = np.where(far & (spread > 0), 2.0 ** np.rint(np.log2(np.where(spread > 0, spread, 1.0))), centring.scales)
+    return Centring(np.where(far, means, centring.centres), scales)
+
+
+def correlations(sums: PairSums) -> Floats:
+    """(k, k), Pearson's r of each pair over the rows that have both; NaN where a column does not vary there."""
+    with np.errstate(all="ignore"):
+        rows = sums.rows.astype(np.float64)
+        covariance = sums.products - sums.sums * sums.sums.T / rows
+        variance = sums.squares - sums.sums**2 / rows
+        variance[variance <= 1e-14 * sums.squares] = np.nan
+        found = covariance / np.sqrt(variance * variance.T)
+    found[sums.rows < 2] = np.nan
+    return np.clip(found, -1.0, 1.0)
