@@ -34,10 +34,11 @@ GROUPS = {
         *("clean_text", "tokenize", "stop_words", "popular_words", "n_grams", "tf_idf", "hash_text", "text_length"),
     ),
     "Images": (
-        *("image_resize", "image_crop", "image_grey", "image_filter", "image_flatten", "image_hog", "image_statistics"),
+        *("image_resize", "image_crop", "image_grey", "image_convert", "image_filter"),
+        *("image_flatten", "image_hog", "image_statistics"),
     ),
     "Audio": ("audio_resample", "audio_band", "audio_spectrogram", "audio_mfcc"),
-    "Extraction": ("pca", "truncated_svd", "kmeans_distance", "tsne", "umap"),
+    "Extraction": ("pca", "truncated_svd", "lda", "kmeans_distance", "tsne", "umap"),
     "Selection": (
         *("select_variance", "select_missing", "select_correlation", "select_univariate", "select_model"),
         "select_recursive",
@@ -74,7 +75,7 @@ def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
 def _told(kind: type[Step]) -> Iterator[str]:
     defaults = {one.name: one.default for one in dataclasses.fields(kind) if one.name not in _SHARED}
     for paragraph in inspect.cleandoc(kind.__doc__ or "").split("\n\n"):
-        if _PARAMETER.match(paragraph):
+        if _PARAMETER.match(paragraph.splitlines()[0]):
             yield from _table(paragraph, defaults)
         else:
             yield paragraph + "\n"
@@ -84,8 +85,11 @@ def _table(paragraph: str, defaults: dict[str, object]) -> Iterator[str]:
     yield "| parameter | default | |"
     yield "|---|---|---|"
     rows: list[list[str]] = []
+    rest: list[str] = []
     for line in paragraph.splitlines():
-        if found := _PARAMETER.match(line):
+        if rest or not (line.startswith(" ") or _PARAMETER.match(line)):
+            rest.append(line)
+        elif found := _PARAMETER.match(line):
             rows.append([found[1], found[2]])
         else:
             rows[-1][1] += " " + line.strip()
@@ -95,6 +99,8 @@ def _table(paragraph: str, defaults: dict[str, object]) -> Iterator[str]:
         said = ", ".join(f"`{one}`" for one in every)
         yield f"| {said} | {shown} | {text.replace('|', chr(92) + '|')} |"
     yield ""
+    if rest:
+        yield "\n".join(rest) + "\n"
 
 
 def _default(value: object) -> str:

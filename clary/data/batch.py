@@ -326,7 +326,8 @@ class Batch:
         made: list[pd.DataFrame | pd.Series] = []
         for name, column in self.columns.items():
             if isinstance(column, Block) and not isinstance(column.matrix, np.ndarray):
-                made.append(pd.DataFrame.sparse.from_spmatrix(column.matrix, columns=list(column.names)))
+                sparse: Any = pd.DataFrame.sparse  # pandas-stubs know it of instances only
+                made.append(sparse.from_spmatrix(column.matrix, columns=list(column.names)))
             elif isinstance(column, Block):
                 made.append(pd.DataFrame(column.matrix, columns=list(column.names)))
             elif isinstance(column, np.ndarray):

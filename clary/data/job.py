@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.data.errors import DataError
-from clary.tasks import paths
+from clary.tasks import failure, paths
 
 if TYPE_CHECKING:
     from clary.data.batch import Batch
-    from clary.data.recipe.fit import Progress
     from clary.data.recipe.fitted import FittedRecipe
+    from clary.data.recipe.path import Progress
     from clary.data.recipe.recipe import Recipe
     from clary.data.scan import Part, Scan
     from clary.data.sinks import Sink
@@ -66,9 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         told = run(options, Place.here(), Told())
     except (DataError, OSError) as error:
-        message = f"{type(error).__name__}: {error}"
-        print(f"ClientError: {message}", file=sys.stderr, flush=True)
-        _leave_message(message)
+        failure.report(failure.ClientError(str(error)))
         return 1
     print(told, flush=True)
     _leave_message(told)
@@ -141,8 +139,9 @@ def _fitted(recipe: Recipe | FittedRecipe, table: Scan, progress: Progress) -> t
     if not isinstance(recipe, Recipe):
         return recipe, False
     fitted = recipe.fit(table, progress=progress)
-    for told in fitted.told:
-        print(told, flush=True)
+    for step, told in fitted.told.items():
+        for sentence in told:
+            print(f"step {step}: {sentence}", flush=True)
     return fitted, True
 
 
@@ -151,7 +150,7 @@ def write_artefacts(fitted: FittedRecipe, folder: Path) -> None:
     fitted.save(folder / FITTED)
     with tarfile.open(folder / MODEL, "w:gz") as archive:
         archive.add(folder / FITTED, FITTED)
-    told = {"steps": list(fitted.told), "columns": list(fitted.names), "hash": fitted.recipe.hash}
+    told = {"steps": dict(fitted.told), "columns": list(fitted.names), "hash": fitted.recipe.hash}
     (folder / "told.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

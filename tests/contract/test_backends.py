@@ -4,6 +4,7 @@ Containers need podman or docker, and a static busybox to make an image of: on D
 `apt-get install podman busybox-static` (and `runc`, where crun does not work with the machine's control groups).
 """
 
+import asyncio
 import io
 import os
 import shutil
@@ -21,8 +22,8 @@ from clary.compute.plan import Platform
 from clary.compute.supervised import SupervisedBackend
 from clary.core.instances import Machine
 from clary.core.settings import Settings
-from clary.core.tasks import Cause, Input, Output, Phase
-from clary.testing.backend import BackendContract, BackendWorld, lines
+from clary.core.tasks import Cause, Input, Link, Output, Phase, Serve
+from clary.testing.backend import BackendContract, BackendWorld, lines, status
 
 MACHINE = Machine(cpus=2, memory_mib=2048)
 IMAGE = "localhost/clary-contract:latest"
@@ -195,3 +196,33 @@ class TestContainers(ProcessingContract):
             backend="oci",
             container_engine_options=container_options,
         )
+
+
+@pytest.mark.container
+def test_a_pipeline_may_have_programs_and_containers(tmp_path, container_options):
+    asyncio.run(programs_and_containers(tmp_path, container_options))
+
+
+async def programs_and_containers(tmp_path, container_options):
+    world = a_world(tmp_path, IMAGE, (), container_engine_options=container_options)
+    script = f"if [ $KIND = program ]; then exec python3 -c '{ANSWER_ALL}'; fi; {BUSYBOX_SERVER}"
+    images = {"program": "clary/scikit-learn", "container": IMAGE}
+    task = world.task(
+        "",
+        entrypoint=("sh", "-c", script),
+        hosts=tuple(images),
+        pipeline={kind: Link(image, {"KIND": kind}) for kind, image in images.items()},
+        serve=Serve(startup_timeout_s=20, ping_interval_s=0.1),
+        command="serve",
+    )
+    async with world.serving() as backend:
+        await backend.launch(task)
+        state = await world.until(backend, "task-0", Phase.READY)
+        for address in (state.address, *state.further):
+            assert await asyncio.to_thread(status, f"{address}/ping") == 200
+        world.kill_supervisor("task-0")
+        await world.until(backend, "task-0", Phase.LOST)
+        await backend.forget("task-0")
+        await world.eventually(lambda: not world.running("task-0"), "it still runs")
+        for address in (state.address, *state.further):
+            assert await asyncio.to_thread(status, f"{address}/ping") == 0

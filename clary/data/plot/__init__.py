@@ -6,9 +6,9 @@ sample is drawn, always the same one; the line below the picture tells how many 
 
 from clary.data.plot.categories import bars
 from clary.data.plot.distributions import box, hist
+from clary.data.plot.files import image, png, svg
 from clary.data.plot.maps import pca_map, tsne_map
 from clary.data.plot.matrices import heatmap, missingness
-from clary.data.plot.picture import image, png, svg
 from clary.data.plot.relations import pairs, scatter
 from clary.data.plot.steps import before_after
 

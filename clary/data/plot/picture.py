@@ -1,15 +1,14 @@
-"""A figure that notebooks show by themselves, and its forms for web pages: PNG, SVG, an <img> with its text."""
+"""A figure that notebooks show by themselves."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import io
-import re
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from clary.data.plot.files import png
+
+__all__ = ["Picture", "png"]
 
 
 class Picture(Figure):
@@ -25,36 +24,3 @@ class Picture(Figure):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {"image/png": png(self), "text/plain": self.alt or repr(self)}
-
-
-def png(figure: Figure, dpi: int = 110) -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Description": _alt(figure, "")})
-    return buffer.getvalue()
-
-
-def svg(figure: Figure, alt: str = "") -> str:
-    """The figure as an <svg> element for a web page, with `alt`, else its own text, for screen readers.
-
-    Ids are its own, so that several may stand in one page; text is drawn, so no font is needed.
-    """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = buffer.getvalue()
-    drawn = drawn[drawn.index("<svg") :].rstrip()
-    mark = "p" + hashlib.sha256(drawn.encode()).hexdigest()[:10]
-    drawn = re.sub(r'\bid="', f'id="{mark}-', drawn)
-    drawn = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{mark}-", drawn)
-    text = html.escape(_alt(figure, alt), quote=True)
-    return drawn.replace("<svg", f'<svg role="img" aria-label="{text}"', 1)
-
-
-def image(figure: Figure, alt: str = "", dpi: int = 110) -> str:
-    """The figure as an <img> element that needs no other file."""
-    data = base64.b64encode(png(figure, dpi)).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(_alt(figure, alt), quote=True)}">'
-
-
-def _alt(figure: Figure, alt: str) -> str:
-    return alt or getattr(figure, "alt", "")

@@ -91,7 +91,7 @@ def _lowess(x: NDArray[np.float64], y: NDArray[np.float64], middle: float, reach
     try:
         from statsmodels.nonparametric.smoothers_lowess import lowess
     except ModuleNotFoundError:
-        raise DataError("scatter: trend 'lowess' needs statsmodels: run pip install statsmodels") from None
+        raise DataError("scatter: trend 'lowess' needs statsmodels: run pip install 'clary[data]'") from None
     smooth = lowess(y, x, frac=LOWESS_SHARE, it=3, delta=0.01 * float(np.ptp(x)))
     smooth = smooth[np.isfinite(smooth).all(axis=1)]
     told = f"line: lowess over {LOWESS_SHARE:.0%} of the points"

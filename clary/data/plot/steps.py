@@ -14,7 +14,9 @@ from clary.data.plot.distributions import bin_edges, draw_bars
 from clary.data.plot.rows import Data, groups_of, need_column, numbers_of, scan_in, shown
 from clary.data.plot.style import finish, label_axes, new_picture
 from clary.data.plot.times import show_times
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe import FittedRecipe, Recipe
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import quiet, transformed, whole
 from clary.data.recipe.step import FittedStep, Step
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def before_after(step: Any, data: Data, column: str) -> Figure:
     before = seen.batch
     need_column(before.schema, column)
     after = whole(transformed(steps, scan_in(before), training=True))
-    name = getattr(step, "name", "") or "recipe"
+    said = step.recipe if isinstance(step, FittedRecipe) else step
+    name = getattr(said, "name", "") or "the recipe"
     figure = new_picture(9.6, 4.4)
     left, right = figure.subplots(1, 2)
     _draw(left, column, before[column])
@@ -47,8 +50,8 @@ def before_after(step: Any, data: Data, column: str) -> Figure:
     else:
         right_said = _draw_made(right, before, after, column)
     right.set_title(f"after: {right_said}", fontsize=9)
-    said = f"Before: {_rows(before, before[column])}. After: {right_said}."
-    return finish(figure, f"{column} before and after {name}", (seen.note,), said)
+    alt = f"Before: {_rows(before, before[column])}. After: {right_said}."
+    return finish(figure, f"{column} before and after {name}", (seen.note,), alt)
 
 
 def _fitted(step: Any, data: Data) -> Sequence[FittedStep]:
@@ -56,12 +59,11 @@ def _fitted(step: Any, data: Data) -> Sequence[FittedStep]:
         return (step,)
     if isinstance(step, Step):
         return fit_steps((step,), scan_in(data))
-    steps = getattr(step, "steps", None)
-    if not isinstance(steps, Sequence) or not all(isinstance(one, Step | FittedStep) for one in steps):
-        raise DataError(f"before_after: give a step or a recipe, not {type(step).__name__}")
-    if all(isinstance(one, FittedStep) for one in steps):
-        return list(steps)
-    return fit_steps([one for one in steps if isinstance(one, Step)], scan_in(data))
+    if isinstance(step, Recipe):
+        return step.fit(scan_in(data), progress=quiet).steps
+    if isinstance(step, FittedRecipe):
+        return step.steps
+    raise DataError(f"before_after: give a step or a recipe, not {type(step).__name__}")
 
 
 def _rows(batch: Batch, column: Column) -> str:

@@ -49,8 +49,8 @@ def _said(found: Histogram, numbers: Numbers | None, times: bool) -> str:
     peak = int(np.argmax(found.counts))
     step = (found.high - found.low) / len(found.counts)
     low, high = found.low + peak * step, found.low + (peak + 1) * step
-    said = f"Histogram of {found.values:,} values from {says(found.low)} to {says(found.high)}; most, {found.counts[peak]:,}, lie "
-    said += f"between {says(low)} and {says(high)}."
+    said = f"Histogram of {found.values:,} values from {says(found.low)} to {says(found.high)}; "
+    said += f"most, {found.counts[peak]:,}, lie between {says(low)} and {says(high)}."
     if numbers is not None:
         q1, q2, q3 = (number(numbers.quantiles[q]) for q in (0.25, 0.5, 0.75))
         said += f" Box plot: quartiles {q1}, {q2} and {q3}; {numbers.outliers:,} values outside the whiskers."
@@ -90,7 +90,7 @@ def missingness_svg(sample: Sample, names: Sequence[str]) -> Markup:
             if share > 0
         ]
         drawn.append(f'<text x="{place * width:.2f}" y="{strips * height + 14}" class="tick">{place + 1}</text>')
-    said = f"Missing values of {len(names)} columns over {sample.batch.rows:,} rows, from the first row at the top to the last."
+    said = f"Missing values of {len(names)} columns over {sample.batch.rows:,} rows, the first row at the top."
     return _svg(strips * height + 20, said, "".join(drawn))
 
 
@@ -120,5 +120,5 @@ def strongest(values: NDArray[np.float64]) -> bool:
 def _svg(height: float, said: str, inner: str) -> Markup:
     # `inner` is made of figures and escaped texts only.
     return Markup(  # noqa: S704
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(said)}" preserveAspectRatio="none">{inner}</svg>'
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(said)}">{inner}</svg>'
     )

@@ -125,7 +125,8 @@ def _numbers(
     q1, q3 = quantiles[0.25], quantiles[0.75]
     reach = 1.5 * (q3 - q1)
     lowest, highest = one.infinite
-    mean, spread = moments.mean, (moments.variance, moments.skewness, moments.kurtosis)
+    mean = moments.mean
+    spread: tuple[float, ...] = (moments.variance, moments.skewness, moments.kurtosis)
     if lowest or highest:  # as pandas: an infinite mean, or none, and no spread
         mean = math.nan if lowest and highest else -math.inf if lowest else math.inf
         spread = (math.nan, math.nan, math.nan)

@@ -41,7 +41,8 @@ def describe(columns: Sequence[ColumnFigures], include: str | None) -> pd.DataFr
         pd.Series(each, name=one.name, dtype=_dtype(each)).reindex(list(rows))
         for one, each in zip(chosen, described, strict=True)
     ]
-    return pd.concat(made, axis=1)
+    table: pd.DataFrame = pd.concat(made, axis=1)
+    return table
 
 
 def _dtype(figures: dict[str, Any]) -> Any:

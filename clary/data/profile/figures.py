@@ -5,6 +5,7 @@ Times are microseconds since 1970, UTC, save where a text is said.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,7 +67,7 @@ class Numbers:
 
     @property
     def deviation(self) -> float:
-        return self.variance**0.5
+        return math.sqrt(self.variance)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clary.data.batch import Kind
-from clary.data.profile.figures import ColumnFigures, Finding, Matrix, Numbers, Severity, Target, Texts
+from clary.data.profile.figures import ColumnFigures, Finding, Level, Matrix, Numbers, Severity, Target, Texts
 from clary.data.profile.target import TELLS_ALL
 
 MOSTLY_MISSING = 0.6
@@ -142,35 +142,28 @@ def _of_numbers(one: ColumnFigures, numbers: Numbers) -> Iterator[Finding]:
             f"{numbers.fences[0]:.6g} or above {numbers.fences[1]:.6g}{robust}."
         )
         yield Finding(Severity.WARNING, "outliers", one.name, text, {"winsorize": {"columns": [one.name]}})
-    elif 0 < beyond:
+    elif beyond:
         text = f"{_said(beyond, one.rows)} have a robust z over 3.5."
         yield Finding(Severity.INFO, "outliers", one.name, text, {"winsorize": {"columns": [one.name]}})
     if skewed:
-        step = "log1p" if numbers.low >= 0 else "yeo_johnson"
-        text = f"Its skewness is {numbers.skewness:.1f}: few values are far {'above' if numbers.skewness > 0 else 'below'} the rest."
-        yield Finding(Severity.WARNING, "skewed", one.name, text, {step: {"columns": [one.name]}})
+        transform = "log1p" if numbers.low >= 0 else "yeo_johnson"
+        side = "above" if numbers.skewness > 0 else "below"
+        text = f"Its skewness is {numbers.skewness:.1f}: few values are far {side} the rest."
+        yield Finding(Severity.WARNING, "skewed", one.name, text, {transform: {"columns": [one.name]}})
 
 
 def _of_texts(one: ColumnFigures, texts: Texts) -> Iterator[Finding]:
+    # What the sample cannot tell of the other rows is left missing, and counted by the step.
+    step: dict[str, dict[str, Any]]
     if texts.all_numbers:
         text = "Every text of the sample reads as a number."
-        yield Finding(
-            Severity.WARNING,
-            "numbers_as_text",
-            one.name,
-            text,
-            {"cast": {"columns": [one.name], "to": "number", "errors": "missing"}},
-        )
+        step = {"cast": {"columns": [one.name], "to": "number", "errors": "missing"}}
+        yield Finding(Severity.WARNING, "numbers_as_text", one.name, text, step)
         return
     if texts.all_times:
         text = "Every text of the sample reads as a time."
-        yield Finding(
-            Severity.WARNING,
-            "times_as_text",
-            one.name,
-            text,
-            {"parse_dates": {"columns": [one.name], "errors": "missing"}},
-        )
+        step = {"parse_dates": {"columns": [one.name], "errors": "missing"}}
+        yield Finding(Severity.WARNING, "times_as_text", one.name, text, step)
         return
     if texts.padded or texts.empty:
         odd = (
@@ -208,12 +201,15 @@ def _alike(pearson: Matrix, leave: set[str]) -> Iterator[Finding]:
         if not leave & {first, second} and second not in told:
             told.add(second)
             text = f"Its correlation with {first!r} is {r:.3f}: they say nearly the same."
-            yield Finding(
-                Severity.WARNING, "correlated", second, text, {"select_correlation": {"columns": [first, second], "threshold": ALIKE}}
-            )  # fmt: skip
+            step = {"select_correlation": {"columns": [first, second], "threshold": ALIKE}}
+            yield Finding(Severity.WARNING, "correlated", second, text, step)
 
 
 # ---- the target ----
+
+
+def _class(level: Level) -> str:
+    return f"{level.rows:,} rows of {str(level.value)[:60]!r}"
 
 
 def _of_target(target: Target | None, name: str, columns: Sequence[ColumnFigures]) -> Iterator[Finding]:
@@ -227,13 +223,13 @@ def _of_target(target: Target | None, name: str, columns: Sequence[ColumnFigures
         return
     if target.classes is not None and target.classes.imbalance > UNBALANCED:
         most, least = target.classes.rows[0], target.classes.rows[-1]
-        text = f"Its classes are unbalanced: {most.rows:,} rows of {str(most.value)!r}, {least.rows:,} of {str(least.value)!r}."
+        text = f"Its classes are unbalanced: {_class(most)}, {_class(least)}."
         yield Finding(Severity.WARNING, "unbalanced", name, text, {"balance": {}})
     for importance in target.importances:
         if importance.alone >= TELLS_ALL:
             text = (
-                f"It alone tells the target {name!r} with a {target.metric} of {importance.alone:.3f}: it may not be known "
-                "yet when a prediction is asked for."
+                f"It alone tells the target {name!r} with a {target.metric} of {importance.alone:.3f}: it may not be "
+                "known yet when a prediction is asked for."
             )
             yield Finding(Severity.ERROR, "leak", importance.column, text, {"drop": {"columns": [importance.column]}})
     if math.isfinite(target.score) and target.score <= target.baseline + target.spread:
@@ -242,44 +238,3 @@ def _of_target(target: Target | None, name: str, columns: Sequence[ColumnFigures
             f"({target.baseline:.3f})."
         )
         yield Finding(Severity.WARNING, "unpredictable", name, text)
-
-
-# ---- a recipe ----
-
-# In which order steps make sense; encodings, which make columns of other names, come last.
-_ORDER = (
-    "drop_missing", "deduplicate", "drop", "cast", "parse_dates", "clean_text", "clip", "impute", "winsorize", "log1p",
-    "yeo_johnson", "select_correlation", "date_parts", "rare", "hash", "tf_idf", "one_hot",
-)  # fmt: skip
-_LEFT_OUT = ("balance",)  # which rows to learn from is for a person to say
-
-
-def recipe_of(found: Sequence[Finding], target: str) -> dict[str, Any]:
-    """A recipe of the findings' steps, as `Recipe.from_dict` takes it: each step once for all columns it would mend."""
-    merged: dict[str, tuple[str, dict[str, Any]]] = {}
-    gone = {name for one in found for name in _columns(one, "drop")}
-    cast = {name for one in found for name in (*_columns(one, "cast"), *_columns(one, "parse_dates"))}
-    for one in found:
-        for step, given in (one.step or {}).items():
-            if step in _LEFT_OUT:
-                continue
-            columns = [
-                name for name in given.get("columns", ()) if name not in gone or step in ("drop", "drop_missing")
-            ]
-            if step == "impute" and set(columns) & cast:
-                continue  # what to impute is known once the column is of its type
-            if "columns" in given and not columns:
-                continue
-            others = {key: value for key, value in given.items() if key != "columns"}
-            _, kept = merged.setdefault(f"{step} {others}", (step, {**({"columns": []} if columns else {}), **others}))
-            kept.setdefault("columns", []).extend(name for name in columns if name not in kept["columns"])
-    steps = sorted(merged.values(), key=lambda one: _ORDER.index(one[0]))
-    said = [{step: {key: value for key, value in given.items() if value != []}} for step, given in steps]
-    recipe: dict[str, Any] = {"version": 1}
-    if target:
-        recipe["target"] = target
-    return {**recipe, "steps": said}
-
-
-def _columns(one: Finding, step: str) -> Sequence[str]:
-    return tuple((one.step or {}).get(step, {}).get("columns", ()))

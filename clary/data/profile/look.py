@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clary.data.batch import Batch, Kind
+from clary.data.batch import Batch, Kind, concatenated
 from clary.data.profile.limits import QUANTILES, Limits
 from clary.data.profile.look_numbers import NumberLook, NumberPart, Values, values_of
 from clary.data.profile.look_texts import TextLook, TextPart
@@ -27,20 +27,22 @@ from clary.data.profile.peek import peek
 from clary.data.profile.rows import RowHashes
 from clary.data.scan import Scan, each_batch, schema_of
 from clary.data.statistics.base import Sample, SampleRows
-from clary.data.statistics.hashes import Hashes, mix
+from clary.data.statistics.hashes import Hashes, hashes_of, mix
 from clary.data.statistics.ordered import Cut, Floats, Ordered, Ranks, Window, cut, first_windows
 from clary.data.statistics.pairwise import Centring, PairSums, badly_centred, centring, no_sums, pair_sums
 
 MOST_PAIRED = 300  # columns whose correlations are worked out: the work grows with their square
 SAMPLE_ROWS = 50_000
-AHEAD = 64  # what a batch comes to is small: cores may run ahead of each other by as many
+ROWS = 32_768
+_PIECES = 32  # of a sample, before they are put together
+AHEAD = 16  # what a batch comes to is small: cores may run ahead of each other by as many
 _NUMERIC = (Kind.NUMBER, Kind.BOOLEAN, Kind.TIME)
 
 
 class Progress(Protocol):
     """Told how far a long piece of work is."""
 
-    def __call__(self, what: str, done: int, of: int) -> None: ...
+    def __call__(self, what: str, done: int, of: int, /) -> None: ...
 
 
 def quiet(what: str, done: int, of: int) -> None:
@@ -70,20 +72,25 @@ class Look:
         # Correlated are numbers and booleans, as pandas does.
         self.paired = tuple(one.name for one in self.fields if one.kind in (Kind.NUMBER, Kind.BOOLEAN))
         self._progress = progress
-        first = peek(scan, self.numeric) if self.numeric else None
-        floats = {
-            name: values_of(first[name], self._kind(name)).floats if first else np.empty(0) for name in self.numeric
-        }
+        texts = tuple(one.name for one in self.fields if one.kind is Kind.TEXT)
+        first = peek(scan, (*self.numeric, *texts)) if self.numeric or texts else None
+        seen = {name: values_of(first[name], self._kind(name)) for name in self.numeric} if first else {}
+        floats = {name: seen[name].floats if first else np.empty(0) for name in self.numeric}
         complete = first is not None and first.rows == self.rows
         most = limits.kept // max(1, len(self.numeric))
         self.looks: dict[str, NumberLook | TextLook] = {}
         for one in self.fields:
             if one.kind in _NUMERIC:
-                seen = floats[one.name]
-                windows = first_windows(np.sort(seen[~np.isnan(seen)]), QUANTILES, complete)
-                self.looks[one.name] = NumberLook(one.kind, limits, windows, most)
+                ordered = np.sort(floats[one.name])
+                windows = first_windows(ordered[: np.count_nonzero(~np.isnan(ordered))], QUANTILES, complete)
+                look: NumberLook | TextLook = NumberLook(one.kind, limits, windows, most)
             else:
-                self.looks[one.name] = TextLook(one.kind, limits)
+                look = TextLook(one.kind, limits)
+            if first and not complete:
+                # So that no core begins with counting what will be too much to count.
+                if one.name in first:
+                    look.tally.expect(seen[one.name].hashes if one.name in seen else hashes_of(first[one.name]))
+            self.looks[one.name] = look
         # All together where their products are wanted; else one by one.
         self.groups = [self.paired] if len(self.paired) <= MOST_PAIRED else [(name,) for name in self.paired]
         self.centrings = [centring([floats[name] for name in group]) for group in self.groups]
@@ -93,6 +100,7 @@ class Look:
         self.fingerprints = np.zeros(len(self.fields), np.uint64)
         self._sampling = SampleRows(tuple(one.name for one in self.fields), self.rows, SAMPLE_ROWS)
         self.sample = Sample(Batch({}, 0), complete=True)
+        pa.default_memory_pool().release_unused()
 
     def _kind(self, name: str) -> Kind:
         return next(one.kind for one in self.fields if one.name == name)
@@ -108,7 +116,7 @@ class Look:
     def _run(self) -> None:
         sample: list[Batch] | None = None
         told = counted(self._progress, "looking at every column", self.rows)
-        for part in each_batch(self.scan, [one.name for one in self.fields], self._part, progress=told, ahead=AHEAD):
+        for part in each_batch(self.scan, [one.name for one in self.fields], self._part, progress=told, ahead=AHEAD, rows=ROWS):
             for look, more in zip(self.looks.values(), part.columns, strict=True):
                 look.merge(more)  # type: ignore[arg-type]
             for sums, added in zip(self.sums, part.sums, strict=True):
@@ -117,6 +125,8 @@ class Look:
             self.patterns.merge(part.patterns)
             self.fingerprints += np.array(part.fingerprints, np.uint64)
             sample = part.sample if sample is None else self._sampling.merge(sample, part.sample)
+            if len(sample) >= _PIECES:
+                sample = [concatenated(sample)]
         for look in self.looks.values():
             if isinstance(look, TextLook):
                 look.fold()
@@ -165,7 +175,7 @@ class Look:
             return [grouped(values, self.groups[place], self.centrings[place]) for place in places]
 
         told = counted(self._progress, "looking again at columns far from zero", self.rows)
-        for found in each_batch(self.scan, wanted, work, progress=told, ahead=AHEAD):
+        for found in each_batch(self.scan, wanted, work, progress=told, ahead=AHEAD, rows=ROWS):
             for place, added in zip(places, found, strict=True):
                 self.sums[place].add(added)
 
@@ -213,7 +223,7 @@ def look_again(
         return cuts
 
     told = counted(progress, "looking again for quantiles and outliers", scan.rows)
-    for cuts in each_batch(scan, names, work, progress=told, ahead=AHEAD):
+    for cuts in each_batch(scan, names, work, progress=told, ahead=AHEAD, rows=ROWS):
         for name, one in zip(names, cuts, strict=True):
             ordered[name].merge(one)
     return {name: one.ranks() for name, one in ordered.items()}

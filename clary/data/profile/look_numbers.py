@@ -83,6 +83,7 @@ class NumberLook:
         self.whole = self.rising = self.strict = True
         self.last = -math.inf
         self.total = 0
+        self._most_levels = limits.number_levels
         self.tally = Tally(limits.number_levels, limits.distinct)
         self.ordered = Ordered(self.windows, most_kept)
 
@@ -101,6 +102,7 @@ class NumberLook:
         zero, last = sorted_floats.searchsorted([0.0, math.inf], "left")
         first, above = sorted_floats.searchsorted([-math.inf, 0.0], "right")
         present = floats if values.missing is None else floats[~values.missing]
+        levels = None if self.tally.lost else _levels(ordered, self.kind, self._most_levels)
         finite = (
             (float(sorted_floats[first]), float(sorted_floats[last - 1])) if first < last else (math.inf, -math.inf)
         )
@@ -112,19 +114,19 @@ class NumberLook:
             infinite=(int(first), count - int(last)),
             extremes=(float(sorted_floats[0]), float(sorted_floats[-1])),
             finite=finite,
-            whole=ordered.dtype.kind in "iu" or bool((np.floor(sorted_floats) == sorted_floats).all()),
+            whole=ordered.dtype.kind in "iu" or _whole(sorted_floats),
             rising=_rising(present),
             ends=(float(present[0]), float(present[-1])),
-            levels=None if self.tally.lost else _levels(ordered, self.kind),
-            hashes=self._useful(values) if self.tally.lost else np.empty(0, np.uint64),
+            levels=levels,
+            hashes=self._useful(values) if levels is None else np.empty(0, np.uint64),
             cut=cut(sorted_floats, self.windows),
             total=_total(ordered) if self.kind is Kind.TIME else 0,
         )
 
     def _useful(self, values: Values) -> Hashes:
-        assert self.tally.distinct is not None
         hashes = values.hashes if values.missing is None else values.hashes[~values.missing]
-        return different(hashes[hashes <= self.tally.distinct.threshold])
+        distinct = self.tally.distinct
+        return different(hashes if distinct is None else hashes[hashes <= distinct.threshold])
 
     def merge(self, more: NumberPart) -> None:
         self.rows += more.rows
@@ -145,8 +147,8 @@ class NumberLook:
             self.last = more.ends[1]
             if more.levels is not None:
                 self.tally.add(*more.levels)
-            elif self.tally.distinct is not None:
-                self.tally.distinct.add(more.hashes)
+            else:
+                self.tally.add_hashes(more.hashes)
         self.ordered.merge(more.cut)
 
 
@@ -156,12 +158,23 @@ def _total(whole: NDArray[np.int64]) -> int:
 
 
 def _rising(values: Floats) -> tuple[bool, bool]:
-    never_less = bool((values[1:] >= values[:-1]).all())
+    few = values[:64]
+    never_less = bool((few[1:] >= few[:-1]).all()) and bool((values[1:] >= values[:-1]).all())
     return never_less, never_less and bool((values[1:] > values[:-1]).all())
 
 
-def _levels(ordered: NDArray[Any], kind: Kind) -> tuple[Hashes, NDArray[np.int64], NDArray[Any]]:
+def _whole(values: Floats) -> bool:
+    few = values[:64]  # mostly they tell at once
+    return bool((np.floor(few) == few).all()) and bool((np.floor(values) == values).all())
+
+
+def _levels(
+    ordered: NDArray[Any], kind: Kind, most: int
+) -> tuple[Hashes, NDArray[np.int64], NDArray[Any]] | None:
+    """None where one batch alone has too many."""
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    if len(starts) > most:
+        return None
     counts = np.diff(np.append(starts, len(ordered)))
     values = ordered[starts]
     if kind is Kind.TIME:

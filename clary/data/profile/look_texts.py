@@ -36,7 +36,8 @@ def table_of(levels: pa.Array) -> Table:
 def _lengths(array: pa.Array) -> NDArray[np.int64]:
     if not pa.types.is_string(array.type):
         return np.zeros(len(array), np.int64)
-    return pc.fill_null(pc.utf8_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths: NDArray[np.int64] = pc.fill_null(pc.utf8_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return lengths
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,8 @@ class TextLook:
         self.rows += more.rows
         self.missing += more.missing
         if more.table is None:
-            assert self.tally.distinct is not None
             self.lengths.add(more.lengths, more.counts)
-            self.tally.distinct.add(more.hashes)
+            self.tally.add_hashes(more.hashes)
         elif self._open is not None and self._open[0] is more.table:
             np.add(self._open[1], more.counts, out=self._open[1])
         else:

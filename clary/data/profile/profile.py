@@ -77,7 +77,7 @@ class Profile:
 
     def suggested_recipe(self) -> dict[str, Any]:
         """A recipe of the steps that the findings name, for `Recipe.from_dict`: to begin with, and to be looked at."""
-        from clary.data.profile.findings import recipe_of
+        from clary.data.profile.suggest import recipe_of
 
         return recipe_of(self.findings, self.target_name)
 

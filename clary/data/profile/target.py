@@ -130,6 +130,16 @@ def _matrix(batch: Batch, names: Sequence[str]) -> tuple[NDArray[np.float64], li
 def _scored(
     matrix: NDArray[np.float64], categorical: list[bool], answers: NDArray[Any], names: Sequence[str], known: Target
 ) -> Target:
+    from threadpoolctl import threadpool_limits
+
+    # Of so few rows threads would mostly wait for each other.
+    with threadpool_limits(1, "openmp"):
+        return _scored_alone(matrix, categorical, answers, names, known)
+
+
+def _scored_alone(
+    matrix: NDArray[np.float64], categorical: list[bool], answers: NDArray[Any], names: Sequence[str], known: Target
+) -> Target:
     import warnings
     from dataclasses import replace
 

@@ -35,11 +35,8 @@ def print_summary(profile: Profile, console: Console) -> None:
     about = "" if profile.duplicates_exact else "about "
     cells = share(profile.missing_cells, rows * width)
     console.print(Text(f"{rows:,} rows × {width:,} columns", style="bold"))
-    console.print(
-        Text(
-            f"{cells} of the cells missing · {about}{profile.duplicates:,} duplicate rows · index: {shown(profile.index, 200)}"
-        )
-    )
+    told = f"{cells} of the cells missing · {about}{profile.duplicates:,} duplicate rows"
+    console.print(Text(f"{told} · index: {shown(profile.index, 200)}"))
     console.print()
     if width:
         console.print(_columns(profile))

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Schema, some
 from clary.data.errors import DataError, StepError
-from clary.data.recipe.fit import Path, Progress, after_all, along, label, path_to, quiet, whole
+from clary.data.recipe.fit import label
+from clary.data.recipe.path import Path, Progress, after_all, along, path_to, quiet, whole
 from clary.data.recipe.progress import shown_on_terminal
 from clary.data.recipe.row import RowFunction, compiled
 from clary.data.recipe.schema import check_columns, conformed
@@ -186,7 +187,7 @@ class FittedRecipe:
         row  a mapping from column to value, None where missing; or a sequence with the values of all columns but the
              target in the order in which the table had them, None or "" where missing
 
-        Raises DataError.
+        Numbers come out as floats, whole ones beyond 2**53 too. Raises DataError for values that do not fit.
         """
         return self.row_function()(row)
 

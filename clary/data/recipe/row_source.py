@@ -1,7 +1,7 @@
 """A second lock on code that was written from fitted steps: those may come out of a file that somebody else made.
 
 Steps bind what they know as constants. Should one ever write a field of its own into its code, the code still cannot
-reach anything: it has no names but those that RowCode gives, a few functions of plain values, and no inner attributes.
+reach anything: it has no names but those that RowCode gives, a few functions of plain values, and fewer methods.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _NAMES = re.compile(r"[vk][0-9]+")
 _FUNCTIONS = frozenset(
     {"abs", "bool", "dict", "float", "int", "isinstance", "len", "max", "min", "round", "str", "tuple"}
 )
+_ATTRIBUTES = frozenset({"append", "as_py", "get", "item"})
 _STATEMENTS = (
     ast.Assign,
     ast.AugAssign,
@@ -42,7 +43,7 @@ def check_source(lines: Sequence[str]) -> None:
         if isinstance(node, ast.Name):
             allowed = bool(_NAMES.fullmatch(node.id)) or node.id in _FUNCTIONS or node.id in _ERRORS
         elif isinstance(node, ast.Attribute):
-            allowed = not node.attr.startswith("_") or node.attr == "__class__"
+            allowed = node.attr in _ATTRIBUTES
         elif isinstance(node, ast.stmt):
             allowed = isinstance(node, _STATEMENTS)
         else:

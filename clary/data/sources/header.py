@@ -31,7 +31,10 @@ def names_of(
         return tuple(given or ()), False, 0
     first = sample[0][0]
     if header is None:
-        header = (given is None or list(given) == first) and _is_header(sample, cells)
+        header, sure = _is_header(sample, cells)
+        header = header and (given is None or list(given) == first)
+        if header and not sure:
+            notes.append(Note("The first line was taken for names; say header=False if it is data."))
     width = len(first)
     widths = Counter(len(row) for row, _ in sample[1:])
     common = widths.most_common(1)[0][0] if widths else width
@@ -62,29 +65,32 @@ def _told_names(written: Sequence[str], notes: list[Note]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _is_header(sample: Sample, cells: Cells) -> bool:
-    """Whether the first row holds names: it has no number, and either stands out or nothing speaks against.
+def _is_header(sample: Sample, cells: Cells) -> tuple[bool, bool]:
+    """(whether the first row holds names, whether that is sure): it stands out from the rows below.
 
     A first row of numbers is data, unless it alone is text in a column.
     """
     first = [word.strip() for word in sample[0][0]]
     types = [guess(pa.array([word], pa.string()), cells) for word in first]
     if len(sample) == 1:
-        return all(kind in (Type.TEXT, Type.NOTHING) for kind in types) and any(types)
+        return all(kind in (Type.TEXT, Type.NOTHING) for kind in types), False
     columns = [guess(pa.array(words, pa.string()), cells, 0.2) for words in columns_of(sample[1:])]
     votes = 0
     for kind, below in zip(types, columns, strict=False):
         if below not in (Type.TEXT, Type.NOTHING):
             votes += 1 if kind is Type.TEXT else -1 if kind is not Type.NOTHING else 0
     if votes:
-        return votes > 0
+        return votes > 0, True
     if any(kind in (Type.INTEGER, Type.NUMBER, Type.TIME, Type.ZONED) for kind in types):
-        return False
+        return False, True
     # All text: names are there once each, and none is a value of its own column.
     named = [word for word in first if word]
-    return len(set(named)) == len(named) and not any(
-        word in below for word, below in zip(first, columns_of(sample[1:]), strict=False)
-    )
+    under = columns_of(sample[1:])
+    return len(set(named)) == len(named) and not any(map(_within, first, under)), False
+
+
+def _within(word: str, words: Sequence[str]) -> bool:
+    return word in words
 
 
 def columns_of(sample: Sample) -> list[list[str]]:

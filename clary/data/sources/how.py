@@ -68,7 +68,7 @@ class BadRows:
     def _write(self, rows: Sequence[BadRow]) -> None:
         try:
             if self._file is None:
-                self._file = Path(self._mode).open("a", newline="", encoding="utf-8")
+                self._file = Path(self._mode).open("a", newline="", encoding="utf-8")  # noqa: SIM115 (closed by `over`)
                 self._begun = self._file.tell()
             if not self._file.tell():
                 csv.writer(self._file).writerow(["source", "line", "reason", "row"])

@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 
 SAMPLE_ROWS = 100_000
 SAMPLE_CELLS = 4_000_000  # of a wide table fewer rows are taken
+SAMPLE_FILES = 2_000  # rows of a table that holds pictures or sounds
 
 
 @dataclass(frozen=True)

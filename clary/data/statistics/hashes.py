@@ -1,4 +1,4 @@
-"""64 bits for each value, the same wherever the value stands: to count distinct values and equal rows without keeping them.
+"""64 bits for each value, the same wherever it stands: to count distinct values and equal rows without keeping them.
 
 Two different values share a hash once in 2^64 pairs: of ten million values some two do with probability 3e-6.
 """
@@ -37,7 +37,8 @@ def mix(bits: Hashes) -> Hashes:
 def different(hashes: Hashes) -> Hashes:
     """Each once, in order: quicker by sorting than by numpy.unique, which may build a table."""
     ordered = np.sort(hashes)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    once: Hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return once
 
 
 def hashes_of_numbers(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> Hashes:
@@ -104,7 +105,8 @@ def hashes_of(column: Column, missing: NDArray[np.bool_] | None = None) -> Hashe
             return np.full(len(column), MISSING, np.uint64)
         table = np.append(hashes_of(column.dictionary), MISSING)
         codes = column.indices.fill_null(-1) if column.null_count else column.indices
-        return table.take(codes.to_numpy(zero_copy_only=False))
+        found: Hashes = table.take(codes.to_numpy(zero_copy_only=False))
+        return found
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return hashes_of_texts(column)
     return _hashes_of_others(column)

@@ -53,7 +53,10 @@ class Moments(Statistic[Moment, Moment]):
         return (self.column,)
 
     def of(self, batch: Batch) -> Moment:
-        values = numbers(batch[self.column])
+        with np.errstate(over="ignore", invalid="ignore"):  # of infinities, and of sums of huge values
+            return self._of(numbers(batch[self.column]))
+
+    def _of(self, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Moment:
         rows = len(values)
         if not rows:
             return Moment()

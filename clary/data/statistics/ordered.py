@@ -2,8 +2,8 @@
 
 A first look at some rows tells between which values the figures lie, nearly for sure: windows. A pass over sorted
 batches counts the values outside the windows and keeps those inside, so that every rank that falls into a window is
-known exactly. Of the rest it keeps a sketch, each STRIDE-th value: where the first look was wrong, `Missed` says in which
-windows the next pass will find it.
+known exactly. Of the rest it keeps a sketch, each STRIDE-th value: where the first look was wrong, `Missed` says in
+which windows the next pass will find it.
 """
 
 from __future__ import annotations
@@ -46,39 +46,64 @@ def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
     return tuple(made)
 
 
+class Growing:
+    """Values added bit by bit, in one piece of memory.
+
+    Many small arrays that stay, made among large ones that go, would leave a process full of holes.
+    """
+
+    def __init__(self) -> None:
+        self._room: Floats = np.empty(0)
+        self._filled = 0
+
+    def add(self, values: Floats) -> None:
+        needed = self._filled + len(values)
+        if needed > len(self._room):
+            room = np.empty(max(needed, 1_024, len(self._room) * 3 // 2))
+            room[: self._filled] = self.values
+            self._room = room
+        self._room[self._filled : needed] = values
+        self._filled = needed
+
+    @property
+    def values(self) -> Floats:
+        return self._room[: self._filled]
+
+    def __len__(self) -> int:
+        return self._filled
+
+
 @dataclass
 class Kept:
     """Of one window: the values inside, those with many ties as a number each."""
 
-    values: list[Floats] = field(default_factory=list)
+    held: Growing = field(default_factory=Growing)
     ties: dict[float, int] = field(default_factory=dict)
-    pending: int = 0
+    compacted: int = 0  # values that were held after ties were last looked for
 
     def add(self, values: Floats) -> int:
         """Returns how many more values are held now."""
-        self.values.append(values)
-        self.pending += len(values)
-        if self.pending > max(_COMPACT, len(self.values[0])):
-            return len(values) - self._compact()
-        return len(values)
+        before = len(self.held)
+        self.held.add(values)
+        if len(self.held) > max(_COMPACT, 2 * self.compacted):
+            self._compact()
+        return len(self.held) - before
 
-    def _compact(self) -> int:
-        """Returns how many values went."""
-        held = sum(map(len, self.values))
-        values = np.sort(np.concatenate(self.values))
-        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    def _compact(self) -> None:
+        values = np.sort(self.held.values)
+        starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
         counts = np.diff(np.append(starts, len(values)))
         many = counts >= _TIES
         if many.any():
             for value, count in zip(values[starts[many]], counts[many], strict=True):
                 self.ties[float(value)] = self.ties.get(float(value), 0) + int(count)
-            values = values[~np.repeat(many, counts)]
-        self.values, self.pending = [values], 0
-        return held - len(values)
+            self.held = Growing()
+            self.held.add(values[~np.repeat(many, counts)])
+        self.compacted = len(self.held)
 
     def sorted(self) -> tuple[Floats, NDArray[np.int64]]:
         """(distinct values in order, how many values are there up to and with each)."""
-        values = np.concatenate([*self.values, np.array(list(self.ties), np.float64)])
+        values = np.append(self.held.values, np.array(list(self.ties), np.float64))
         counts = np.ones(len(values), np.int64)
         if self.ties:
             counts[-len(self.ties) :] = list(self.ties.values())
@@ -100,7 +125,8 @@ class Ordered:
     count: int = 0
     before: NDArray[np.int64] = field(init=False)
     inside: list[Kept] = field(init=False)
-    sketch: list[Floats] = field(default_factory=list)
+    sketch: Growing = field(default_factory=Growing)
+    batches: int = 0
     lost: bool = False
     _held: int = 0
 
@@ -110,7 +136,8 @@ class Ordered:
 
     def merge(self, more: Cut) -> None:
         self.count += more.count
-        self.sketch.append(more.sketch)
+        self.sketch.add(more.sketch)
+        self.batches += 1
         if self.lost or not len(self.windows):
             return
         self.before += more.before
@@ -123,11 +150,11 @@ class Ordered:
 
     def ranks(self) -> Ranks:
         """What is known now."""
-        sketch = np.sort(np.concatenate([np.empty(0), *self.sketch]))
+        sketch = np.sort(self.sketch.values)
         if self.lost:
-            return Ranks(self.count, (), np.empty(0, np.int64), (), sketch, len(self.sketch))
+            return Ranks(self.count, (), np.empty(0, np.int64), (), sketch, self.batches)
         inside = tuple(kept.sorted() for kept in self.inside)
-        return Ranks(self.count, self.windows, self.before, inside, sketch, len(self.sketch))
+        return Ranks(self.count, self.windows, self.before, inside, sketch, self.batches)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def centring(columns: list[Floats]) -> Centring:
 
 @dataclass(frozen=True)
 class MomentFigures:
-    """Of a column's finite values; NaN where there are too few, or where they overflow. As pandas' mean, var, skew, kurt."""
+    """Of a column's finite values, as pandas' mean, var, skew, kurt; NaN where there are too few, or they overflow."""
 
     mean: float
     variance: float

@@ -1,4 +1,4 @@
-"""How often each value of a column is there, as long as there are not too many different ones; then, how many there are.
+"""How often each value of a column is there, while there are not too many different ones; then, how many there are.
 
 Values are told apart by their hashes (hashes.py).
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clary.data.statistics.hashes import Hashes, different
+from clary.data.statistics.hashes import MISSING, Hashes, different
 
 _HASHES = float(1 << 64)
 
@@ -74,6 +74,12 @@ class Tally:
     def lost(self) -> bool:
         return self.distinct is not None
 
+    def expect(self, hashes: Hashes) -> None:
+        """Of some of the values to come, missing ones included: where there are too many, they are not kept at all."""
+        found = different(hashes[hashes != MISSING])
+        if len(found) > self._most:
+            self.add_hashes(found)
+
     def add(self, keys: Hashes, counts: NDArray[np.int64], values: Any) -> None:
         """Different values, in the order in which they were met, with their hashes."""
         if self.distinct is None and len(keys) > self._most:
@@ -87,6 +93,13 @@ class Tally:
         self._waiting += len(keys)
         if self._waiting > max(4 * len(keys), len(self._keys)) or self._waiting + len(self._keys) > 4 * self._most:
             self._compact()
+
+    def add_hashes(self, hashes: Hashes) -> None:
+        """Of values that are too many to be kept."""
+        if self.distinct is None:
+            self.lose()
+        assert self.distinct is not None
+        self.distinct.add(hashes)
 
     def _compact(self) -> None:
         if not self._pending:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, strings
 from clary.data.errors import RecipeError, StepError
 from clary.data.statistics.base import Statistic
-from clary.data.statistics.words import LOWER, SAME, SPACE, WORD, Words, bytes_of, each_word, runs
+from clary.data.statistics.words import LOWER, SAME, SPACE, WORD, Words, bytes_of, each_word, runs, text_of
 
 # scikit-learn's: words of two letters or more.
 TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # noqa: S105
@@ -89,9 +89,7 @@ class Analysis:
         """(csr_matrix of how often each text has each term, the terms as a pa.StringArray, in no order)."""
         from scipy.sparse import coo_matrix
 
-        if isinstance(column, np.ndarray):  # a column without any value
-            column = pa.nulls(len(column), pa.string())
-        texts = strings(column)
+        texts = strings(text_of(column))
         places, codes, terms = self._terms(texts)
         shape = (len(texts), len(terms))
         matrix = coo_matrix((np.ones(len(codes)), (places, codes)), shape=shape).tocsr()

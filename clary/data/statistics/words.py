@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clary.data.batch import Column, strings
+from clary.data.batch import Column, Kind, kind_of, numbers, strings
+from clary.data.errors import StepError
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
@@ -49,6 +50,16 @@ class Words:
         """Each text's words with a blank between them, as a pa.StringArray."""
         ends = np.searchsorted(self.texts, np.arange(self.count + 1)).astype(np.int32)
         return pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), self.words), " ")
+
+
+def text_of(column: Column) -> pa.Array:
+    """A column of text as it is; one without any value is of a kind that says nothing. Raises StepError for others."""
+    kind = kind_of(column)
+    if kind is Kind.TEXT:
+        return column
+    if kind is Kind.NUMBER and np.isnan(numbers(column)).all():
+        return pa.nulls(len(column), pa.string())
+    raise StepError(f"it holds {kind}, not text; cast it (step `cast`)")
 
 
 def bytes_of(texts: pa.Array) -> tuple[Bytes, Places]:
@@ -139,8 +150,7 @@ def split_words(texts: pa.Array) -> Words:
 
 def of_distinct(column: Column, change: Callable[[pa.Array], pa.Array]) -> Column:
     """A text column changed text by text: once per distinct text where it has codes for them."""
-    if isinstance(column, np.ndarray):  # a column without any value
-        return strings(pa.nulls(len(column), pa.string()))
+    column = text_of(column)
     if not pa.types.is_dictionary(column.type) or len(column.dictionary) > len(column):
         return change(strings(column))
     changed = pc.dictionary_encode(change(column.dictionary))

@@ -16,9 +16,8 @@ Row = Mapping[str, Any] | Sequence[Any]
 
 JSON_LINES = (content.JSON_LINES, "application/x-jsonlines", "application/jsonl")
 ACCEPTED = (content.CSV, content.JSON, *JSON_LINES)
-# Which key holds all rows, and which the values of one.
-_ALL = ("instances", "data")
-_ONE = ("features", "data")
+# Keys that hold the values of one row.
+_ONE = ("features", "data", "values")
 
 
 def read(body: bytes, content_type: str | None, columns: Sequence[str], header: bool) -> list[Row]:
@@ -76,9 +75,10 @@ def _csv(text: str, columns: Sequence[str], header: bool) -> list[Row]:
 def _json(text: str, columns: Sequence[str], header: bool) -> list[Row]:
     given = json.loads(text)
     if isinstance(given, dict):
-        for key in _ALL:
-            if key in given and key not in columns:
-                return _many(given[key], columns, key)
+        if "instances" in given and "instances" not in columns:
+            return _many(given["instances"], columns, "instances")
+        if isinstance(given.get("data"), list) and "data" not in columns:
+            return _many(given["data"], columns, "data")
         return [_one(given, columns)]
     return _many(given, columns, "the body")
 
@@ -106,7 +106,7 @@ def _one(given: Any, columns: Sequence[str]) -> Row:
     """{"age": 7}, [7], {"features": [7]}, {"data": {"features": {"values": [7]}}}."""
     while isinstance(given, dict) and len(given) == 1:
         (key, inner), *_ = given.items()
-        if key in columns or key not in (*_ONE, "values") or not isinstance(inner, dict | list):
+        if key in columns or key not in _ONE or not isinstance(inner, dict | list):
             break
         given = inner
     if not isinstance(given, dict | list):

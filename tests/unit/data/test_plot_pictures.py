@@ -14,6 +14,7 @@ from clary.data import plot
 from clary.data.batch import Field, Kind
 from clary.data.errors import DataError
 from clary.data.plot import style
+from clary.data.recipe import Recipe
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.step import FittedStep, PerColumn, Step
 from clary.data.scan import scan_of
@@ -120,18 +121,31 @@ def test_before_and_after_a_step_show_both_columns():
     assert figure.get_suptitle() == "x before and after centre"
 
 
-def test_before_and_after_take_fitted_steps_and_whatever_has_steps():
+def test_before_and_after_take_recipes_and_what_is_fitted():
     table = pd.DataFrame({"x": [1.0, 2.0, 6.0]})
-    steps = fit_steps([Centre()], scan_of(table))
+    (step,) = fit_steps([Centre()], scan_of(table))
+    recipe = Recipe([{"scale": {"columns": ["x"], "method": "min_max"}}], name="mine")
+    assert plot.before_after(step, table, "x").axes[1].patches[0].get_x() == -2
+    for given in (recipe, recipe.fit(table)):
+        figure = plot.before_after(given, table, "x")
+        assert figure.axes[1].patches[0].get_x() == 0
+        assert figure.get_suptitle() == "x before and after mine"
 
-    class Recipe:
-        name = "mine"
 
-        def __init__(self, steps):
-            self.steps = steps
+def test_one_hot_columns_are_drawn_by_how_many_rows_each_has():
+    table = pd.DataFrame({"x": ["a", "b", "a", None]})
+    right = plot.before_after(Recipe([{"one_hot": {}}]), table, "x").axes[1]
+    drawn = {
+        label.get_text(): bar.get_width() for label, bar in zip(right.get_yticklabels(), right.patches, strict=True)
+    }
+    assert drawn == {"x_a": 2, "x_b": 1}
 
-    for given in (steps[0], Recipe(steps), Recipe([Centre()])):
-        assert plot.before_after(given, table, "x").axes[1].patches[0].get_x() == -2
+
+def test_a_step_that_drops_rows_shows_fewer():
+    table = pd.DataFrame({"x": [1.0, None, 3.0]})
+    left, right = plot.before_after(Recipe([{"drop_missing": {}}]), table, "x").axes
+    assert left.get_title() == "before: 3 rows, 1 missing"
+    assert right.get_title() == "after: 2 rows"
 
 
 def test_columns_that_came_instead_are_drawn():

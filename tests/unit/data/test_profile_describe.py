@@ -189,7 +189,7 @@ SCALARS = {
     "flags": st.booleans(),
     "texts": st.text(max_size=8),
     "words": st.sampled_from(["", " ", "a", "1", "2020-01-01", "NaN", "\x00", "ü"]),
-    "times": st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1)),  # noqa: DTZ001
+    "times": st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1)),
     "bytes": st.binary(max_size=4),
     "nothing": st.none(),
     "lists": st.lists(st.integers(0, 3), max_size=2),

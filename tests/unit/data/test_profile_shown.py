@@ -136,7 +136,7 @@ def test_a_report_of_nothing_is_a_report():
 def test_the_report_is_written_to_a_file(tmp_path):
     found = profile(frame())
     assert found.save_html(tmp_path / "report.html").read_text(encoding="utf-8") == found.to_html()
-    with pytest.raises(DataError, match="cannot be written to .*No such file"):
+    with pytest.raises(DataError, match=r"cannot be written to .*No such file"):
         found.save_html(tmp_path / "nowhere" / "report.html")
 
 

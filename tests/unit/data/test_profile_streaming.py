@@ -1,6 +1,7 @@
 """A table read in parts has the figures of the same table in memory, on any number of cores, in bounded memory."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ class Parts:
     def parts(self):
         self.passes += 1
         edges = [*EDGES, self.rows]
-        return [FramePart(self.table, low, high - low) for low, high in zip(edges, edges[1:], strict=False)]
+        return [FramePart(self.table, low, high - low) for low, high in itertools.pairwise(edges)]
 
 
 def frame():

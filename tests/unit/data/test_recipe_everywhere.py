@@ -84,7 +84,7 @@ ROUNDED = {
 }
 
 
-def frame_of(rows: int = 150) -> pd.DataFrame:
+def frame_of(rows: int = 90) -> pd.DataFrame:
     frame = passengers(rows)
     return frame.assign(words=[SAYINGS[place % len(SAYINGS)] for place in range(rows)])
 

@@ -135,6 +135,11 @@ def test_a_header_is_told_by_its_words(csv, text, header):
     assert (read(csv(text)).columns[0] != "column_1") is header
 
 
+def test_a_header_that_is_in_doubt_is_told(csv):
+    assert "taken for names" in told(read(csv("a,b\nx,y\nz,w\n")))
+    assert "taken for names" not in told(read(csv("a,b\nx,1\nz,2\n")))
+
+
 def test_header_and_names_are_as_the_caller_says(csv):
     path = csv("1,2\n3,4\n")
     same(read(path, header=True), {"1": [3], "2": [4]})
@@ -330,7 +335,7 @@ def test_bad_rows_of_several_files_stand_in_one(csv, tmp_path, small_blocks):
     for source in (one, two):
         read(source, bad_rows=aside)
     written = pd.read_csv(aside)
-    assert written["row"].tolist() == ["3", "4"]  # those of a first pass, before the column was text, are taken back
+    assert written["row"].tolist() == [3, 4]  # those of a first pass, before the column was text, are taken back
     assert written["source"].tolist() == [str(one), str(two)]
 
 

@@ -155,6 +155,8 @@ def test_what_cannot_be_is_said():
         fitted(TargetEncode(target="y", target_type="binary"), a_table(["a"] * 3, [1, 2, 3]))
     with pytest.raises(StepError, match="infinite in some rows"):
         fitted(TargetEncode(target="y", target_type="continuous"), a_table(["a"], [np.inf]))
+    with pytest.raises(StepError, match="infinite in some rows"):
+        fitted(TargetEncode(target="y"), a_table(["a", "b"], [np.inf, 1]))
     with pytest.raises(RecipeError, match="cv"):
         TargetEncode(cv=1)
 

@@ -19,6 +19,7 @@ from clary.data.batch import Batch, Kind
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.steps import imports
 from clary.data.recipe.steps.custom import FunctionStep, SklearnStep
+from clary.data.recipe.steps.selection_model import SelectModel
 from tests.unit.data.feature_checks import applied, assert_made_as_told, assert_same_by_row, fitted
 
 
@@ -207,9 +208,13 @@ def test_what_an_allowed_module_imported_from_elsewhere_is_not_given(strange):
         fitted(FunctionStep(function="strange_features:os.system"), wine())
 
 
-def test_vectorizers_may_not_open_files():
-    with pytest.raises(RecipeError, match="only 'content'"):
+def test_estimators_may_not_open_files():
+    with pytest.raises(RecipeError, match="input: recipes may only say 'content'"):
         SklearnStep(transformer="sklearn.feature_extraction.text.CountVectorizer", params={"input": "filename"})
+    with pytest.raises(RecipeError, match="memory: recipes may only say None"):
+        SklearnStep(transformer="sklearn.cluster.FeatureAgglomeration", params={"memory": "/tmp/pickles"})
+    with pytest.raises(RecipeError, match="memory: recipes may only say None"):
+        SelectModel(model="sklearn.cluster.FeatureAgglomeration", params={"memory": "/tmp/pickles"})
 
 
 def test_the_message_says_how_to_allow_a_module(strange):

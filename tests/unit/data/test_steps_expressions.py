@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clary.data.errors import DataError, RecipeError, StepError
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.steps.expressions import Expression, Filter
 from clary.data.recipe.steps.formula import parsed
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, rows, scan_of

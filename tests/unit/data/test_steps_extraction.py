@@ -98,7 +98,7 @@ def test_the_fitted_estimator_is_scikit_learns_and_gives_the_same():
     close(estimator.score(frame), fresh.score(frame))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 2**32 - 1), st.booleans())
 def test_components_of_any_table_equal_scikit_learns(rows, width, seed, integers):
     random = np.random.default_rng(seed)

@@ -38,6 +38,7 @@ def frame() -> pd.DataFrame:
     return cells.assign(
         digit=[png(np.kron(image, np.ones((2, 2), np.uint8))) for image in images],
         clip=[wav(200 + 20 * place) for place in range(ROWS)],
+        nothing=np.nan,
         label=load_digits().target[:ROWS] % 2,
     )
 
@@ -71,14 +72,19 @@ RECIPES = {
         {"select_missing": {"share": 0.1}},
     ],
     "distances": [
-        {"drop": {"columns": ["digit", "clip"]}},
+        {"drop": {"columns": ["digit", "clip", "nothing"]}},
         {"scale": {"columns": "mean_*"}},
         {"kmeans_distance": {"n_clusters": 3, "keep_columns": True}},
         {"truncated_svd": {"columns": "kmeans_*", "n_components": 2, "prefix": "near"}},
         {"select_model": {"model": "tree", "threshold": "median"}},
     ],
-    "eliminated": [
+    "apart": [
         {"drop": {"columns": ["digit", "clip"]}},
+        {"select_variance": {"columns": ["mean_*", "nothing"]}},
+        {"lda": {"prefix": "apart"}},
+    ],
+    "eliminated": [
+        {"drop": {"columns": ["digit", "clip", "nothing"]}},
         {"scale": {"columns": "mean_*"}},
         {
             "sklearn": {

@@ -13,7 +13,8 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.steps.imputed import Estimated
 from clary.data.recipe.steps.missing import Impute, MissingIndicator
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, scan_of

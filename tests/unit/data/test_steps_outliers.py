@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.steps.outliers import Clip, Outliers, Winsorize
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, scan_of
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from clary.data.batch import Batch
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.steps.expressions import Filter
 from clary.data.recipe.steps.rows import Deduplicate, Drop, DropMissing, Keep, Rename
 from clary.data.recipe.steps.sampling import Balance

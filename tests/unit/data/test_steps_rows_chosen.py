@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.steps.missing import Impute
 from clary.data.recipe.steps.rows import DropMissing, Keep
 from clary.data.recipe.steps.sampling import Balance, Sample

@@ -14,7 +14,8 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, Robust
 
 from clary.data.batch import Batch, Block
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.fit import fit_steps, transformed, whole
+from clary.data.recipe.fit import fit_steps
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.steps.combining import Normalize
 from clary.data.recipe.steps.scaling import Scale
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, scan_of

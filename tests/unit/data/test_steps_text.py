@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from clary.data.errors import RecipeError, StepError
+from clary.data.recipe.steps.hash_text import HashText
+from clary.data.recipe.steps.similarity import SimilarityEncode
 from clary.data.recipe.steps.stop_lists import LISTS, PARTS_OF_SPEECH
 from clary.data.recipe.steps.text import CleanText
 from clary.data.recipe.steps.text_length import TextLength, measures_of
+from clary.data.recipe.steps.tf_idf import TfIdf
 from clary.data.recipe.steps.tokens import NGrams, StopWords, Tokenize
 from tests.unit.data.steps_support import assert_rows_equal_batch, batch_of, fitted, made
 
@@ -208,6 +211,12 @@ def test_what_is_measured():
     assert measures_of("no end") == (6, 2, 1, 2.5)
     step = fitted(TextLength(measures=("words",)), text_table(["a b"]))
     assert list(made(step, text_table(["a b"])).columns) == ["c", "c_words"]
+
+
+def test_numbers_are_no_text():
+    for step in (CleanText(), StopWords(), TextLength(), TfIdf(), HashText(), SimilarityEncode()):
+        with pytest.raises(StepError, match="column 'c': it holds number, not text; cast it"):
+            fitted(step, text_table(["some text"])).transform(batch_of(pd.DataFrame({"c": [1.0, 2.0]})))
 
 
 def test_a_column_without_any_text():

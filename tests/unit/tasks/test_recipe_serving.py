@@ -149,6 +149,22 @@ def test_each_row_alone_is_as_it_is_among_others(endpoint, raw, expected):
         np.testing.assert_array_equal(endpoint.numbers(json.dumps(row), "application/json")[0], expected[number])
 
 
+def test_one_row_may_come_without_a_list_around_it(endpoint, raw, expected):
+    row = records_of(raw.iloc[[3]])[0]
+    values = list(row.values())
+    forms = [
+        row,
+        values,
+        {"features": row},
+        {"features": values},
+        {"data": values},
+        {"data": {"features": {"values": values}}},
+        {"instances": values},
+    ]
+    for form in forms:
+        np.testing.assert_array_equal(endpoint.numbers(json.dumps(form), "application/json"), expected[[3]], str(form))
+
+
 def test_many_rows_go_as_a_table_and_are_the_same(endpoint, raw, expected, monkeypatch):
     body = json.dumps(records_of(raw))
     answers = []

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Field, Kind, Schema, numbers
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, need, one_of, step
+from clary.data.recipe.steps.presence import may_lack
 from clary.data.statistics.base import Sample
 from clary.data.statistics.drawn import Drawn
 from clary.data.statistics.moments import Moment, Moments
@@ -101,12 +102,21 @@ def _checked(name: str, low: float, high: float) -> None:
 
 def _equal_width(name: str, found: Moment, bins: int) -> NDArray[np.float64]:
     _checked(name, found.low, found.high)
-    return np.array(_SINGLE) if found.low == found.high else np.linspace(found.low, found.high, bins + 1)
+    if found.low == found.high:
+        return np.array(_SINGLE)
+    with np.errstate(all="ignore"):
+        return _finite(name, np.linspace(found.low, found.high, bins + 1))
 
 
 def _equal_frequency(name: str, found: NDArray[np.float64]) -> NDArray[np.float64]:
     _checked(name, float(found[0]), float(found[-1]))
     return np.array(_SINGLE) if found[0] == found[-1] else _wide_enough(found)
+
+
+def _finite(name: str, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(edges).all():
+        raise StepError("its values are too far from each other: clip it first (step `clip`)", column=name)
+    return edges
 
 
 def _wide_enough(edges: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,13 +135,14 @@ def _clusters(name: str, drawn: Sample, bins: int) -> NDArray[np.float64]:
         return np.array(_SINGLE)
     if len(values) < bins:
         raise StepError(f"it has {len(values)} values, fewer than {bins} clusters: choose fewer bins", column=name)
-    edges = np.linspace(low, high, bins + 1)
-    start = (edges[1:] + edges[:-1])[:, None] * 0.5
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of fewer distinct values than clusters: such bins have no width, and go
+        edges = _finite(name, np.linspace(low, high, bins + 1))
+        start = (edges[1:] + edges[:-1])[:, None] * 0.5
+        _finite(name, start * start)  # distances are squares
         centres = KMeans(n_clusters=bins, init=start, n_init=1).fit(values[:, None]).cluster_centers_[:, 0]
-    centres.sort()
-    return _wide_enough(np.concatenate([[low], (centres[1:] + centres[:-1]) * 0.5, [high]]))
+        centres.sort()
+        return _wide_enough(_finite(name, np.concatenate([[low], (centres[1:] + centres[:-1]) * 0.5, [high]])))
 
 
 def _bins_of(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[Any]:
@@ -166,7 +177,7 @@ class Binned(PerColumn):
     def apply(self, place: int, column: Column) -> Column:
         values = numbers(column)
         made = _bins_of(values, self.edges[place]).astype(np.float64)
-        if np.isnan(values.sum()):
+        if may_lack(values):
             made[np.isnan(values)] = np.nan
         return made
 

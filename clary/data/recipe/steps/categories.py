@@ -110,9 +110,8 @@ def same_kind(column: Column, levels: pa.Array) -> Column:
     text = not isinstance(found, np.ndarray)
     if text == pa.types.is_string(levels.type):
         return found
-    if not len(levels) or pc.count(pa.array(found) if not text else found, mode="only_valid").as_py() == 0:
-        return found
-    if not text and np.isnan(found).all():
+    empty = len(found) == found.null_count if text else np.isnan(found).all()
+    if empty or not len(levels):
         return found
     holds, held = ("text", "numbers") if text else ("numbers", "text")
     raise StepError(f"it holds {holds}, and held {held} at fitting; cast it (step `cast`)")

@@ -25,7 +25,7 @@ from clary.data.recipe.steps.foreign import (
     output_names,
     table_of,
 )
-from clary.data.recipe.steps.imports import check, found
+from clary.data.recipe.steps.imports import check, check_parameters, found
 from clary.data.statistics.drawn import Drawn
 
 _TRIED = 200  # rows that tell which columns come out
@@ -66,8 +66,7 @@ class SklearnStep(Step):
             check(module, "transformer")
         else:
             need(hasattr(self.transformer, "get_params"), "it is no estimator and no path of one", "transformer")
-        # Vectorizers can be told to open the files that a column names: nothing a recipe may ask for.
-        need(self.params.get("input", "content") == "content", "only 'content' is taken", "params, input")
+        check_parameters(self.params)
 
     def reads(self, schema: Schema) -> tuple[str, ...]:
         return with_target(self, self.chosen(schema))

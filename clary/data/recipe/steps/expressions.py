@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.step import FittedStep, Fitting, Step, need, step
 from clary.data.recipe.steps.formula import parsed
 from clary.data.recipe.steps.formula_nodes import Node, Type
+from clary.data.recipe.steps.training import RowStep
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
@@ -147,22 +148,13 @@ class Filter(OfExpression):
 
 
 @dataclass(frozen=True)
-class RowsWhere(FittedStep):
+class RowsWhere(RowStep):
     expression: str
     kinds: tuple[str, ...]
-
-    training_only: ClassVar[bool] = True
 
     @property
     def inputs(self) -> tuple[str, ...]:
         return parsed(self.expression).columns
-
-    @property
-    def made(self) -> tuple[Field, ...]:
-        return ()
-
-    def only(self, wanted: Collection[str]) -> FittedStep:
-        return self
 
     def transform(self, batch: Batch) -> Batch:
         values = values_of(bound(self.expression, self.kinds), batch)

@@ -18,7 +18,7 @@ from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.components import Pca, TruncatedSvd
 from clary.data.recipe.steps.derived import Extraction, Made
 from clary.data.recipe.steps.discriminant import Lda
-from clary.data.recipe.steps.features import features, free, sampled, whole_matrix
+from clary.data.recipe.steps.features import by_row, features, free, sampled, whole_matrix
 from clary.data.recipe.steps.maps import embedding
 from clary.data.statistics.drawn import Drawn
 
@@ -65,7 +65,7 @@ class KMeansDistance(Extraction):
         free(schema, base.removed, base.outputs)
         (sample,) = yield [Drawn(names)]
         matrix = whole_matrix(sample.batch, names)
-        distinct = len(np.unique(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), axis=0))
+        distinct = _distinct(matrix)
         if distinct < self.n_clusters:
             raise StepError(f"n_clusters: {self.n_clusters} is more than there are distinct rows: {distinct}")
         found = self._estimator().fit(matrix)
@@ -80,6 +80,12 @@ class KMeansDistance(Extraction):
 
         kind = KMeans if self.algorithm == "lloyd" else MiniBatchKMeans
         return kind(self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.seed)
+
+
+def _distinct(matrix: Any) -> int:
+    """How many different rows there are. Looked at along one random direction, so that sparse rows stay sparse."""
+    direction = np.random.default_rng(0).normal(size=(matrix.shape[1], 1))
+    return len(np.unique(by_row(matrix, direction)))
 
 
 @dataclass(frozen=True)

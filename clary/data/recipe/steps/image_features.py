@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Block, Field, Kind, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps import hog as h
+from clary.data.recipe.steps import hog as outlines
 from clary.data.recipe.steps.features import free
 from clary.data.recipe.steps.images import ImageStep
 from clary.data.recipe.steps.media import Broken, PerRow, counts, stacked
 from clary.data.recipe.steps.picture_sizes import Shapes
-from clary.data.recipe.steps.pictures import Pixels, pixels_of
+from clary.data.recipe.steps.pictures import pixels_of
+from clary.data.recipe.steps.pixels import Pixels
 from clary.data.statistics.base import Statistic
 
 MOST_FEATURES = 1_000_000  # of one picture
@@ -194,7 +195,7 @@ class ImageHog(_ToBlock):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("block_norm", self.block_norm, h.BLOCK_NORMS)
+        one_of("block_norm", self.block_norm, outlines.BLOCK_NORMS)
         counts("orientations", self.orientations, most=360)
         for parameter in ("pixels_per_cell", "cells_per_block"):
             value = getattr(self, parameter)
@@ -202,7 +203,7 @@ class ImageHog(_ToBlock):
             counts(parameter, *value, most=1_000)
 
     def _names(self, name: str, size: tuple[int, ...]) -> tuple[str, ...]:
-        count = h.length(size[0], size[1], self.orientations, self.pixels_per_cell, self.cells_per_block)
+        count = outlines.length(size[0], size[1], self.orientations, self.pixels_per_cell, self.cells_per_block)
         if not 0 < count <= MOST_FEATURES:
             raise StepError(
                 f"pictures of {size[0]} × {size[1]} give {count:,} numbers: choose other pixels_per_cell and "
@@ -239,7 +240,7 @@ class FittedHog(ToBlock):
     def worked(self, pixels: Pixels) -> NDArray[Any]:
         if self.transform_sqrt and pixels.min() < 0:
             raise Broken("transform_sqrt is for pixels that are not below zero")
-        return h.hog(
+        return outlines.hog(
             pixels,
             self.orientations,
             self.pixels_per_cell,

@@ -12,8 +12,8 @@ from clary.data.recipe.step import Fitting, step
 from clary.data.recipe.steps.features import columns_of, free
 from clary.data.recipe.steps.images import ImageStep
 from clary.data.recipe.steps.media import PerRow, stacked
-from clary.data.recipe.steps.pictures import Pixels, pixels_of
-from clary.data.recipe.steps.pixels import converted
+from clary.data.recipe.steps.pictures import pixels_of
+from clary.data.recipe.steps.pixels import Pixels, converted
 
 FIGURES = ("width", "height", "channels", "mean", "std", "min", "max", "entropy", "sharpness", "colourfulness")
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from clary.data.batch import Batch, Schema
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps import pixels as p
+from clary.data.recipe.steps import pixels as work
 from clary.data.recipe.steps.media import Broken, MediaStep, SameColumns, counts
-from clary.data.recipe.steps.pictures import Pixels, packed, pixels_of
+from clary.data.recipe.steps.pictures import packed, pixels_of
+from clary.data.recipe.steps.pixels import Pixels
 
 MOST_A_SIDE = 16_384  # pixels; what JPEG can hold is 65,535
 RESAMPLE = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
@@ -91,8 +92,8 @@ class FittedResize(NewPictures):
     method: str
 
     def worked(self, pixels: Pixels) -> Pixels:
-        work = {"stretch": p.resized, "fit": p.fitted_in, "pad": p.padded}[self.method]
-        return work(pixels, self.width, self.height, self.resample)
+        how = {"stretch": work.resized, "fit": work.fitted_in, "pad": work.padded}[self.method]
+        return how(pixels, self.width, self.height, self.resample)
 
 
 @step
@@ -188,7 +189,7 @@ class FittedConvert(NewPictures):
     mode: str
 
     def worked(self, pixels: Pixels) -> Pixels:
-        return p.converted(pixels, self.mode)
+        return work.converted(pixels, self.mode)
 
 
 @step
@@ -249,12 +250,12 @@ class FittedFilter(NewPictures):
     def worked(self, pixels: Pixels) -> Pixels:
         match self.filter:
             case "blur":
-                return p.blurred(pixels, self.sigma)
+                return work.blurred(pixels, self.sigma)
             case "median":
-                return p.smoothed(pixels, self.size)
+                return work.smoothed(pixels, self.size)
             case "edge":
-                return p.edges(pixels)
+                return work.edges(pixels)
             case "sharpen":
-                return p.sharpened(pixels, self.sigma, self.amount)
+                return work.sharpened(pixels, self.sigma, self.amount)
             case _:
-                return p.over(pixels, self.threshold)
+                return work.over(pixels, self.threshold)

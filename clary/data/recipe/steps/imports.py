@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from clary.data.batch import some
@@ -19,6 +20,9 @@ from clary.data.errors import RecipeError
 # Readers of files and of the network, tests, and other people's code are no transformers.
 _NOT_OF_SKLEARN = ("sklearn.datasets", "sklearn.externals", "sklearn.tests", "sklearn.conftest", "sklearn.utils")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*")
+
+# Parameters that make an estimator open files that the data name, or a folder of pickles, with all they may be.
+_FILES = {"input": "content", "memory": None}
 
 _allowed: set[str] = {"sklearn"}
 
@@ -42,6 +46,13 @@ def check(module: str, parameter: str) -> None:
             f"{parameter}: recipes may not import {module!r}; allowed are {some(sorted(_allowed))} and what is below. "
             f"If you trust it, call clary.data.recipe.steps.imports.allow({module.partition('.')[0]!r}) first"
         )
+
+
+def check_parameters(params: Mapping[str, Any]) -> None:
+    """Raise RecipeError for parameters by which an estimator would read or write files."""
+    for name, only in _FILES.items():
+        if params.get(name, only) != only:
+            raise RecipeError(f"params: {name}: recipes may only say {only!r}; anything else opens files")
 
 
 def found(module: str, name: str, parameter: str) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Field, Kind, coded, missing, numbers, some
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, PerColumn
+from clary.data.recipe.steps.presence import may_lack
 from clary.data.statistics.base import Sample, hashed
 from clary.data.statistics.counts import Levels
 
@@ -69,8 +70,7 @@ class Filled(PerColumn):
             case Kind.BOOLEAN:
                 return np.where(np.isnan(column), float(fill), column).astype(bool)
         values = numbers(column)
-        # The sum is NaN where a value is: most batches have none, and this is the quickest way to see it.
-        return np.where(np.isnan(values), fill, values) if np.isnan(values.sum()) else values
+        return np.where(np.isnan(values), fill, values) if may_lack(values) else values
 
     def row(self, code: RowCode) -> None:
         for name, kind, fill in zip(self.names, self.kinds, self.fills, strict=True):
@@ -136,9 +136,12 @@ def estimated(step: Impute, names: tuple[str, ...], drawn: Sample) -> Estimated:
         from sklearn.impute import IterativeImputer
 
         estimator = IterativeImputer(max_iter=step.max_iter, random_state=step.seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # that it has not converged is told below
-        estimator.fit(frame)
+        try:
+            estimator.fit(frame)
+        except ValueError as error:
+            raise StepError(f"scikit-learn's {type(estimator).__name__} does not take it: {error}") from None
     if getattr(estimator, "n_iter_", 0) == step.max_iter and step.strategy == "iterative":
         told += f" It had not converged after {step.max_iter} rounds: a larger max_iter may do better."
     return Estimated(names, estimator, told.strip())
@@ -178,11 +181,18 @@ class Estimated(FittedStep):
             frame = _frame(batch.only(self.names).take(rows), self.names)
             # IterativeImputer does nothing where all it is given is missing: a last row that has values prevents that.
             frame.loc[len(frame)] = 0.0
-            found = np.asarray(self.estimator.transform(frame))[:-1]
+            found = self._from_estimator(frame)[:-1]
             columns = [values.copy() for values in columns]
             for place, values in enumerate(columns):
                 values[rows] = found[:, place]
         return batch.replaced((), dict(zip(self.names, columns, strict=True)))
+
+    def _from_estimator(self, frame: Any) -> NDArray[np.float64]:
+        try:
+            with np.errstate(all="ignore"):
+                return np.asarray(self.estimator.transform(frame), np.float64)
+        except ValueError as error:
+            raise StepError(f"scikit-learn's {type(self.estimator).__name__} does not take it: {error}") from None
 
     def told(self) -> Sequence[str]:
         how = type(self.estimator).__name__

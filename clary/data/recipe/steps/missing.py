@@ -93,7 +93,7 @@ class Impute(Step):
         kinds = tuple(str(schema[name].kind) for name in names)
         if self.strategy == "forward_fill":
             return Carried(names, kinds)
-        if self.strategy in ("knn", "iterative"):
+        if self.strategy in ("knn", "iterative") and names:
             (drawn,) = yield [Drawn(names)]
             return estimated(self, names, drawn)
         found = yield [self._asked(name) for name in names] if self.strategy != "constant" else []

@@ -90,7 +90,8 @@ class OneHot(CategoryStep):
             levels.append(kept)
             left.append(rest)
             made.append(self._made(name, kept, schema[name].kind))
-            blocks.append(len(made[-1]) > MOST_COLUMNS if self.sparse is None else self.sparse)
+            wanted = len(made[-1]) > MOST_COLUMNS if self.sparse is None else self.sparse
+            blocks.append(wanted and len(made[-1]) > 0)
         kinds = tuple(str(schema[name].kind) for name in names)
         fitted = OneHotFitted(
             names,

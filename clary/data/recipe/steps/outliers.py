@@ -11,7 +11,7 @@ import numpy as np
 
 from clary.data.batch import Batch, Column, Kind, Schema, numbers
 from clary.data.recipe.step import Fitting, PerColumn, Step, need, one_of, step
-from clary.data.recipe.steps.rows import RowStep
+from clary.data.recipe.steps.training import RowStep
 from clary.data.statistics.deviations import Deviations
 from clary.data.statistics.quantiles import Quantiles
 

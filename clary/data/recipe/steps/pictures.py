@@ -17,12 +17,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from clary.data.errors import StepError
 from clary.data.recipe.steps.media import Broken, bytes_of, is_bytes, is_form, needed
-
-Pixels = NDArray[Any]  # (height, width, channels), uint8 or float32
+from clary.data.recipe.steps.pixels import Pixels
 
 PICTURE = pa.struct(
     [

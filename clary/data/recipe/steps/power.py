@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,13 +62,15 @@ class Power(Step):
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # of overflow on the way to the best power
                 estimator.fit(values[:, None])
-        except ValueError as error:  # scipy's BracketError is one of them
+        except (ValueError, RuntimeError, ArithmeticError) as error:  # scipy's BracketError is one of them
             raise StepError(f"no power was found for it ({error}); scale it first, or clip it", column=name) from None
         power = float(estimator.lambdas_[0])
-        if not self.standardize:
-            return power, 0.0, 1.0
-        scaler = estimator._scaler
-        return power, float(scaler.mean_[0]), float(scaler.scale_[0])
+        mean, scale = 0.0, 1.0
+        if self.standardize:
+            mean, scale = float(estimator._scaler.mean_[0]), float(estimator._scaler.scale_[0])
+        if not all(map(math.isfinite, (power, mean, scale))):
+            raise StepError("its values are too large for a power: scale it first, or clip it", column=name)
+        return power, mean, scale
 
 
 def _values(name: str, drawn: Sample) -> NDArray[np.float64]:
@@ -131,9 +134,9 @@ class Powered(PerColumn):
             )
         with np.errstate(all="ignore"):
             made = _power(np.log(values), power) if self.method == "box_cox" else _yeo_johnson(values, power)
-        if self.standardize:
-            made -= self.mean[place]
-            made /= self.scale[place]
+            if self.standardize:
+                made -= self.mean[place]
+                made /= self.scale[place]
         return made
 
     def row(self, code: RowCode) -> None:
@@ -228,7 +231,11 @@ class Quantile(Step):
             _values(name, drawn)
         references = np.linspace(0, 1, max(1, min(self.n_quantiles, drawn.batch.rows)))
         # nanpercentile's own arithmetic, so that the figures are scikit-learn's.
-        rows = [np.nanpercentile(numbers(drawn.batch[name]), references * 100) for name in names]
+        with np.errstate(all="ignore"):
+            rows = [np.nanpercentile(numbers(drawn.batch[name]), references * 100) for name in names]
+        for name, found in zip(names, rows, strict=True):
+            if not np.isfinite(found).all():
+                raise StepError("its values are too far from each other: clip it first (step `clip`)", column=name)
         quantiles = np.vstack(rows) if rows else np.empty((0, len(references)))
         return Ranked(names, quantiles, (references,), self.output_distribution == "normal", _note(drawn))
 

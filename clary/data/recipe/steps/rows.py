@@ -5,7 +5,7 @@ They act on the rows a recipe learns from. At inference every row that comes in 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -15,25 +15,12 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Field, Kind, Schema, missing, some
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, select, step
+from clary.data.recipe.steps.training import RowStep
 from clary.data.statistics.gaps import Gaps
 from clary.data.statistics.repeats import Repeats
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
-
-
-@dataclass(frozen=True)
-class RowStep(FittedStep):
-    """A fitted step that only leaves rows out, or repeats them, while a recipe is fitted and its training rows made."""
-
-    training_only: ClassVar[bool] = True
-
-    @property
-    def made(self) -> tuple[Field, ...]:
-        return ()
-
-    def only(self, wanted: Collection[str]) -> FittedStep:
-        return self
 
 
 @step

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Kind, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
-from clary.data.recipe.steps.rows import RowStep
+from clary.data.recipe.steps.training import RowStep
 from clary.data.statistics.base import mixed
 from clary.data.statistics.counts import Counts
 from clary.data.statistics.thresholds import Thresholds, classes_of

@@ -127,6 +127,13 @@ class Scale(Step):
             raise StepError(f"{reason} (steps `clip`, `outliers`)", column=name)
         if not found.count.all():
             raise StepError(_EMPTY, column=name)
+        with np.errstate(all="ignore"):
+            offset, scale = self._by_method(found)
+        if not (np.isfinite(offset).all() and np.isfinite(scale).all() and scale.all()):
+            raise StepError("its values are too large to be scaled: clip it first (step `clip`)", column=name)
+        return offset, scale
+
+    def _by_method(self, found: BlockMoment) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if self.method == "standard":
             variance = found.m2 / found.count
             return found.mean, np.where(_constant(variance, found.mean, found.count), 1.0, np.sqrt(variance))
@@ -142,7 +149,7 @@ class Scale(Step):
             raise StepError(
                 "it has no value to learn a scale from; drop it (step `drop_missing`, axis: columns)", column=name
             )
-        if not all(map(math.isfinite, (low, middle, high))):
+        if not all(map(math.isfinite, (low, middle, high, high - low))):
             raise StepError("its quantiles are infinite: clip it or make such values missing first", column=name)
         scale = float(_not_zero(np.array([high - low]))[0])
         if self.unit_variance:
@@ -198,6 +205,10 @@ class Scaled(PerColumn):
         return Block(column.names, self._scaled_sparse(column.matrix, self.scale[place]))
 
     def _scaled(self, values: NDArray[Any], offset: Any, scale: Any) -> NDArray[np.float64]:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, as in a row alone
+            return self._moved_and_divided(values, offset, scale)
+
+    def _moved_and_divided(self, values: NDArray[Any], offset: Any, scale: Any) -> NDArray[np.float64]:
         made: NDArray[np.float64]
         if self.method == "min_max":
             made = values * scale

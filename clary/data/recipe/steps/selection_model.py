@@ -15,6 +15,7 @@ from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.chosen_features import selection, target_of, with_target
 from clary.data.recipe.steps.estimators import TASKS, checked, model_of, task_of, told, wanted
 from clary.data.recipe.steps.features import NUMERIC, Feature, features, sampled, whole_matrix
+from clary.data.recipe.steps.imports import check_parameters
 from clary.data.statistics.base import Sample
 from clary.data.statistics.drawn import Drawn
 
@@ -30,6 +31,7 @@ class _ByModel(Step):
 
     def __post_init__(self) -> None:
         checked(self.model)
+        check_parameters(self.params)
         one_of("task", self.task, TASKS)
 
     def reads(self, schema: Schema) -> tuple[str, ...]:

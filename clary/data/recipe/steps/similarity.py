@@ -16,6 +16,7 @@ from clary.data.batch import Column, Field, Kind, Schema, coded
 from clary.data.recipe.step import Fitting, Step, need, step
 from clary.data.recipe.steps.categories import PerSource, examples, free, in_order
 from clary.data.statistics.categories import Categories
+from clary.data.statistics.words import text_of
 
 
 @step
@@ -72,9 +73,7 @@ class SimilarityFitted(PerSource):
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
         made = self.made_names[place]
-        if isinstance(column, np.ndarray):  # a column without any value
-            return {name: np.full(len(column), np.nan) for name in made}
-        codes, dictionary = coded(column)
+        codes, dictionary = coded(text_of(column))
         used, places = np.unique(codes, return_inverse=True)
         similar = np.empty((len(made), len(used)))
         for number, code in enumerate(used):

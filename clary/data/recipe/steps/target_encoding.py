@@ -120,7 +120,12 @@ class TargetEncode(CategoryStep):
         values = in_order(found, "sorted").values
         if not len(values):
             raise StepError("it has no value in any row", column=target.name)
-        whole = target.kind is not Kind.NUMBER or np.all(np.mod(values.to_numpy(), 1) == 0)
+        whole = True
+        if target.kind is Kind.NUMBER:
+            numbers = values.to_numpy()
+            if np.isinf(numbers).any():
+                raise StepError("it is infinite in some rows; make these missing or drop them", column=target.name)
+            whole = bool((numbers == np.floor(numbers)).all())
         if self.target_type == "auto" and len(values) > 2 and not whole:
             return None
         if self.target_type == "binary" and len(values) > 2:

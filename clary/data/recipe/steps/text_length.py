@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Column, Field, Kind, Schema, strings
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.categories import PerSource, free
-from clary.data.statistics.words import SPACE, bytes_of, in_two, runs
+from clary.data.statistics.words import SPACE, bytes_of, in_two, runs, text_of
 
 if TYPE_CHECKING:
     from clary.data.recipe.row import RowCode
@@ -70,8 +70,7 @@ class TextLengthFitted(PerSource):
         return tuple(Field(f"{self.names[place]}_{measure}", Kind.NUMBER) for measure in self.measures)
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
-        if isinstance(column, np.ndarray):  # a column without any value
-            column = pa.nulls(len(column), pa.string())
+        column = text_of(column)
         coded = pa.types.is_dictionary(column.type) and len(column.dictionary) <= len(column)
         texts = column.dictionary if coded else strings(column)
         which, quick, slow = in_two(texts, measured, measures_of)

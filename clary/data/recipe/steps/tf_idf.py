@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -144,7 +145,9 @@ class TfIdfFitted(KnownTerms):
             smooth_idf=self.smooth_idf,
             sublinear_tf=self.sublinear_tf,
         )
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"), warnings.catch_warnings():
+            # Letters whose accents were stripped may be capitals; scikit-learn thinks that it will not find them.
+            warnings.filterwarnings("ignore", "Upper case characters found in vocabulary")
             made.fit([""])  # its terms are given; it only needs to have been fitted
         if self.use_idf:
             made.idf_ = self.idf[place]
