@@ -30,16 +30,17 @@ def measure(quick: bool) -> Iterator[Figure]:
 def _large(folder: Path, rows: int, times: int) -> Iterator[Figure]:
     plan = json.dumps(PLAN)
     table = tables.write(folder, rows)
-    own, polars = [], []
-    for _ in range(times):
-        own.append(run("clary_recipe", table, folder / "own.arrow", plan))
-        polars.append(run("polars_recipe", table, folder / "peer.arrow", plan, environment="peers"))
-    yield at_most(f"CPU, {rows:,} rows of Parquet", own, "Polars by hand", polars, 1 / 2)
-    yield memory(own, f"peak memory, {rows:,} rows of Parquet", "Polars by hand", polars, MEMORY_MIB)
+    for what, mine, theirs in (("", "", ""), (", written as Feather", folder / "own.arrow", folder / "peer.arrow")):
+        own, polars = [], []
+        for _ in range(times):
+            own.append(run("clary_recipe", table, mine, plan))
+            polars.append(run("polars_recipe", table, theirs, plan, environment="peers"))
+        yield at_most(f"CPU, {rows:,} rows of Parquet{what}", own, "Polars by hand", polars, 1 / 2)
+        yield memory(own, f"peak memory, {rows:,} rows of Parquet{what}", "Polars by hand", polars, MEMORY_MIB)
     text = tables.write(folder, rows, as_csv=True)
-    own = [run("clary_recipe", text, folder / "own.arrow", plan)]
-    yield Figure(f"CPU, {rows:,} rows of CSV ({text.stat().st_size / 1e9:.1f} GB)", "s", [own[0].cpu_s])
-    yield Figure("peak memory, CSV", "MiB", [own[0].peak_mib], below=MEMORY_MIB)
+    from_text = run("clary_recipe", text, "", plan)
+    yield Figure(f"CPU, {rows:,} rows of CSV ({text.stat().st_size / 1e9:.1f} GB)", "s", [from_text.cpu_s])
+    yield Figure("peak memory, CSV", "MiB", [from_text.peak_mib], below=MEMORY_MIB)
     for path in (table, text, folder / "own.arrow", folder / "peer.arrow"):
         path.unlink()
 
@@ -47,12 +48,14 @@ def _large(folder: Path, rows: int, times: int) -> Iterator[Figure]:
 def _against_scikit_learn(folder: Path, rows: int, times: int) -> Iterator[Figure]:
     plan = json.dumps(PLAN)
     table = tables.write(folder, rows)
-    mine, theirs = folder / "own.arrow", folder / "peer.arrow"
     own, peer = [], []
     for _ in range(times):
-        own.append(run("clary_recipe", table, mine, plan))
-        peer.append(run("sklearn_recipe", table, theirs, plan, environment="peers"))
+        own.append(run("clary_recipe", table, "", plan))
+        peer.append(run("sklearn_recipe", table, "", plan, environment="peers"))
     yield at_most(f"CPU, {rows:,} rows of Parquet", own, "scikit-learn on pandas", peer, 1 / 5)
+    mine, theirs = folder / "own.arrow", folder / "peer.arrow"
+    run("clary_recipe", table, mine, plan)
+    run("sklearn_recipe", table, theirs, plan, environment="peers")
     difference = json.loads(run("same_cells", mine, theirs).said)["difference"]
     yield Figure("greatest difference of a cell to scikit-learn's", "", [difference], below=1e-9)
 

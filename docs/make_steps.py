@@ -1,5 +1,7 @@
 """Writes docs/data/steps.md, the reference of a recipe's steps, from their docstrings.
 
+A parameter that a step's docstring does not name is told as the class that it comes from tells it.
+
 python docs/make_steps.py
 """
 
@@ -9,9 +11,10 @@ import dataclasses
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clary.data.recipe.parameters import default_of, parameters
 from clary.data.recipe.step import Step
 from clary.data.recipe.steps import every
 
@@ -73,41 +76,91 @@ def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _told(kind: type[Step]) -> Iterator[str]:
-    defaults = {one.name: one.default for one in dataclasses.fields(kind) if one.name not in _SHARED}
-    for paragraph in inspect.cleandoc(kind.__doc__ or "").split("\n\n"):
-        if _PARAMETER.match(paragraph.splitlines()[0]):
-            yield from _table(paragraph, defaults)
+    defaults = _defaults(kind)
+    parts = [_parts(one, defaults) for one in _paragraphs(kind)]
+    missing = _not_named(kind, defaults)
+    for place, (before, rows, behind) in enumerate(parts):
+        last = rows and not any(more for _, more, _ in parts[place + 1 :])
+        yield from _prose(before)
+        yield from _table([*rows, *(missing if last else [])], defaults)
+        yield from _prose(behind)
+        missing = [] if last else missing
+    yield from _table(missing, defaults)
+
+
+def _paragraphs(kind: type) -> Iterator[str]:
+    """Of the class's own docstring, not of one that it inherits."""
+    own = kind.__dict__.get("__doc__") or ""
+    # Without one a dataclass is given its signature.
+    yield from () if own.startswith(f"{kind.__name__}(") else inspect.cleandoc(own).split("\n\n")
+
+
+def _defaults(kind: type[Step]) -> dict[str, object]:
+    return {name: default_of(one) for name, one in parameters(kind).items() if name not in _SHARED}
+
+
+def _parts(paragraph: str, known: Collection[str]) -> tuple[list[str], list[list[str]], list[str]]:
+    """(lines before, the parameters that a paragraph tells of, each with its text, lines behind)."""
+    before: list[str] = []
+    rows: list[list[str]] = []
+    behind: list[str] = []
+    for line in paragraph.splitlines():
+        found = _PARAMETER.match(line.strip())
+        if not behind and found and set(found[1].split(", ")) <= {*known, *_SHARED}:
+            rows.append([found[1], found[2]])
+        elif rows and not behind and line.startswith(" "):
+            rows[-1][1] += " " + line.strip()
         else:
-            yield paragraph + "\n"
+            (behind if rows else before).append(line)
+    return before, rows, behind
 
 
-def _table(paragraph: str, defaults: dict[str, object]) -> Iterator[str]:
+def _not_named(kind: type[Step], defaults: Collection[str]) -> list[list[str]]:
+    """The parameters that the step's docstring has no line for, with what the class they come from says of them."""
+    named = {name for row in _all_rows(kind, defaults) for name in row[0].split(", ")}
+    inherited = {
+        name: row[1]
+        for base in reversed(kind.__mro__[1:])
+        for row in _all_rows(base, defaults)
+        for name in row[0].split(", ")
+    }
+    mentioned = set(re.findall(r"\w+", kind.__doc__ or ""))
+    return [
+        [name, inherited.get(name, "see above" if name in mentioned else "")] for name in defaults if name not in named
+    ]
+
+
+def _all_rows(kind: type, known: Collection[str]) -> Iterator[list[str]]:
+    for paragraph in _paragraphs(kind):
+        yield from _parts(paragraph, known)[1]
+
+
+def _table(rows: Sequence[Sequence[str]], defaults: Mapping[str, object]) -> Iterator[str]:
+    if not rows:
+        return
     yield "| parameter | default | |"
     yield "|---|---|---|"
-    rows: list[list[str]] = []
-    rest: list[str] = []
-    for line in paragraph.splitlines():
-        if rest or not (line.startswith(" ") or _PARAMETER.match(line)):
-            rest.append(line)
-        elif found := _PARAMETER.match(line):
-            rows.append([found[1], found[2]])
-        else:
-            rows[-1][1] += " " + line.strip()
     for names, text in rows:
         every = names.split(", ")
-        shown = ", ".join(f"`{_default(defaults[one])}`" for one in every if one in defaults)
+        shown = ", ".join(_default(defaults[one]) for one in every if one in defaults)
         said = ", ".join(f"`{one}`" for one in every)
         yield f"| {said} | {shown} | {text.replace('|', chr(92) + '|')} |"
     yield ""
-    if rest:
-        yield "\n".join(rest) + "\n"
+
+
+def _prose(lines: Sequence[str]) -> Iterator[str]:
+    """Text as it is; `Reference  …` with a colon, `Raises   …` with one blank."""
+    if lines:
+        yield "\n".join(re.sub(r"^(Reference:|\w+)  +", r"\1 ", _cited(one.strip())) for one in lines) + "\n"
+
+
+def _cited(line: str) -> str:
+    return re.sub(r"^Reference(?=  )", "Reference:", line)
 
 
 def _default(value: object) -> str:
     """As a recipe's file has it."""
-    if value is dataclasses.MISSING:
-        return "needed"
-    return json.dumps(value, ensure_ascii=False)
+    return "needed" if value is dataclasses.MISSING else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ VERBS = {
     "env": "Print what to export so that AWS clients talk to Clary.",
     "demo": "Train, deploy and ask a real model, in a server of its own.",
     "logs": "Print, and follow, the log of a job or an endpoint.",
-    "profile": "Say what a table holds, what is wrong with it, and what would mend it.",
+    "profile": "Say what a table holds, and what is wrong with it.",
     "process": "Apply a recipe to a table: features, and the fitted recipe.",
     "doctor": "Say what this machine has, and what that gives.",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import click
@@ -21,13 +23,15 @@ class ProcessingFailed(ClaryError):
 @click.argument("table", metavar="INPUT")
 @click.argument("output")
 @click.option("--here", is_flag=True, help="Do it in this process: no server, no job.")
+@click.option("--input-format", default="", help="Of INPUT, where its name and content do not tell.")
+@click.option("--read", multiple=True, metavar="NAME=VALUE", help="How to read INPUT: e.g. sheet=Prices.")
 @click.option("--format", "as_format", type=click.Choice(FORMATS), default="parquet", show_default=True)
 @click.option("--label", default="", help="The column that training programs want first (csv) or as the label.")
 @click.option("--header", is_flag=True, help="Of csv: with a line of names. SageMaker's algorithms want none.")
 @click.option("--rows-per-file", type=click.IntRange(min=1), help="Split the features into files of so many rows.")
 @click.option("--bad-rows", type=click.Choice(["error", "skip"]), default="error", show_default=True)
 @click.option("--profile", is_flag=True, help="Write profile.html, a report on the input, too.")
-@click.option("--allow-pickle", is_flag=True, help="Load a fitted recipe that holds pickles: they can run code.")
+@click.option("--allow-pickle", is_flag=True, help="Load pickles, in a fitted recipe or as INPUT: they can run code.")
 @click.option("--name", default="", help="The job's name.  [default: process-<time>]")
 @click.option("--instances", type=click.IntRange(1, 100), default=1, show_default=True, help="Hosts to share the rows.")
 @click.option("--instance-type", default="ml.m5.xlarge", show_default=True)
@@ -38,6 +42,8 @@ def command(
     table: str,
     output: str,
     here: bool,
+    input_format: str,
+    read: tuple[str, ...],
     as_format: str,
     label: str,
     header: bool,
@@ -58,13 +64,17 @@ def command(
     INPUT   a file, a folder of files, or an s3:// URI, in any format that `clary profile` reads
     OUTPUT  a folder, or an s3:// URI: features/, recipe.clary, model.tar.gz (for CreateModel), told.json
     """
-    words = ["--format", as_format, "--bad-rows", bad_rows]
-    words += ["--label", label] if label else []
-    words += ["--rows-per-file", str(rows_per_file)] if rows_per_file else []
+    # As one word each: a value may begin with a hyphen.
+    words = [f"--format={as_format}", f"--bad-rows={bad_rows}", *(f"--read={one}" for one in read)]
+    words += [f"--label={label}"] if label else []
+    words += [f"--input-format={input_format}"] if input_format else []
+    words += [f"--rows-per-file={rows_per_file}"] if rows_per_file else []
     flags = {"--header": header, "--profile": profile, "--allow-pickle": allow_pickle}
     words += [flag for flag, given in flags.items() if given]
     if here:
-        _here(recipe, table, output, words)
+        if name or instances > 1:
+            raise click.UsageError("--name and --instances are of a job; with --here there is none")
+        _here(recipe, table, output, words, as_json)
         return
     from clary.cli import processing_job
 
@@ -72,7 +82,7 @@ def command(
     processing_job.run(job, recipe, table, output, home, as_json)
 
 
-def _here(recipe: str, table: str, output: str, words: list[str]) -> None:
+def _here(recipe: str, table: str, output: str, words: list[str], as_json: bool) -> None:
     from clary.cli.progress import bar
 
     try:
@@ -82,10 +92,17 @@ def _here(recipe: str, table: str, output: str, words: list[str]) -> None:
 
     if "://" in output:
         raise ProcessingFailed("with --here OUTPUT is a folder; leave --here out to write to S3")
-    given = job.parser().parse_args(["--recipe", recipe, "--input", table, "--output", output, *words])
+    began = time.monotonic()
+    given = job.parser().parse_args([f"--recipe={recipe}", f"--input={table}", f"--output={output}", *words])
     try:
         with bar() as progress:
             told = job.run(given, job.Place(), progress)
-    except (DataError, OSError) as error:
+    except DataError as error:
+        raise ProcessingFailed(job.in_options(str(error))) from None
+    except OSError as error:
         raise ProcessingFailed(str(error)) from None
-    click.echo(f"{told}  {output}")
+    seconds = round(time.monotonic() - began, 2)
+    if as_json:
+        click.echo(json.dumps({"job": None, "message": told, "output": output, "seconds": seconds}))
+    else:
+        click.echo(f"{told}  {output}")

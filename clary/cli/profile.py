@@ -11,7 +11,7 @@ from clary.cli.options import json_option
 from clary.core.errors import ClaryError
 
 if TYPE_CHECKING:
-    from clary.data.profile import Profile
+    from clary.data.profiling import Profile
 
 
 class NotProfiled(ClaryError):
@@ -64,7 +64,7 @@ def _profile(
 ) -> Profile:
     try:
         from clary.data.errors import DataError
-        from clary.data.profile import profile
+        from clary.data.profiling import profile
         from clary.data.recipe.progress import shown_on_terminal
         from clary.data.sources import scan
     except ImportError as error:
@@ -79,7 +79,7 @@ def _profile(
 def _print(found: Profile) -> None:
     from rich.console import Console
 
-    from clary.data.profile.terminal import print_summary
+    from clary.data.profiling.terminal import print_summary
 
     print_summary(found, Console(highlight=False))
 

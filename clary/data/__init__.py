@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clary.data import plot
     from clary.data.errors import DataError, ReadError, RecipeError, StepError
-    from clary.data.profile import Profile, profile
+    from clary.data.profiling import Profile, profile
     from clary.data.recipe import FittedRecipe, Recipe
     from clary.data.sinks import sink, write
     from clary.data.sources import read, scan
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _FROM = {
     "DataError": "errors",
     "FittedRecipe": "recipe",
-    "Profile": "profile",
+    "Profile": "profiling",
     "ReadError": "errors",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "StepError": "errors",
-    "profile": "profile",
+    "profile": "profiling",
     "read": "sources",
     "scan": "sources",
     "sink": "sinks",

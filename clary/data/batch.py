@@ -268,7 +268,7 @@ class Batch:
 
     @classmethod
     def of_pandas(cls, frame: pd.DataFrame) -> Batch:
-        from clary.data.scan import arrow_of_pandas
+        from clary.data.scans import arrow_of_pandas
 
         return cls.of_arrow(arrow_of_pandas(frame)[0])
 

@@ -2,25 +2,27 @@
 
     recipe/     a recipe (.yaml, .json), or one that is fitted already (.clary)
     input/      the table's files, in any format that clary.data reads
-    output/     features/part-….parquet (by split: features/train/ …), recipe.clary, model.tar.gz, told.json,
+    output/     features/part.parquet (by split: features/train/ …), recipe.clary, model.tar.gz, told.json,
                 profile.html where it is wanted
 Folders are those of /opt/ml/processing unless named. model.tar.gz holds the fitted recipe as CreateModel takes it.
+Several hosts share the rows: each writes its own to features/part-<host>.parquet, the first all the rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clary.data.errors import DataError
+from clary.data.job_features import FEATURES, SPLIT, Form, by_split, check_replaceable, whole, write_features
+from clary.data.job_hosts import Place, Share, is_sharded, only
+from clary.data.job_words import in_options, read_options, shortened
 from clary.tasks import failure, paths
 
 if TYPE_CHECKING:
@@ -28,45 +30,28 @@ if TYPE_CHECKING:
     from clary.data.recipe.fitted import FittedRecipe
     from clary.data.recipe.path import Progress
     from clary.data.recipe.recipe import Recipe
-    from clary.data.scan import Part, Scan
-    from clary.data.sinks import Sink
+    from clary.data.scans import Scan
 
 FITTED = "recipe.clary"
 MODEL = "model.tar.gz"
-SPLIT = "split"  # the column that the step of that name makes
+FORMATS = ("parquet", "csv", "libsvm", "recordio", "feather", "jsonl")
+_RECIPES = (".yaml", ".yml", ".json", ".clary")
 _TELL_EVERY_S = 5.0
 _MESSAGE_BYTES = 1024  # of /opt/ml/output/message, which becomes ExitMessage
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which of the job's hosts this is: each writes its share of the rows."""
-
-    host: str = "algo-1"
-    number: int = 0
-    hosts: int = 1
-
-    @classmethod
-    def here(cls) -> Place:
-        """Read from resourceconfig.json; alone where there is none. Raises DataError for one that makes no sense."""
-        file = paths.base_dir() / "config" / "resourceconfig.json"
-        if not file.exists():
-            return cls()
-        try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            hosts = sorted(told["hosts"])
-            return cls(told["current_host"], hosts.index(told["current_host"]), len(hosts))
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file} does not say which host this is: {error}") from None
+_PREFIX = len("ClientError: ")  # in front of what the failure file says
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 it could not be done, and the message says why."""
+    """The exit code: 0 done; 1 it could not be done, and the failure file says why; 2 wrong usage."""
     options = parser().parse_args(arguments)
     try:
         told = run(options, Place.here(), Told())
     except (DataError, OSError) as error:
-        failure.report(failure.ClientError(str(error)))
+        reason = shortened(in_options(str(error)), failure.MAX_CHARACTERS - _PREFIX)
+        failure.report(failure.ClientError(reason))
+        return 1
+    except Exception as error:
+        failure.report(error)
         return 1
     print(told, flush=True)
     _leave_message(told)
@@ -85,51 +70,115 @@ def parser() -> argparse.ArgumentParser:
     add("--input", default=str(root / "input"), help="a file, a folder of files, or an s3:// URI [%(default)s]")
     add("--output", default=str(root / "output"), help="the folder for all that is made [%(default)s]")
     add("--input-format", default=None, help="of the input files, where their names and content do not tell")
-    add("--format", default="parquet", choices=("parquet", "csv", "libsvm", "recordio", "feather", "jsonl"))
+    add("--read", action="append", default=[], metavar="NAME=VALUE", help="how to read them: e.g. sheet=Prices")
+    add("--format", default="parquet", choices=FORMATS)
     add("--label", default="", help="the column that training programs want first (csv) or as the label")
     add("--header", action="store_true", help="of csv files: with a line of names; SageMaker's algorithms want none")
     add("--rows-per-file", type=int, default=None, help="split the features into files of so many rows")
     add("--bad-rows", choices=("error", "skip"), default="error", help="rows of the input that cannot be read")
     add("--profile", action="store_true", help="write profile.html, a report on the input, too")
-    add("--allow-pickle", action="store_true", help="load a fitted recipe with pickles in it; they can run code")
+    add("--allow-pickle", action="store_true", help="load pickles, in a fitted recipe or as input; they can run code")
     return made
 
 
 def run(options: argparse.Namespace, place: Place, progress: Progress) -> str:
-    """Do all of it; the sentence that says what was done. Raises DataError, OSError."""
+    """Do all of it; the sentence that says what was done.
+
+    Raises DataError, in the library's words (`in_options` has the program's), and OSError.
+    """
+    from clary.data.recipe import Recipe
     from clary.data.sources import scan
 
-    output = Path(paths.local_path(options.output))
-    output.mkdir(parents=True, exist_ok=True)
-    recipe = _recipe(Path(paths.local_path(options.recipe)), options.allow_pickle)
     source = options.input if "://" in options.input else str(paths.local_path(options.input))
-    with scan(source, format=options.input_format, bad_rows=options.bad_rows) as table:
+    output = paths.local_path(options.output)
+    _check(options, source, output)
+    recipe = _recipe(paths.local_path(options.recipe), options.allow_pickle)
+    sharded = place.hosts > 1 and "://" not in source and is_sharded(Path(source))
+    if sharded:
+        _check_sharded(options, source, isinstance(recipe, Recipe))
+    output.mkdir(parents=True, exist_ok=True)
+    if sharded and not any(one.is_file() for one in Path(source).rglob("*")):
+        return _nothing_to_do(recipe, place, output)
+    reading = read_options(options.read)
+    with scan(
+        source,
+        format=options.input_format,
+        bad_rows=options.bad_rows,
+        allow_pickle=options.allow_pickle,
+        **reading,
+    ) as table:
         _tell_notes(table)
         if options.profile and place.number == 0:
-            _write_profile(table, getattr(recipe, "target", ""), output)
+            _write_profile(table, recipe.target if isinstance(recipe, Recipe) else recipe.recipe.target, output)
         fitted, trained = _fitted(recipe, table, progress)
-        batches = fitted.transform_batches(_Share.of(table, place), training=trained, progress=progress)
-        rows = _write_features(batches, output / "features", options, place)
+        mine = range(table.rows) if sharded else place.share(table.rows)
+        rows = write_features(
+            _features(fitted, table, mine, trained, progress), output, _form(options, place), _stage_in(output)
+        )
         if place.number == 0:
             write_artefacts(fitted, output)
         return f"{rows:,} of {table.rows:,} rows in {len(fitted.names)} columns, {len(fitted.steps)} steps."
 
 
-# ---- the recipe ----
+# ---- what is asked ----
+
+
+def _check(options: argparse.Namespace, source: str, output: Path) -> None:
+    """Raises DataError for what cannot be, before anything is read."""
+    if options.format == "libsvm" and not options.label:
+        raise DataError("a libsvm file needs a label in each row: name its column by --label")
+    if options.rows_per_file is not None and options.rows_per_file < 1:
+        raise DataError(f"--rows-per-file {options.rows_per_file} is not a number of at least 1")
+    check_replaceable(output / FEATURES)
+    if "://" in source:
+        return
+    given, folder = Path(source).resolve(), output.resolve()
+    if given.is_relative_to(folder / FEATURES):
+        raise DataError(f"the input {source} lies in {output / FEATURES}, which is written anew: name another output")
+    if given.is_dir() and folder.is_relative_to(given):
+        raise DataError(f"the output {output} lies in the input's folder, and would be read as input: name another")
+
+
+def _check_sharded(options: argparse.Namespace, source: str, to_be_fitted: bool) -> None:
+    remedy = "give that input with S3DataDistributionType FullyReplicated, and the hosts share its rows"
+    if to_be_fitted:
+        raise DataError(
+            f"the recipe is not fitted, and {source} is sharded by S3 key: each host would fit it on files of its own, "
+            f"and their features would not go together. Give a fitted recipe ({FITTED}), or {remedy}"
+        )
+    if options.profile:
+        raise DataError(f"--profile: {source} is sharded by S3 key, so no host sees all rows; {remedy}")
 
 
 def _recipe(given: Path, allow_pickle: bool) -> Recipe | FittedRecipe:
     from clary.data.recipe import FittedRecipe, Recipe
 
+    if not given.exists():
+        raise DataError(f"there is no recipe {given}: give its file, or a folder with one, by --recipe")
     if given.is_dir():
-        found = sorted(one for one in given.rglob("*") if one.suffix in (".yaml", ".yml", ".json", ".clary"))
+        found = sorted(one for one in given.rglob("*") if one.suffix.lower() in _RECIPES and one.name[0] not in "._")
         if len(found) != 1:
-            names = ", ".join(one.name for one in found) or "none"
-            raise DataError(f"{given} must hold one recipe (.yaml, .json or .clary); found: {names}")
+            names = ", ".join(one.name for one in found[:12]) or "none"
+            raise DataError(
+                f"{given} must hold one recipe (.yaml, .json or .clary); found: {names}. Name a file by --recipe"
+            )
         given = found[0]
-    if given.suffix == ".clary":
+    if given.suffix.lower() == ".clary":
         return FittedRecipe.load(given, allow_pickle=allow_pickle)
     return Recipe.load(given)
+
+
+def _form(options: argparse.Namespace, place: Place) -> Form:
+    host = place.host if place.hosts > 1 else ""
+    return Form(options.format, options.label, options.header, options.rows_per_file, host)
+
+
+def _stage_in(output: Path) -> Path:
+    """In a job beside the output, whose files may be uploaded as they come."""
+    return output.parent if _is_job() else output
+
+
+# ---- what is made ----
 
 
 def _fitted(recipe: Recipe | FittedRecipe, table: Scan, progress: Progress) -> tuple[FittedRecipe, bool]:
@@ -137,6 +186,8 @@ def _fitted(recipe: Recipe | FittedRecipe, table: Scan, progress: Progress) -> t
     from clary.data.recipe import Recipe
 
     if not isinstance(recipe, Recipe):
+        for note in recipe.notes(table):
+            print(note, flush=True)
         return recipe, False
     fitted = recipe.fit(table, progress=progress)
     for step, told in fitted.told.items():
@@ -145,94 +196,47 @@ def _fitted(recipe: Recipe | FittedRecipe, table: Scan, progress: Progress) -> t
     return fitted, True
 
 
+def _features(
+    fitted: FittedRecipe, table: Scan, mine: range, trained: bool, progress: Progress
+) -> Iterator[tuple[str, Batch]]:
+    """(share, features) of these rows. Where a row's features depend on rows before it, all are worked out."""
+    if table.rows and not mine:
+        return iter(())
+    steps = fitted.steps if trained else [step for _, step in fitted.live]
+    in_order = any(step.in_order for step in steps)
+    share = table if in_order or len(mine) == table.rows else Share(table, mine)
+    batches = fitted.transform_batches(share, training=trained, progress=progress)
+    if len(mine) != table.rows:
+        batches = only(batches, mine)
+    splits = trained and any(step.name == SPLIT for step in fitted.recipe.steps)
+    return by_split(batches) if splits else (("", batch) for batch in batches)
+
+
 def write_artefacts(fitted: FittedRecipe, folder: Path) -> None:
-    """recipe.clary, and the same as model.tar.gz: what CreateModel takes."""
+    """recipe.clary, and the same as model.tar.gz: what CreateModel takes. Each is whole, or as it was."""
     fitted.save(folder / FITTED)
-    with tarfile.open(folder / MODEL, "w:gz") as archive:
+    with whole(folder / MODEL) as beside, tarfile.open(beside, "w:gz") as archive:
         archive.add(folder / FITTED, FITTED)
     told = {"steps": dict(fitted.told), "columns": list(fitted.names), "hash": fitted.recipe.hash}
-    (folder / "told.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with whole(folder / "told.json") as beside:
+        beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-# ---- features ----
+def _nothing_to_do(fitted: Recipe | FittedRecipe, place: Place, output: Path) -> str:
+    """For a host that no file has fallen to."""
+    from clary.data.recipe import FittedRecipe
+
+    assert isinstance(fitted, FittedRecipe), "_check_sharded refuses others"
+    if place.number == 0:
+        write_artefacts(fitted, output)
+    return f"No file of the input has fallen to {place.host}: give fewer hosts, or more files."
 
 
-@dataclass(frozen=True)
-class _Share:
-    """Every n-th part of a table: what one of n hosts has to do."""
+def _write_profile(table: Scan, target: str, folder: Path) -> None:
+    from clary.data import profile
 
-    table: Scan
-    mine: Sequence[Part]
-    rows: int
-
-    @classmethod
-    def of(cls, table: Scan, place: Place) -> Scan:
-        if place.hosts == 1:
-            return table
-        parts = list(table.parts())
-        ends = [*(part.first_row for part in parts[1:]), table.rows]
-        mine = range(place.number, len(parts), place.hosts)
-        return cls(table, [parts[one] for one in mine], sum(ends[one] - parts[one].first_row for one in mine))
-
-    @property
-    def arrow_schema(self) -> Any:
-        return self.table.arrow_schema
-
-    @property
-    def notes(self) -> Sequence[Any]:
-        return self.table.notes
-
-    def parts(self) -> Sequence[Part]:
-        return self.mine
-
-
-def _write_features(batches: Iterator[Batch], folder: Path, options: argparse.Namespace, place: Place) -> int:
-    """How many rows were written. Where the recipe splits, each share has a folder of its own."""
-    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
-    sinks: dict[str, Sink] = {}
-    rows = 0
-    try:
-        for name, batch in _by_split(batches):
-            if name not in sinks:
-                sinks[name] = _sink(folder / name if name else folder, options, place)
-            sinks[name].write(batch)
-            rows += batch.rows
-        for sink in sinks.values():
-            sink.close()
-    except BaseException:
-        for sink in sinks.values():
-            sink.abort()
-        raise
-    return rows
-
-
-def _by_split(batches: Iterator[Batch]) -> Iterator[tuple[str, Batch]]:
-    """(share, its rows without the column that names it); "" where rows are not split."""
-    import numpy as np
-
-    from clary.data.batch import coded
-
-    for batch in batches:
-        if SPLIT not in batch.columns:
-            yield "", batch
-            continue
-        codes, shares = coded(batch[SPLIT])
-        rest = batch.replaced((SPLIT,), {})
-        for number, name in enumerate(shares.to_pylist()):
-            if name in ("train", "validation", "test") and (here := np.flatnonzero(codes == number)).size:
-                yield name, rest.take(here)
-
-
-def _sink(folder: Path, options: argparse.Namespace, place: Place) -> Sink:
-    from clary.data.sinks import sink
-
-    folder.mkdir(parents=True, exist_ok=True)
-    ending = options.format if options.format != "recordio" else "pbr"
-    more: dict[str, Any] = {"header": options.header} if options.format == "csv" else {}
-    name = f"part-{place.host}.{ending}" if place.hosts > 1 else f"part.{ending}"
-    return sink(
-        folder / name, format=options.format, label=options.label or None, rows_per_file=options.rows_per_file, **more
-    )
+    with whole(folder / "profile.html") as beside:
+        profile(table, target if target in table.arrow_schema.names else None).save_html(beside)
 
 
 # ---- what is told ----
@@ -241,13 +245,7 @@ def _sink(folder: Path, options: argparse.Namespace, place: Place) -> Sink:
 def _tell_notes(table: Scan) -> None:
     for note in table.notes:
         where = f"{note.column}: " if note.column else ""
-        print(f"read: {where}{note.message}", flush=True)
-
-
-def _write_profile(table: Scan, target: str, folder: Path) -> None:
-    from clary.data.profile import profile
-
-    profile(table, target or None).save_html(folder / "profile.html")
+        print(f"read: {where}{in_options(note.message)}", flush=True)
 
 
 class Told:
@@ -262,11 +260,15 @@ class Told:
             print(f"{what}: {done:,} of {of:,} rows ({done / max(1, of):.0%})", flush=True)
 
 
+def _is_job() -> bool:
+    return (paths.base_dir() / "config").is_dir()
+
+
 def _leave_message(text: str) -> None:
     """Where the platform finds it; nowhere when run by hand."""
-    folder = paths.output_dir()
-    if not (paths.base_dir() / "config").is_dir():
+    if not _is_job():
         return
+    folder = paths.output_dir()
     folder.mkdir(parents=True, exist_ok=True)
     short = text.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
     (folder / "message").write_text(short, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 AWS's waiters and SDKs look at once and then every 10, 30 or 120 seconds. What takes a second here would cost their
 whole pause; so the first answer is held back until there is something to tell, at most `first_look_s`. Later looks are
-answered at once, and so is every look at something that waits for room: that may take long.
+answered at once.
 """
 
 from __future__ import annotations

@@ -201,8 +201,8 @@ def _results(kind: JobKind, task: TaskState, now: datetime) -> dict[str, Any]:
 
 
 def under_way(job: Record) -> bool:
-    """Whether it may be done any moment; one that waits for room may wait long."""
-    return job.status in (Status.IN_PROGRESS, Status.STOPPING) and job.detail != "Pending"
+    """Whether it may be done any moment; so may one that waits for room, where those before it are short."""
+    return job.status in (Status.IN_PROGRESS, Status.STOPPING)
 
 
 async def stop(context: Context, kind: JobKind, of: str, name: str, missing: str) -> Response:

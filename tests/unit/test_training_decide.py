@@ -10,8 +10,8 @@ import pytest
 from clary.core.decisions import Do, Erase, Forget, Launch, Move, Seen, Stop, Wait
 from clary.core.records import Record
 from clary.core.tasks import Cause, Metric, Phase, TaskState
-from clary.resources.training import Status, decide, task_id, watch
 from clary.resources.jobs import STOP_GRACE_S
+from clary.resources.training import Status, decide, task_id, watch
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALL_TOLD = ["Pending", "Downloading", "Training", "Uploading"]

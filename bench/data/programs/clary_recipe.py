@@ -1,4 +1,7 @@
-"""The recipe of bench/data/recipe.py by Clary: fit, then write, both streaming."""
+"""The recipe of bench/data/recipe.py by Clary: fit, then transform, both streaming.
+
+The features are written to a Feather file, or, where none is named, let go batch by batch.
+"""
 
 import json
 import sys
@@ -19,5 +22,8 @@ steps = [
 ]
 with scan(source, columns=used) as table:
     fitted = Recipe(steps).fit(table)
-    fitted.write(table, target, format="feather", training=True)
+    if target:
+        fitted.write(table, target, format="feather", training=True)
+    else:
+        rows = sum(batch.rows for batch in fitted.transform_batches(table, training=True))
 print(json.dumps({"columns": len(fitted.names)}))

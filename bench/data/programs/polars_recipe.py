@@ -1,4 +1,6 @@
-"""The recipe of bench/data/recipe.py in Polars, as one would write it by hand: fit, then write, both streaming.
+"""The recipe of bench/data/recipe.py in Polars, as one would write it by hand: fit, then transform, both streaming.
+
+The features are written to a Feather file, or, where none is named, let go batch by batch.
 
 Statistics that need others first (the quartiles of a logarithm of an imputed column) are collected one after the other.
 """
@@ -77,5 +79,9 @@ made = [
         for name in recipe["ordinal"]
     ),
 ]
-frame.select(made).sink_ipc(target, compression="uncompressed", engine="streaming")
+made_frame = frame.select(made)
+if target:
+    made_frame.sink_ipc(target, compression="lz4", engine="streaming")
+else:
+    rows = sum(batch.height for batch in made_frame.collect_batches(engine="streaming"))
 print(json.dumps({"columns": len(made)}))

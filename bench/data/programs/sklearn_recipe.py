@@ -1,4 +1,4 @@
-"""The recipe of bench/data/recipe.py in scikit-learn on a pandas DataFrame: fit_transform, then write."""
+"""The recipe of bench/data/recipe.py in scikit-learn on pandas: fit_transform; written where a file is named."""
 
 import json
 import sys
@@ -54,5 +54,6 @@ parts += [(n, "passthrough", [n]) for n in recipe["keep"]]
 for name in [*recipe["one_hot"], *recipe["ordinal"]]:
     frame[name] = frame[name].astype(object).where(frame[name].notna(), np.nan)
 made = ColumnTransformer(parts, verbose_feature_names_out=False).set_output(transform="pandas").fit_transform(frame)
-made.to_feather(target, compression="uncompressed")
+if target:
+    made.to_feather(target)
 print(json.dumps({"columns": made.shape[1]}))

@@ -12,7 +12,7 @@ from clary.data.batch import missing
 from clary.data.errors import DataError
 from clary.data.plot.rows import LARGEST, Data, frame_of, need_column, number_columns, numbers_of, scan_in, shown
 from clary.data.plot.style import AMOUNTS, BALANCE, finish, new_picture, shown_text
-from clary.data.scan import each_batch, schema_of
+from clary.data.scans import each_batch, schema_of
 
 if TYPE_CHECKING:
     import pandas as pd

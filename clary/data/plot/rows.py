@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column, Kind, Schema, coded, kind_of, missing, numbers, some
 from clary.data.errors import DataError, StepError
-from clary.data.scan import Scan, each_batch, scan_of, schema_of
+from clary.data.scans import Scan, each_batch, scan_of, schema_of
 from clary.data.statistics.base import SAMPLE_ROWS, SampleRows, hashed
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,8 @@ MOST_BARS = 12
 def before_after(step: Any, data: Data, column: str) -> Figure:
     """A column before and after a step or recipe, side by side.
 
-    step  a Step or Recipe, which is fitted on all of the data, or one that is fitted already
+    step  a step (as recipes write it: {"log1p": {}}) or a Recipe, which is fitted on all of the data, or one that is
+          fitted already
     Where the column is gone afterwards, the columns that came instead are drawn: how many rows have a value in each.
     Raises DataError, and what fitting and transforming raise.
     """
@@ -57,6 +58,8 @@ def before_after(step: Any, data: Data, column: str) -> Figure:
 def _fitted(step: Any, data: Data) -> Sequence[FittedStep]:
     if isinstance(step, FittedStep):
         return (step,)
+    if isinstance(step, str | Mapping):
+        step = Recipe([step]).steps[0]
     if isinstance(step, Step):
         return fit_steps((step,), scan_in(data))
     if isinstance(step, Recipe):

@@ -16,8 +16,10 @@ from clary.data.batch import Batch, Kind, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.path import Path, Progress, path_to, quiet
 from clary.data.recipe.step import FittedStep, Fitting, Step
-from clary.data.scan import Scan, each_batch, schema_of
+from clary.data.scans import BATCH_ROWS, Scan, each_batch, schema_of
 from clary.data.statistics.base import SAMPLE_FILES, SAMPLE_ROWS, Again, Sample, SampleRows, Statistic
+
+_PASS_ROWS = 2 * BATCH_ROWS  # nothing wide is made of them, and there are half as many states to merge
 
 
 @dataclass
@@ -218,7 +220,7 @@ class Fit:
             done += more
             self._progress(what, done, rows)
 
-        return each_batch(self._scan, columns, work, threads=threads, progress=count)
+        return each_batch(self._scan, columns, work, rows=_PASS_ROWS, threads=threads, progress=count)
 
     def _settle(self, one: Pending, asked: Asked, state: Any) -> None:
         try:

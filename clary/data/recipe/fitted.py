@@ -18,7 +18,7 @@ from clary.data.recipe.progress import shown_on_terminal
 from clary.data.recipe.row import RowFunction, compiled
 from clary.data.recipe.schema import check_columns, conformed
 from clary.data.recipe.step import FittedStep
-from clary.data.scan import scan_of
+from clary.data.scans import scan_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import pyarrow as pa
 from clary.data.batch import Batch, Schema, concatenated
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep
-from clary.data.scan import BATCH_ROWS, Scan, each_batch, schema_of
+from clary.data.scans import BATCH_ROWS, Scan, each_batch, schema_of
 
 
 class Progress(Protocol):

@@ -27,7 +27,7 @@ from clary.data.errors import DataError, StepError
 from clary.data.recipe.fit import fit_steps, label
 from clary.data.recipe.schema import as_wanted
 from clary.data.recipe.step import FittedStep
-from clary.data.scan import FrameScan, Scan, each_batch
+from clary.data.scans import FrameScan, Scan, each_batch
 from clary.data.statistics.base import SampleRows
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from clary.data.recipe.path import Progress
 from clary.data.recipe.progress import shown_on_terminal
 from clary.data.recipe.step import Step
 from clary.data.recipe.text import MOST_CHARACTERS, json_of, parsed, put_file, yaml_of
-from clary.data.scan import Scan, scan_of
+from clary.data.scans import Scan, scan_of
 
 if TYPE_CHECKING:
     import pandas as pd

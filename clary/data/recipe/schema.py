@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from clary.data.batch import Kind, kind_of_arrow, some
 from clary.data.errors import DataError
-from clary.data.scan import Note, Part, Scan
+from clary.data.scans import Note, Part, Scan
 
 
 def check_columns(schema: pa.Schema, wanted: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from clary.data.batch import Batch
 from clary.data.errors import DataError
-from clary.data.scan import Scan, each_batch, scan_of
+from clary.data.scans import Scan, each_batch, scan_of
 from clary.data.sinks.columns import Columns
 from clary.data.sinks.files import files_at
 from clary.data.sinks.formats import writer_for

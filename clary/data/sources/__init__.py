@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.data.errors import ReadError
-from clary.data.scan import Note, Scan
+from clary.data.scans import Note, Scan
 from clary.data.sources.files import check_options, scan_files
 from clary.data.sources.formats import BY_NAME, named
 from clary.data.sources.how import How
@@ -82,7 +82,7 @@ def types(data: Any) -> pd.DataFrame:
     import pandas as pd
 
     from clary.data.batch import kind_of_arrow
-    from clary.data.scan import scan_of
+    from clary.data.scans import scan_of
 
     schema = scan_of(data).arrow_schema
     told = [(one.name, str(one.type), str(kind_of_arrow(one.type))) for one in schema]

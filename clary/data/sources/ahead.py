@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from clary.data.scan import cores
+from clary.data.scans import cores
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scan import Scan
+from clary.data.scans import Scan
 from clary.data.sources.formats import Format, format_of
 from clary.data.sources.how import How
 from clary.data.sources.joined import Chosen, Joined, Within, close

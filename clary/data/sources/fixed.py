@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.data.errors import ReadError
-from clary.data.scan import Note, Scan, distinct_names
+from clary.data.scans import Note, Scan, distinct_names
 from clary.data.sources.blocks import TextBlock
 from clary.data.sources.cells import MISSING, Cells, Type
 from clary.data.sources.delimited import Reader, opening

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from clary.data.errors import ReadError
-from clary.data.scan import Scan
+from clary.data.scans import Scan
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scan import Scan
+from clary.data.scans import Scan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scan import FrameScan, Note, Scan, distinct_names
+from clary.data.scans import FrameScan, Note, Scan, distinct_names
 from clary.data.sources.arrays import table_of_array
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin

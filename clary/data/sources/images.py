@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scan import Scan
+from clary.data.scans import Scan
 from clary.data.sources.how import How
 from clary.data.sources.media import BadFileError, scan_media
 from clary.data.sources.origin import Origin

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from clary.data.scan import FrameScan, Note, Part, Scan, cores, distinct_names
+from clary.data.scans import FrameScan, Note, Part, Scan, cores, distinct_names
 from clary.data.sources.how import How
 from clary.data.sources.loose import spilled
 from clary.data.sources.origin import Origin

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clary.data.scan import BATCH_ROWS, Note, Part, cores
+from clary.data.scans import BATCH_ROWS, Note, Part, cores
 from clary.data.sources.spill import of_no_columns
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from clary.data.scan import Note, Part, Scan, cores, distinct_names
+from clary.data.scans import Note, Part, Scan, cores, distinct_names
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin
 from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns

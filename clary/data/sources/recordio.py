@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clary.data.errors import ReadError
-from clary.data.scan import Note, Scan
+from clary.data.scans import Note, Scan
 from clary.data.sources.how import How
 from clary.data.sources.matrices import MatrixScan
 from clary.data.sources.origin import Origin

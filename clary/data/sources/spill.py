@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scan import Note, Part, cores
+from clary.data.scans import Note, Part, cores
 
 PARTS_PER_CORE = 4
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scan import Note, Scan
+from clary.data.scans import Note, Scan
 from clary.data.sources.how import How
 from clary.data.sources.loose import spilled
 from clary.data.sources.origin import Origin

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.data.errors import ReadError
-from clary.data.scan import Note, distinct_names
+from clary.data.scans import Note, distinct_names
 from clary.data.sources.cells import ARROW, Cells, Type
 from clary.data.sources.infer import guess
 

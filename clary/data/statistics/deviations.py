@@ -52,6 +52,8 @@ class Deviations(Statistic[Found, NDArray[np.float64]]):
             raise Again(replace(self, quantiles=cast("Quantiles", again.statistic))) from None
 
     def _deviations(self, batch: Batch) -> Batch:
-        with np.errstate(invalid="ignore"):  # an infinite value's distance from an infinite median is missing
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # an infinite value's distance from an infinite median is missing
             values = np.abs(numbers(batch[self.column]) - self.centre)
         return Batch({self.column: values}, batch.rows, batch.first_row, batch.places)

@@ -60,11 +60,12 @@ def hashes_of_texts(array: pa.Array) -> Hashes:
     """Of strings or bytes; MISSING where missing."""
     starts, lengths, words = _words(array)
     hashes = lengths.astype(np.uint64) * _ODD
-    longest = int(lengths.max(initial=0))
+    longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=_LONG))
     for place in range(0, min(longest, _LONG), 8):
-        rows: Any = np.flatnonzero(lengths > place) if place else slice(None)
+        rows: Any = np.flatnonzero(lengths > place) if place and shortest <= place else slice(None)
         word = words[starts[rows] + place]
-        word &= _MASKS[np.clip(lengths[rows] - place, 0, 8)]
+        if shortest < place + 8:
+            word &= _MASKS[np.clip(lengths[rows] - place, 0, 8)]
         word ^= hashes[rows]
         word *= _ODD
         word ^= word >> np.uint64(32)

@@ -8,42 +8,17 @@ which windows the next pass will find it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from clary.data.statistics.ranks import Floats, Ranks, Window
 
 STRIDE = 512
 _COMPACT = 65_536  # values kept before ties are looked for
 _TIES = 1_024  # so many of one value are kept as a number
-_DEVIATIONS = 4.0  # of a rank in the first look, either way: missed once in sixteen thousand
-ROBUST_Z = 3.5
-_NORMAL = 0.6745  # the median deviation of a standard normal variable
-
-Window = tuple[float, float]  # low <= value <= high
-
-
-class Missed(Exception):
-    """A figure is not known: a pass with these windows will tell."""
-
-    def __init__(self, windows: Iterable[Window]) -> None:
-        super().__init__("another pass")
-        self.windows = tuple(windows)
-
-
-def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
-    """In order; those that overlap become one, so that no value is kept twice."""
-    made: list[Window] = []
-    for low, high in sorted(windows):
-        if made and low <= made[-1][1]:
-            made[-1] = (made[-1][0], max(made[-1][1], high))
-        else:
-            made.append((low, high))
-    return tuple(made)
 
 
 class Growing:
@@ -103,14 +78,16 @@ class Kept:
 
     def sorted(self) -> tuple[Floats, NDArray[np.int64]]:
         """(distinct values in order, how many values are there up to and with each)."""
-        values = np.append(self.held.values, np.array(list(self.ties), np.float64))
-        counts = np.ones(len(values), np.int64)
-        if self.ties:
-            counts[-len(self.ties) :] = list(self.ties.values())
-        order = np.argsort(values, kind="stable")
-        values, through = values[order], np.cumsum(counts[order])
-        last = np.append(values[1:] != values[:-1], True)[: len(values)]
-        return values[last], through[last]
+        ordered = np.sort(self.held.values)
+        last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)])
+        values, through = ordered[last], last + 1
+        if not self.ties:
+            return values, through
+        tied = np.array(sorted(self.ties), np.float64)
+        counts = np.cumsum([0, *(self.ties[float(value)] for value in tied)])
+        every = np.union1d(values, tied)
+        before = np.append(0, through)[values.searchsorted(every, "right")]
+        return every, before + counts[tied.searchsorted(every, "right")]
 
 
 @dataclass
@@ -174,207 +151,3 @@ def cut(values: Floats, windows: Sequence[Window]) -> Cut:
     inside = tuple(values[low:high].copy() for low, high in zip(lows, highs, strict=True))
     stride = min(STRIDE, max(1, len(values) // 8))
     return Cut(len(values), lows.astype(np.int64), inside, values[stride // 2 :: stride].copy())
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """The values of a column by their place in order, as far as they are known. Each method may raise Missed.
-
-    inside   of each window: its distinct values in order, and how many of its values are there up to and with each
-    """
-
-    count: int
-    windows: tuple[Window, ...]
-    before: NDArray[np.int64]
-    inside: tuple[tuple[Floats, NDArray[np.int64]], ...]
-    sketch: Floats
-    batches: int
-    slack: float = 6.0  # deviations of a rank in the sketch; each pass that missed widens it
-
-    def at(self, rank: int) -> float:
-        """The value with that many values before it."""
-        for before, (values, through) in zip(self.before, self.inside, strict=True):
-            if len(values) and before <= rank < before + through[-1]:
-                return float(values[np.searchsorted(through, rank - before, "right")])
-        raise Missed([self._bracket(self.sketch, rank)])
-
-    def quantile(self, q: float) -> float:
-        """By linear interpolation, as numpy.quantile; NaN where there is no value."""
-        if not self.count:
-            return math.nan
-        rank = q * (self.count - 1)
-        low, high = self.at(math.floor(rank)), self.at(math.ceil(rank))
-        share = rank - math.floor(rank)
-        if low == high:
-            return low
-        return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
-
-    def below(self, limit: float, *, through: bool = False) -> int:
-        """How many values are less than the limit; with `through`, or equal to it."""
-        least, most = self.bounds(limit, through=through)
-        if least != most:
-            raise Missed([(limit, limit)])
-        return least
-
-    def bounds(self, limit: float, *, through: bool) -> tuple[int, int]:
-        """Between which numbers `below` lies."""
-        side, least = ("right" if through else "left"), 0
-        for (low, high), before, (values, counts) in zip(self.windows, self.before, self.inside, strict=True):
-            if limit < low:
-                return least, int(before)
-            total = int(before) + (int(counts[-1]) if len(counts) else 0)
-            if limit <= high:
-                place = int(values.searchsorted(limit, side))  # type: ignore[call-overload]
-                return (found := int(before) + (int(counts[place - 1]) if place else 0)), found
-            least = max(least, total)
-        return least, self.count
-
-    def outside(self, low: float, high: float) -> int:
-        """How many values are less than low or more than high."""
-        return self.below(low) + self.count - self.below(high, through=True)
-
-    def _bracket(self, sketch: Floats, rank: int) -> Window:
-        """Between which values of the sketch the value of that rank lies, but for bad luck."""
-        if not len(sketch):
-            return -math.inf, math.inf
-        each = self.count / len(sketch)
-        # Each batch's part in the sketch is off by up to half a stride, either way alike.
-        spread = self.slack * math.sqrt(self.batches / 12)
-        first, last = math.floor(rank / each - spread - 1), math.ceil(rank / each + spread + 1)
-        low = float(sketch[first]) if first >= 0 else -math.inf
-        return low, float(sketch[last]) if last < len(sketch) else math.inf
-
-    def with_more(self, more: Ranks) -> Ranks:
-        """What both know of the same column; brackets become wider, for what was missed again."""
-        seen = [*zip(self.windows, self.before, self.inside, strict=True)]
-        seen += zip(more.windows, more.before, more.inside, strict=True)
-        return replace(_ranks(self.count, seen, self), slack=self.slack * 8)
-
-    # ---- distances from a centre ----
-
-    def median_deviation(self, centre: float) -> float:
-        """The median of |value - centre|; NaN where there is no value."""
-        if not self.count:
-            return math.nan
-        sides = self._sides(centre)
-        last = self.count // 2
-        high = self._distance(sides, last, centre)
-        return high if self.count % 2 else (self._distance(sides, last - 1, centre) + high) / 2
-
-    def robust_outliers(self, centre: float, deviation: float) -> int:
-        """How many values have |0.6745 (value - centre) / deviation| over 3.5.
-
-        Reference  Iglewicz & Hoaglin (1993), How to detect and handle outliers.
-        """
-        limit = ROBUST_Z * deviation / _NORMAL
-        found = 0
-        for side, sign in zip(self._sides(centre), (-1, 1), strict=True):
-            least, most = side.bounds(limit, through=True)
-            if least != most:
-                raise Missed([widened(centre + sign * limit)])
-            found += side.count - least
-        return found
-
-    def _sides(self, centre: float) -> tuple[Ranks, Ranks]:
-        """The distances of the values below the centre, and of the others."""
-        lower = self.below(centre)
-        return self._lower(centre, lower), self._upper(centre, lower)
-
-    def _upper(self, centre: float, lower: int) -> Ranks:
-        made: list[_Seen] = []
-        for (low, high), first, (values, through) in zip(self.windows, self.before, self.inside, strict=True):
-            if high >= centre:
-                start = int(values.searchsorted(centre))
-                gone = int(through[start - 1]) if start else 0
-                window = (max(low - centre, 0.0), high - centre)
-                made.append(
-                    (window, max(int(first) + gone - lower, 0), (values[start:] - centre, through[start:] - gone))
-                )
-        return _ranks(self.count - lower, made, self)
-
-    def _lower(self, centre: float, lower: int) -> Ranks:
-        made: list[_Seen] = []
-        for (low, high), first, (values, through) in zip(self.windows, self.before, self.inside, strict=True):
-            if low < centre:
-                end = int(values.searchsorted(centre))
-                counts = np.diff(through[:end], prepend=0)[::-1]
-                window = (max(centre - high, 0.0), centre - low)
-                beyond = lower - int(first) - int(counts.sum())
-                made.append((window, max(beyond, 0), (centre - values[:end][::-1], np.cumsum(counts))))
-        return _ranks(lower, made, self)
-
-    def _distance(self, sides: tuple[Ranks, Ranks], rank: int, centre: float) -> float:
-        """The distance with that many distances before it."""
-        known = np.unique(np.concatenate([values for side in sides for values, _ in side.inside] or [np.empty(0)]))
-        place = _first(known, lambda limit: sum(side.bounds(limit, through=True)[0] for side in sides) > rank)
-        if place < len(known):
-            found = float(known[place])
-            if sum(side.bounds(found, through=False)[1] for side in sides) <= rank:
-                return found
-        low, high = self._bracket(np.sort(np.abs(self.sketch - centre)), rank)
-        low = max(low, 0.0)
-        raise Missed([widened(centre - high, centre - low), widened(centre + low, centre + high)])
-
-
-_Seen = tuple[Window, int, tuple[Floats, NDArray[np.int64]]]
-
-
-def _ranks(count: int, seen: Iterable[_Seen], known: Ranks) -> Ranks:
-    ordered = sorted(seen, key=lambda one: (one[0][0], -one[0][1]))
-    before = np.array([one[1] for one in ordered], np.int64)
-    return replace(
-        known,
-        count=count,
-        windows=tuple(one[0] for one in ordered),
-        before=before,
-        inside=tuple(one[2] for one in ordered),
-    )
-
-
-def widened(low: float, high: float | None = None) -> Window:
-    """A window with room for what rounding does to a sum."""
-    high = low if high is None else high
-    room = 8 * np.finfo(float).eps * max(abs(low), abs(high)) if math.isfinite(low) and math.isfinite(high) else 0.0
-    return low - room, high + room
-
-
-def _first(values: Floats, true: object) -> int:
-    """The place of the first value for which it is true, len(values) where there is none: by bisection."""
-    assert callable(true)
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if true(float(values[middle])):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def first_windows(values: Floats, quantiles: Sequence[float], complete: bool) -> tuple[Window, ...]:
-    """The windows for these quantiles, for the outliers by quartiles and for the robust ones, from a first look.
-
-    values    some of the column, in order, none missing; complete: all of it
-    """
-    if complete:
-        return ((-math.inf, math.inf),)
-    finite = values[np.isfinite(values)]
-    if len(finite) < 64:
-        return ()
-    with np.errstate(over="ignore", invalid="ignore"):
-        windows = [_window(finite, q) for q in quantiles]
-        (a1, b1), (am, bm), (a3, b3) = (_window(finite, q) for q in (0.25, 0.5, 0.75))
-        windows += [(2.5 * a1 - 1.5 * b3, 2.5 * b1 - 1.5 * a3), (2.5 * a3 - 1.5 * b1, 2.5 * b3 - 1.5 * a1)]
-        low, high = _window(np.sort(np.abs(finite - (am + bm) / 2)), 0.5)
-        low, high = max(low - (bm - am) / 2, 0.0), high + (bm - am) / 2
-        for times in (1.0, ROBUST_Z / _NORMAL):
-            windows += [(am - times * high, bm - times * low), (am + times * low, bm + times * high)]
-    return joined(widened(low, high) for low, high in windows if low <= high)
-
-
-def _window(values: Floats, q: float) -> Window:
-    """Between which of these values the quantile of the table lies, nearly for sure."""
-    n = len(values)
-    spread = _DEVIATIONS * math.sqrt(n * q * (1 - q)) + _DEVIATIONS
-    first, last = math.floor(q * (n - 1) - spread), math.ceil(q * (n - 1) + spread)
-    return float(values[max(first, 0)]), float(values[min(last, n - 1)])

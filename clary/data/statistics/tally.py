@@ -76,9 +76,15 @@ class Tally:
 
     def expect(self, hashes: Hashes) -> None:
         """Of some of the values to come, missing ones included: where there are too many, they are not kept at all."""
-        found = different(hashes[hashes != MISSING])
+        found = self.useful(hashes)
         if len(found) > self._most:
             self.add_hashes(found)
+
+    def useful(self, hashes: Hashes) -> Hashes:
+        """Those, each once, that counting different values needs; missing ones are none. From any thread."""
+        if (distinct := self.distinct) is not None:
+            hashes = hashes[hashes <= distinct.threshold]
+        return different(hashes[hashes != MISSING])
 
     def add(self, keys: Hashes, counts: NDArray[np.int64], values: Any) -> None:
         """Different values, in the order in which they were met, with their hashes."""

@@ -12,7 +12,7 @@ from clary.data.batch import Batch, Block, Kind
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.step import FittedStep, Step
-from clary.data.scan import FramePart, FrameScan, arrow_of_pandas, scan_of
+from clary.data.scans import FramePart, FrameScan, arrow_of_pandas, scan_of
 from clary.data.statistics.base import Statistic
 
 

@@ -13,7 +13,7 @@ from clary.data.batch import Batch, Schema
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.row import compiled
 from clary.data.recipe.step import FittedStep, Step
-from clary.data.scan import FrameScan, Part, Scan, arrow_of_pandas
+from clary.data.scans import FrameScan, Part, Scan, arrow_of_pandas
 
 
 class CutScan(FrameScan):

@@ -17,7 +17,7 @@ from clary.data import plot
 from clary.data.batch import Batch, Block
 from clary.data.errors import DataError
 from clary.data.plot.distributions import bin_edges
-from clary.data.scan import FrameScan, arrow_of_pandas
+from clary.data.scans import FrameScan, arrow_of_pandas
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from clary.data.plot import style
 from clary.data.recipe import Recipe
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.step import FittedStep, PerColumn, Step
-from clary.data.scan import scan_of
+from clary.data.scans import scan_of
 from clary.data.statistics.moments import Moments
 
 HOSTILE = '人口 \N{GRINNING FACE} $x^2 & <b>"quoted"</b> ไทย \'\t\n'

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clary.data.errors import DataError
-from clary.data.profile import profile
+from clary.data.profiling import profile
 
 N = 3_000
 RANDOM = np.random.default_rng(5)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clary.data.profile import Severity, profile
+from clary.data.profiling import Severity, profile
 
 N = 2_000
 RANDOM = np.random.default_rng(1)

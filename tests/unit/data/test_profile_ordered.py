@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.data.profile.columns import Order
-from clary.data.statistics.ordered import Ordered, cut, first_windows, joined
+from clary.data.profiling.columns import Order
+from clary.data.statistics.ordered import Ordered, cut
+from clary.data.statistics.ranks import first_windows, joined
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 

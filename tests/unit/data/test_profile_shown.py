@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from clary.cli.profile import NotProfiled, command
 from clary.data.errors import DataError
-from clary.data.profile import profile, words
+from clary.data.profiling import profile, words
 
 N = 400
 RANDOM = np.random.default_rng(6)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.data.profile.patterns import Patterns
-from clary.data.profile.rows import RowHashes
+from clary.data.profiling.patterns import Patterns
+from clary.data.profiling.rows import RowHashes
 from clary.data.statistics.hashes import MISSING, hashes_of, hashes_of_numbers, hashes_of_texts
 from clary.data.statistics.pairwise import badly_centred, centring, correlations, moments, no_sums, pair_sums
 from clary.data.statistics.tally import Distinct, Tally

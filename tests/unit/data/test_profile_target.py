@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clary.data.profile import profile
-from clary.data.profile.target import task_of
+from clary.data.profiling import profile
+from clary.data.profiling.target import task_of
 
 N = 1_200
 RANDOM = np.random.default_rng(2)

@@ -14,7 +14,7 @@ import pytest
 from clary.data.batch import Kind
 from clary.data.errors import DataError, StepError
 from clary.data.recipe import FittedRecipe, Recipe, progress
-from clary.data.scan import scan_of
+from clary.data.scans import scan_of
 from tests.unit.data.recipe_support import Centre, Coded, FromCode, passengers, table_of
 from tests.unit.data.steps_support import CutScan
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_svmlight_file
 
 from clary.data.batch import Batch, Block
 from clary.data.errors import DataError
-from clary.data.scan import FrameScan
+from clary.data.scans import FrameScan
 from clary.data.sinks import sink, write
 from clary.data.sources import read, scan
 from clary.tasks.data.recordio import read_recordio

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clary.data.errors import DataError
-from clary.data.scan import each_batch
+from clary.data.scans import each_batch
 from clary.data.sources import delimited, read, scan
 from clary.data.sources.formats import BY_NAME
 from tests.unit.data.test_sources_formats import WRITERS

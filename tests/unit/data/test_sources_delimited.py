@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from clary.data.errors import DataError
-from clary.data.scan import each_batch
+from clary.data.scans import each_batch
 from clary.data.sources import delimited as reader
 from clary.data.sources import read, scan, types
 from clary.data.sources.blocks import row_end

@@ -20,7 +20,7 @@ from scipy.sparse import random as random_matrix
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from clary.data.errors import DataError
-from clary.data.scan import each_batch
+from clary.data.scans import each_batch
 from clary.data.sources import read, scan
 from clary.tasks.data.recordio import write_rows
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from clary.data.errors import DataError
-from clary.data.scan import each_batch
+from clary.data.scans import each_batch
 from clary.data.sinks import write
 from clary.data.sources import read, scan
 from tests.s3server import running_s3

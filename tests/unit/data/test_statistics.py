@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clary.data.batch import Batch, concatenated
 from clary.data.errors import StepError
-from clary.data.scan import FrameScan, each_batch
+from clary.data.scans import FrameScan, each_batch
 from clary.data.statistics.base import Again, Sample, SampleRows, Statistic, hashed
 from clary.data.statistics.counts import Counts
 from clary.data.statistics.moments import Moments

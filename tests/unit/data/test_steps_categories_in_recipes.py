@@ -12,7 +12,7 @@ from clary.data.batch import Batch
 from clary.data.errors import StepError
 from clary.data.recipe.fitted import FittedRecipe
 from clary.data.recipe.recipe import Recipe
-from clary.data.scan import arrow_of_pandas
+from clary.data.scans import arrow_of_pandas
 from clary.data.statistics.categories import Categories
 from tests.unit.data.steps_support import batch_of, scan_of
 

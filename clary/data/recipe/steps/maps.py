@@ -13,7 +13,7 @@ from clary.data.batch import Batch, some
 from clary.data.errors import DataError, StepError
 from clary.data.recipe.step import select
 from clary.data.recipe.steps.features import NUMERIC, numbered
-from clary.data.scan import Scan, each_batch, scan_of, schema_of
+from clary.data.scans import Scan, each_batch, scan_of, schema_of
 from clary.data.statistics.base import Sample, SampleRows
 
 if TYPE_CHECKING:

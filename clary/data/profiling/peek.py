@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clary.data.batch import Batch, concatenated
-from clary.data.scan import Part, Scan
+from clary.data.scans import Part, Scan
 
-PEEK_ROWS = 200_000
+PEEK_ROWS = 300_000
+_LEAST = 65_536
+_SHARE = 16  # of a table of some size one row in so many is enough
 _PARTS = 16
 
 
 def peek(scan: Scan, columns: Sequence[str]) -> Batch | None:
     """Rows from the start of parts all over the table; all rows where they are few. None where there is none."""
     parts = list(scan.parts())
-    if scan.rows > PEEK_ROWS and len(parts) > _PARTS:
+    rows = _rows(scan.rows)
+    if rows < scan.rows and len(parts) > _PARTS:
         parts = [parts[place * (len(parts) - 1) // (_PARTS - 1)] for place in range(_PARTS)]
-    wanted = scan.rows if scan.rows <= PEEK_ROWS else -(-PEEK_ROWS // max(1, len(parts)))
+    wanted = rows if rows == scan.rows else -(-rows // max(1, len(parts)))
     found = [batch for part in parts for batch in _start(part, columns, wanted)]
     return concatenated(found) if found else None
+
+
+def _rows(table: int) -> int:
+    least = min(_LEAST, PEEK_ROWS)
+    return table if table <= least else min(PEEK_ROWS, max(least, table // _SHARE))
 
 
 def _start(part: Part, columns: Sequence[str], wanted: int) -> list[Batch]:

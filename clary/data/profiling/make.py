@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from clary.data.batch import Kind, some
 from clary.data.errors import DataError
-from clary.data.profile.columns import figures_of, orders
-from clary.data.profile.figures import ColumnFigures, Matrix, Pattern, Target
-from clary.data.profile.findings import findings
-from clary.data.profile.limits import limits
-from clary.data.profile.look import MOST_PAIRED, Look, Progress, quiet
-from clary.data.profile.profile import Profile
-from clary.data.profile.sampled import MOST_COLUMNS, categories, cramers_v, spearman
-from clary.data.scan import Scan, schema_of
+from clary.data.profiling.columns import figures_of, orders
+from clary.data.profiling.figures import ColumnFigures, Matrix, Pattern, Target
+from clary.data.profiling.findings import findings
+from clary.data.profiling.limits import limits
+from clary.data.profiling.look import MOST_PAIRED, Look, Progress, quiet
+from clary.data.profiling.profile import Profile
+from clary.data.profiling.sampled import MOST_COLUMNS, categories, cramers_v, spearman
+from clary.data.scans import Scan, schema_of
 from clary.data.statistics.pairwise import MomentFigures, correlations, moments
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _scan_of(data: Any) -> tuple[Scan, str]:
     """(a scan, what its rows' names are)."""
     if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
         return data, "the number of the row"
-    from clary.data.scan import scan_of
+    from clary.data.scans import scan_of
 
     scan = scan_of(data)
     return scan, _index(data) if hasattr(data, "index") else "the number of the row"
@@ -138,7 +138,7 @@ def _target(look: Look, columns: Sequence[ColumnFigures], name: str | None) -> T
         raise DataError(f"the target {name!r} holds {column.type}: a target is numbers, text, booleans or times")
     if not column.count:
         return None
-    from clary.data.profile.target import target_figures
+    from clary.data.profiling.target import target_figures
 
     return target_figures(look.sample.batch, column, columns)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from clary.data.profile.figures import Severity, Target
-from clary.data.profile.words import gist, number, share, shown
+from clary.data.profiling.figures import Severity, Target
+from clary.data.profiling.words import gist, number, share, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from clary.data.profile.profile import Profile
+    from clary.data.profiling.profile import Profile
 
 _WIDTH = 120
 _MOST = 60  # columns listed; of a wider table the report tells more

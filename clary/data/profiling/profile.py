@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from clary.data.batch import Kind, some
 from clary.data.errors import DataError
-from clary.data.profile.figures import ColumnFigures, Finding, Matrix, Pattern, Target
-from clary.data.scan import Note
+from clary.data.profiling.figures import ColumnFigures, Finding, Matrix, Pattern, Target
+from clary.data.scans import Note
 from clary.data.statistics.base import Sample
 
 if TYPE_CHECKING:
@@ -71,19 +71,19 @@ class Profile:
 
     def describe(self, include: str | None = None) -> pd.DataFrame:
         """As pandas' DataFrame.describe(), or describe(include="all")."""
-        from clary.data.profile.describe import describe
+        from clary.data.profiling.describe import describe
 
         return describe(self.columns, include)
 
     def suggested_recipe(self) -> dict[str, Any]:
         """A recipe of the steps that the findings name, for `Recipe.from_dict`: to begin with, and to be looked at."""
-        from clary.data.profile.suggest import recipe_of
+        from clary.data.profiling.suggest import recipe_of
 
         return recipe_of(self.findings, self.target_name)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as JSON has them: NaN and infinity as null, times as ISO 8601."""
-        from clary.data.profile.plain import plain
+        from clary.data.profiling.plain import plain
 
         return plain(self)
 
@@ -94,7 +94,7 @@ class Profile:
 
     def save_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the report: one file, which needs nothing else. Raises DataError where it cannot be written."""
-        from clary.data.profile.report import report
+        from clary.data.profiling.report import report
 
         text = report(self)
         try:
@@ -105,7 +105,7 @@ class Profile:
 
     def to_html(self) -> str:
         """The report, as one page that needs nothing else."""
-        from clary.data.profile.report import report
+        from clary.data.profiling.report import report
 
         return report(self)
 
@@ -119,6 +119,6 @@ class Profile:
         )
 
     def __str__(self) -> str:
-        from clary.data.profile.terminal import summary
+        from clary.data.profiling.terminal import summary
 
         return summary(self)

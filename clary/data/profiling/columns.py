@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from clary.data.batch import Batch, Kind
-from clary.data.profile.figures import ColumnFigures, Level, Numbers, Texts, Times
-from clary.data.profile.limits import QUANTILES
-from clary.data.profile.look import Look, Progress, look_again
-from clary.data.profile.look_numbers import NumberLook, values_of
-from clary.data.profile.look_texts import TextLook
-from clary.data.profile.sampled import histogram, reads_as, top_of, words_of
-from clary.data.statistics.ordered import Missed, Ranks, Window, joined
+from clary.data.profiling.figures import ColumnFigures, Level, Numbers, Texts, Times
+from clary.data.profiling.limits import QUANTILES
+from clary.data.profiling.look import Look, Progress, look_again
+from clary.data.profiling.look_numbers import NumberLook, values_of
+from clary.data.profiling.look_texts import TextLook
+from clary.data.profiling.sampled import histogram, reads_as, top_of, words_of
 from clary.data.statistics.pairwise import MomentFigures
+from clary.data.statistics.ranks import Missed, Ranks, Window, joined
 
 TOP = 10
 _STANDS_OUT = 0.01
@@ -37,6 +37,8 @@ class Order:
         missed: list[Window] = []
         for q in QUANTILES:
             self._try(q, lambda q=q: self.ranks.quantile(q), missed)
+        if missed:
+            missed.extend(self.ranks.guesses())
         q1, q3, median = (self.known.get(q, math.nan) for q in (0.25, 0.75, 0.5))
         reach = 1.5 * (q3 - q1)
         if math.isfinite(reach):

@@ -11,6 +11,7 @@ Where a first look at some rows was not enough for a figure, further passes look
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,17 +20,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind, concatenated
-from clary.data.profile.limits import QUANTILES, Limits
-from clary.data.profile.look_numbers import NumberLook, NumberPart, Values, values_of
-from clary.data.profile.look_texts import TextLook, TextPart
-from clary.data.profile.patterns import Patterns
-from clary.data.profile.peek import peek
-from clary.data.profile.rows import RowHashes
-from clary.data.scan import Scan, each_batch, schema_of
+from clary.data.profiling.limits import QUANTILES, Limits
+from clary.data.profiling.look_numbers import NumberLook, NumberPart, Values, values_of
+from clary.data.profiling.look_texts import TextLook, TextPart
+from clary.data.profiling.patterns import Patterns
+from clary.data.profiling.peek import peek
+from clary.data.profiling.rows import RowHashes
+from clary.data.scans import Scan, each_batch, schema_of
 from clary.data.statistics.base import Sample, SampleRows
 from clary.data.statistics.hashes import Hashes, hashes_of, mix
-from clary.data.statistics.ordered import Cut, Floats, Ordered, Ranks, Window, cut, first_windows
+from clary.data.statistics.ordered import Cut, Ordered, cut
 from clary.data.statistics.pairwise import Centring, PairSums, badly_centred, centring, no_sums, pair_sums
+from clary.data.statistics.ranks import Floats, Ranks, Window, first_windows
 
 MOST_PAIRED = 300  # columns whose correlations are worked out: the work grows with their square
 SAMPLE_ROWS = 50_000
@@ -72,35 +74,41 @@ class Look:
         # Correlated are numbers and booleans, as pandas does.
         self.paired = tuple(one.name for one in self.fields if one.kind in (Kind.NUMBER, Kind.BOOLEAN))
         self._progress = progress
-        texts = tuple(one.name for one in self.fields if one.kind is Kind.TEXT)
-        first = peek(scan, (*self.numeric, *texts)) if self.numeric or texts else None
-        seen = {name: values_of(first[name], self._kind(name)) for name in self.numeric} if first else {}
-        floats = {name: seen[name].floats if first else np.empty(0) for name in self.numeric}
-        complete = first is not None and first.rows == self.rows
-        most = limits.kept // max(1, len(self.numeric))
-        self.looks: dict[str, NumberLook | TextLook] = {}
-        for one in self.fields:
-            if one.kind in _NUMERIC:
-                ordered = np.sort(floats[one.name])
-                windows = first_windows(ordered[: np.count_nonzero(~np.isnan(ordered))], QUANTILES, complete)
-                look: NumberLook | TextLook = NumberLook(one.kind, limits, windows, most)
-            else:
-                look = TextLook(one.kind, limits)
-            if first and not complete:
-                # So that no core begins with counting what will be too much to count.
-                if one.name in first:
-                    look.tally.expect(seen[one.name].hashes if one.name in seen else hashes_of(first[one.name]))
-            self.looks[one.name] = look
         # All together where their products are wanted; else one by one.
         self.groups = [self.paired] if len(self.paired) <= MOST_PAIRED else [(name,) for name in self.paired]
-        self.centrings = [centring([floats[name] for name in group]) for group in self.groups]
+        self.looks: dict[str, NumberLook | TextLook] = {}
+        self.centrings: list[Centring] = []
+        with ThreadPoolExecutor(1) as pool:  # the memory that it leaves is taken over by the threads of the pass
+            pool.submit(self._first_look, limits).result()
         self.sums = [no_sums(len(group)) for group in self.groups]
         self.patterns = Patterns(len(self.fields), limits.patterns)
         self.row_hashes = RowHashes(self.rows, limits.row_hashes)
         self.fingerprints = np.zeros(len(self.fields), np.uint64)
         self._sampling = SampleRows(tuple(one.name for one in self.fields), self.rows, SAMPLE_ROWS)
         self.sample = Sample(Batch({}, 0), complete=True)
-        pa.default_memory_pool().release_unused()
+
+    def _first_look(self, limits: Limits) -> None:
+        """At some rows: between which values the quantiles lie, where the centres are, what is too much to count."""
+        texts = tuple(one.name for one in self.fields if one.kind is Kind.TEXT)
+        first = (peek(self.scan, (*self.numeric, *texts)) if self.numeric or texts else None) or Batch({}, 0)
+        complete = first.rows == self.rows
+        floats: dict[str, Floats] = dict.fromkeys(self.numeric, np.empty(0))
+        most = limits.kept // max(1, len(self.numeric))
+        for one in self.fields:
+            hashes: Hashes | None = None
+            windows: Sequence[Window] = ()
+            if one.kind in _NUMERIC and one.name in first:
+                seen = values_of(first[one.name], one.kind)
+                floats[one.name], hashes = seen.floats, seen.hashes
+                ordered = np.sort(seen.floats)
+                windows = first_windows(ordered[: np.count_nonzero(~np.isnan(ordered))], QUANTILES, complete)
+            elif one.name in first and not complete:
+                hashes = hashes_of(first[one.name])
+            look = NumberLook(one.kind, limits, windows, most) if one.kind in _NUMERIC else TextLook(one.kind, limits)
+            if hashes is not None and not complete:
+                look.tally.expect(hashes)  # so that no core begins with counting what will be too much to count
+            self.looks[one.name] = look
+        self.centrings = [centring([floats[name] for name in group]) for group in self.groups]
 
     def _kind(self, name: str) -> Kind:
         return next(one.kind for one in self.fields if one.name == name)
@@ -116,7 +124,9 @@ class Look:
     def _run(self) -> None:
         sample: list[Batch] | None = None
         told = counted(self._progress, "looking at every column", self.rows)
-        for part in each_batch(self.scan, [one.name for one in self.fields], self._part, progress=told, ahead=AHEAD, rows=ROWS):
+        for part in each_batch(
+            self.scan, [one.name for one in self.fields], self._part, progress=told, ahead=AHEAD, rows=ROWS
+        ):
             for look, more in zip(self.looks.values(), part.columns, strict=True):
                 look.merge(more)  # type: ignore[arg-type]
             for sums, added in zip(self.sums, part.sums, strict=True):

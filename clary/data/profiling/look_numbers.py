@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Kind
-from clary.data.profile.limits import Limits
-from clary.data.statistics.hashes import Hashes, different, hashes_of_numbers
-from clary.data.statistics.ordered import Cut, Floats, Ordered, Window, cut
+from clary.data.profiling.limits import Limits
+from clary.data.statistics.hashes import Hashes, hashes_of_numbers
+from clary.data.statistics.ordered import Cut, Ordered, cut
+from clary.data.statistics.ranks import Floats, Window
 from clary.data.statistics.tally import Tally
 
 _NAT = np.iinfo(np.int64).min
@@ -118,15 +119,10 @@ class NumberLook:
             rising=_rising(present),
             ends=(float(present[0]), float(present[-1])),
             levels=levels,
-            hashes=self._useful(values) if levels is None else np.empty(0, np.uint64),
+            hashes=self.tally.useful(values.hashes) if levels is None else np.empty(0, np.uint64),
             cut=cut(sorted_floats, self.windows),
             total=_total(ordered) if self.kind is Kind.TIME else 0,
         )
-
-    def _useful(self, values: Values) -> Hashes:
-        hashes = values.hashes if values.missing is None else values.hashes[~values.missing]
-        distinct = self.tally.distinct
-        return different(hashes if distinct is None else hashes[hashes <= distinct.threshold])
 
     def merge(self, more: NumberPart) -> None:
         self.rows += more.rows
@@ -168,9 +164,7 @@ def _whole(values: Floats) -> bool:
     return bool((np.floor(few) == few).all()) and bool((np.floor(values) == values).all())
 
 
-def _levels(
-    ordered: NDArray[Any], kind: Kind, most: int
-) -> tuple[Hashes, NDArray[np.int64], NDArray[Any]] | None:
+def _levels(ordered: NDArray[Any], kind: Kind, most: int) -> tuple[Hashes, NDArray[np.int64], NDArray[Any]] | None:
     """None where one batch alone has too many."""
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     if len(starts) > most:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind, Schema, coded, numbers
-from clary.data.profile.figures import Histogram, Level, Matrix
+from clary.data.profiling.figures import Histogram, Level, Matrix
 
 MOST_COLUMNS = 100  # of a matrix
 MOST_WORD_ROWS = 10_000

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clary.data.profile.figures import ColumnFigures, Matrix, Numbers, Times
+from clary.data.profiling.figures import ColumnFigures, Matrix, Numbers, Times
 
 if TYPE_CHECKING:
-    from clary.data.profile.profile import Profile
+    from clary.data.profiling.profile import Profile
 
 _NOT_TOLD = ("sample", "columns_to_plot")
 _TEXT_CHARACTERS = 1_000  # of a value: a profile is no copy of the table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-SMALL_ROWS = 1 << 20  # a table up to this size is kept track of without limits
+SMALL_ROWS = 1 << 18  # a table up to this size is kept track of without limits
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Limits:
     text_levels: int
     distinct: int
     row_hashes: int = 12_000_000
-    kept: int = 8_000_000
+    kept: int = 10_000_000
     patterns: int = 4_096
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from clary.data.batch import Kind
 from clary.data.errors import DataError
-from clary.data.profile import charts, words
-from clary.data.profile.figures import ColumnFigures
+from clary.data.profiling import charts, words
+from clary.data.profiling.figures import ColumnFigures
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from clary.data.profile.profile import Profile
+    from clary.data.profiling.profile import Profile
 
 MOST_COLUMNS = 300  # shown one by one
 _MOST_STRIPS = 40  # columns of the missingness matrix
@@ -55,7 +55,7 @@ def _template() -> Template:
         from jinja2 import Environment, StrictUndefined
     except ImportError:
         raise DataError("the report needs Jinja2: pip install 'clary[data]'") from None
-    source = files("clary.data.profile").joinpath("report.html.j2").read_text(encoding="utf-8")
+    source = files("clary.data.profiling").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(source)
 

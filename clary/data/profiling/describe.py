@@ -9,7 +9,7 @@ import numpy as np
 
 from clary.data.batch import Kind
 from clary.data.errors import DataError
-from clary.data.profile.figures import ColumnFigures
+from clary.data.profiling.figures import ColumnFigures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind, coded, kind_of, missing, numbers, some
-from clary.data.profile.figures import Classes, ColumnFigures, Importance, Target
+from clary.data.profiling.figures import Classes, ColumnFigures, Importance, Target
 
 MODEL_ROWS = 10_000  # of the sample: enough for a first score, and done in seconds
 _CLASSES = 20  # an integer target of no more values is a class

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clary.data.batch import Kind
-from clary.data.profile.figures import ColumnFigures, Finding, Level, Matrix, Numbers, Severity, Target, Texts
-from clary.data.profile.target import TELLS_ALL
+from clary.data.profiling.figures import ColumnFigures, Finding, Level, Matrix, Numbers, Severity, Target, Texts
+from clary.data.profiling.target import TELLS_ALL
 
 MOSTLY_MISSING = 0.6
 ONE_VALUE = 0.995

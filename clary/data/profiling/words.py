@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from clary.data.profile.figures import ColumnFigures
-from clary.data.profile.plain import iso
+from clary.data.profiling.figures import ColumnFigures
+from clary.data.profiling.plain import iso
 
 _LONGEST = 40
 

@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from clary.data.batch import missing
-from clary.data.profile.figures import Histogram, Matrix, Numbers
-from clary.data.profile.words import number, shown, time
+from clary.data.profiling.figures import Histogram, Matrix, Numbers
+from clary.data.profiling.words import number, shown, time
 from clary.data.statistics.base import Sample
 
 _WIDTH, _BARS, _BOX = 460, 110, 26

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clary.data.batch import Kind
-from clary.data.profile.limits import Limits
-from clary.data.statistics.hashes import MISSING, Hashes, different, hashes_of
+from clary.data.profiling.limits import Limits
+from clary.data.statistics.hashes import MISSING, Hashes, hashes_of
 from clary.data.statistics.tally import Tally
 
 _TABLES = 8  # dictionaries remembered of a column: each core works on one
@@ -125,11 +125,8 @@ class TextLook:
             counts = np.bincount(texts.codes + 1 if gone else texts.codes, minlength=size + bool(gone))
             nothing = np.empty(0, np.int64)
             return TextPart(texts.rows, gone, texts.table, counts[bool(gone) :], nothing, nothing.view(np.uint64))
-        assert self.tally.distinct is not None
-        hashes = texts.hashes if texts.missing is None else texts.hashes[~texts.missing]
-        hashes = different(hashes[hashes <= self.tally.distinct.threshold])
         lengths, counts = np.unique(_lengths(texts.array.drop_null() if gone else texts.array), return_counts=True)
-        return TextPart(texts.rows, gone, None, counts, lengths, hashes)
+        return TextPart(texts.rows, gone, None, counts, lengths, self.tally.useful(texts.hashes))
 
     def merge(self, more: TextPart) -> None:
         self.rows += more.rows
