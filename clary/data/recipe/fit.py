@@ -19,6 +19,7 @@ from clary.data.recipe.step import FittedStep, Fitting, Step
 from clary.data.scans import BATCH_ROWS, Scan, each_batch, schema_of
 from clary.data.statistics.base import SAMPLE_FILES, SAMPLE_ROWS, Again, Sample, SampleRows, Statistic
 
+_AHEAD = 16  # states of a part that may wait for those before it: they are small
 _PASS_ROWS = 2 * BATCH_ROWS  # nothing wide is made of them, and there are half as many states to merge
 
 
@@ -220,7 +221,7 @@ class Fit:
             done += more
             self._progress(what, done, rows)
 
-        return each_batch(self._scan, columns, work, rows=_PASS_ROWS, threads=threads, progress=count)
+        return each_batch(self._scan, columns, work, rows=_PASS_ROWS, ahead=_AHEAD, threads=threads, progress=count)
 
     def _settle(self, one: Pending, asked: Asked, state: Any) -> None:
         try:

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from clary.data import scan as scans
+from clary.data import scans
 from clary.data.profiling import limits as limits_module
 from clary.data.profiling import look, make, peek, profile
 from clary.data.profiling.limits import limits

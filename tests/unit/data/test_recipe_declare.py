@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import MISSING
 
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.data.errors import DataError, RecipeError
-from clary.data.recipe import Recipe
+from clary.data.recipe import Recipe, steps
 from clary.data.recipe.declare import same
 from clary.data.recipe.parameters import default_of, fitting_type, parameters, types_of
 from clary.data.recipe.step import STEPS
@@ -350,3 +352,13 @@ def test_not_a_number_is_itself():
     assert Recipe([{"forms_of_parameters": {"number": math.nan}}]).hash == (
         Recipe.parse("steps: [forms_of_parameters: {number: .nan}]").hash
     )
+
+
+def test_each_step_is_found_in_the_module_that_is_said_to_have_it():
+    for module in pkgutil.iter_modules(steps.__path__):
+        importlib.import_module(f"{steps.__name__}.{module.name}")
+    registered: dict[str, set[str]] = {}
+    for name, kind in STEPS.items():
+        if kind.__module__.startswith(f"{steps.__name__}."):
+            registered.setdefault(kind.__module__.rpartition(".")[2], set()).add(name)
+    assert registered == {module: set(names) for module, names in steps.MODULES.items()}

@@ -1,4 +1,4 @@
-"""The steps there are: each module of this package defines some, and registers them when it is imported.
+"""The steps there are: modules of this package define them, and register them when they are imported.
 
 None of them imports a heavy library before it is used, so that looking all of them up is quick.
 """
@@ -8,18 +8,61 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
-import pkgutil
 from collections.abc import Mapping
 
 from clary.data.batch import some
 from clary.data.errors import RecipeError
 from clary.data.recipe.step import STEPS, Step
 
+# module -> the steps it registers: a recipe of a few steps imports a few modules.
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "audio": ("audio_resample", "audio_band"),
+    "audio_features": ("audio_spectrogram", "audio_mfcc"),
+    "binning": ("bin",),
+    "casting": ("cast", "parse_dates"),
+    "combining": ("polynomial", "normalize"),
+    "components": ("pca", "truncated_svd"),
+    "custom": ("sklearn", "function"),
+    "cyclic": ("cyclic",),
+    "dates": ("date_parts",),
+    "discriminant": ("lda",),
+    "elapsed": ("elapsed",),
+    "expressions": ("expression", "filter"),
+    "extraction": ("kmeans_distance", "tsne", "umap"),
+    "hash_text": ("hash_text",),
+    "hashing": ("hash",),
+    "image_features": ("image_flatten", "image_hog"),
+    "image_statistics": ("image_statistics",),
+    "images": ("image_resize", "image_crop", "image_grey", "image_convert", "image_filter"),
+    "missing": ("impute", "missing_indicator"),
+    "numeric": ("log", "log1p", "sqrt", "cbrt"),
+    "one_hot": ("one_hot",),
+    "ordinal": ("ordinal",),
+    "outliers": ("clip", "winsorize", "outliers"),
+    "popular_words": ("popular_words",),
+    "power": ("box_cox", "yeo_johnson", "quantile"),
+    "rare": ("rare",),
+    "rows": ("drop_missing", "deduplicate", "drop", "keep", "rename"),
+    "sampling": ("sample", "balance"),
+    "scaling": ("scale",),
+    "selection": ("select_variance", "select_missing", "select_correlation"),
+    "selection_model": ("select_model", "select_recursive"),
+    "selection_univariate": ("select_univariate",),
+    "similarity": ("similarity_encode",),
+    "split": ("split",),
+    "target_encoding": ("target_encode",),
+    "text": ("clean_text",),
+    "text_length": ("text_length",),
+    "tf_idf": ("tf_idf",),
+    "tokens": ("tokenize", "stop_words", "n_grams"),
+}
+_MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
+
 
 @functools.cache
 def _load() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    for module in MODULES:
+        importlib.import_module(f"{__name__}.{module}")
 
 
 def every() -> Mapping[str, type[Step]]:
@@ -30,10 +73,11 @@ def every() -> Mapping[str, type[Step]]:
 
 def named(name: str) -> type[Step]:
     """The step of this name. Raises RecipeError, with the nearest name there is."""
-    steps = every()
-    if name not in steps:
-        raise RecipeError(f"there is no step {name!r}; {nearest(name, steps)}")
-    return steps[name]
+    if name in _MODULE_OF:
+        importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    if name not in STEPS:
+        raise RecipeError(f"there is no step {name!r}; {nearest(name, every())}")
+    return STEPS[name]
 
 
 def nearest(name: object, known: Mapping[str, object] | list[str]) -> str:
