@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -203,9 +204,10 @@ class Fit:
         for more, states in self._each(order, work, threads):
             if sampling and more is not None:
                 drawn = more if drawn is None else sampling.merge(drawn, more)
-            for place, ((_, statistic), state) in enumerate(zip(distinct, states, strict=True)):
+            for place, (((_, statistic), (one, _)), state) in enumerate(zip(distinct.items(), states, strict=True)):
                 if state is not None:
-                    merged[place] = state if merged[place] is None else statistic.merge(merged[place], state)
+                    merge = partial(statistic.merge, merged[place])
+                    merged[place] = state if merged[place] is None else self._told(one, merge, state)
         if sampling:
             self._sample = sampling.result(drawn or [_without_rows(self._scan, sampling.columns)])
         found = dict(zip(distinct, merged, strict=True))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from clary.data.batch import Batch, Schema, concatenated
@@ -43,9 +44,20 @@ class Path:
         return any(one.in_order for one in self.steps)
 
     def calls(self) -> tuple[Callable[[Batch], Batch], ...]:
-        """Each step as a function of a batch, whose StepErrors tell which step it was."""
-        pairs = zip(self.steps, self.labels, strict=True)
-        return tuple(_telling(one.stepper() if one.in_order else one.transform, label) for one, label in pairs)
+        """Each step as a function of a batch, whose StepErrors tell which step it was.
+
+        Behind a step that divides the rows, those that leave rows out or repeat them see the ones learnt from alone.
+        """
+        made: list[Callable[[Batch], Batch]] = []
+        divider: FittedStep | None = None
+        for one, name in zip(self.steps, self.labels, strict=True):
+            call = one.stepper() if one.in_order else one.transform
+            if one.training_only and divider is not None:
+                call = _of_learnt_from(call, divider)
+            made.append(_telling(call, name))
+            if type(one).training_rows is not FittedStep.training_rows:
+                divider = one
+        return tuple(made)
 
     def runner(self) -> Callable[[Batch], Batch]:
         """From a batch of the table to the rows that later steps may learn from, with at least the columns wanted."""
@@ -60,6 +72,19 @@ class Path:
             return batch
 
         return run
+
+
+def _of_learnt_from(call: Callable[[Batch], Batch], divider: FittedStep) -> Callable[[Batch], Batch]:
+    """The call on the rows that the divider says are learnt from; the others stay as they are, where they are."""
+
+    def run(batch: Batch) -> Batch:
+        learn = divider.training_rows(batch) if all(one.name in batch.columns for one in divider.made) else None
+        if learn is None or learn.all():
+            return call(batch)
+        both = concatenated([call(batch.take(learn)), batch.take(~learn)])
+        return both.take(np.argsort(both.row_numbers, kind="stable"))
+
+    return run
 
 
 def _telling(call: Callable[[Batch], Batch], label: str) -> Callable[[Batch], Batch]:
