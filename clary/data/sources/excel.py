@@ -86,7 +86,7 @@ def _cells(values: list[Any], name: str, missing: frozenset[str], notes: list[No
         else:
             found.append(value)
     if met:
-        marks = ", ".join(f"{mark!r} {count:,} times" for mark, count in met.items())
+        marks = ", ".join(f"{mark!r} {count:,} {'time' if count == 1 else 'times'}" for mark, count in met.items())
         notes.append(Note(f"Read as missing: {marks}.", name, sum(met.values())))
     numbers = [value for value in found if type(value) is float]
     if numbers and all(value.is_integer() and abs(value) <= 2**53 for value in numbers):

@@ -98,4 +98,4 @@ class BadRows:
                 f'{told} Read with bad_rows="skip" to leave them out, or bad_rows="bad.csv" to write them to that file'
             )
         where = "" if self._mode == "skip" else f" They were written to {os.fspath(self._mode)}."
-        return [Note(f"{told} They were left out.{where}", rows=self.count)]
+        return [Note(f"{told} {'It was' if self.count == 1 else 'They were'} left out.{where}", rows=self.count)]

@@ -53,7 +53,9 @@ def told_of(states: Sequence[State]) -> list[Note]:
     for state in states:
         met = state.missing or Counter()
         if met:
-            marks = ", ".join(f"{mark!r} {count:,} times" for mark, count in met.most_common())
+            marks = ", ".join(
+                f"{mark!r} {count:,} {'time' if count == 1 else 'times'}" for mark, count in met.most_common()
+            )
             notes.append(Note(f"Read as missing: {marks}.", state.name, met.total()))
         if state.beyond and state.type is Type.NUMBER:
             notes.append(Note("Some whole numbers have more digits than a float holds, and were rounded.", state.name))

@@ -83,8 +83,10 @@ class AudioSpectrogram(_Spectral):
     clip_mel_1_std, …, one block clip_mel. The spectrogram is librosa's.
 
     sr            frames a second: sounds of another rate are resampled to it, so that bands mean the same for all
-    n_fft         samples in a frame; hop_length  from one frame to the next
-    n_mels        bands, evenly spread over the mel scale between fmin and fmax, in Hz; fmax None: half of sr
+    n_fft         samples in a frame
+    hop_length    samples from one frame to the next
+    n_mels        bands, evenly spread over the mel scale
+    fmin, fmax    between these, in Hz; fmax left out: half of sr
     statistics    of each band over time: "mean", "std", "min", "max", "median"
     keep_columns  whether the sounds stay
     orig_sr, max_seconds, errors  as in `audio_resample`. Channels are averaged

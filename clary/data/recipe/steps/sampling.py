@@ -71,7 +71,7 @@ class Balance(Step):
     strategy  down: of each class so many rows, by chance, as the smallest has; up: rows of smaller classes are there
               several times, so that each has as many as the largest
     seed      another seed chooses other rows
-    Raise     StepError where rows have no class. A row that is there several times counts as one row to later steps
+    Raises    StepError where rows have no class. A row that is there several times counts as one row to later steps
               that choose by chance: copies never fall on both sides of a `split`.
     """
 
