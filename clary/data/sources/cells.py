@@ -9,6 +9,7 @@ again. Words with leading zeros ("007") and numbers that no 64 bits hold are tex
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -121,3 +122,9 @@ def _without_thousands(words: pa.Array, mark: str, decimal: str) -> pa.Array:
     escaped, point = re.escape(mark), re.escape(decimal)
     grouped = pc.match_substring_regex(words, rf"^[+-]?\d{{1,3}}({escaped}\d{{3}})+({point}\d*)?$")
     return pc.if_else(grouped, pc.replace_substring(words, mark, ""), words)
+
+
+def counted(met: Mapping[str, int]) -> str:
+    """Which words were met, and how often, the most frequent first; for a note."""
+    ordered = sorted(met.items(), key=lambda one: -one[1])
+    return ", ".join(f"{word!r} {count:,} {'time' if count == 1 else 'times'}" for word, count in ordered)

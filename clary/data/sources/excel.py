@@ -8,7 +8,7 @@ from typing import Any
 from clary.data.batch import some
 from clary.data.errors import ReadError
 from clary.data.scans import FrameScan, Note, Scan
-from clary.data.sources.cells import MISSING
+from clary.data.sources.cells import MISSING, counted
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin
 from clary.data.sources.values import named, table_of
@@ -86,8 +86,7 @@ def _cells(values: list[Any], name: str, missing: frozenset[str], notes: list[No
         else:
             found.append(value)
     if met:
-        marks = ", ".join(f"{mark!r} {count:,} {'time' if count == 1 else 'times'}" for mark, count in met.items())
-        notes.append(Note(f"Read as missing: {marks}.", name, sum(met.values())))
+        notes.append(Note(f"Read as missing: {counted(met)}.", name, sum(met.values())))
     numbers = [value for value in found if type(value) is float]
     if numbers and all(value.is_integer() and abs(value) <= 2**53 for value in numbers):
         found = [int(value) if type(value) is float else value for value in found]

@@ -236,8 +236,8 @@ def test_missing_markers_are_counted(csv):
     found = read(csv("a,b\n1,x\n?,\nNA,y\n,z\n"))
     assert found["a"].isna().tolist() == [False, True, True, True]
     assert "a: Read as missing: " in told(found)
-    assert "'?' 1 times" in told(found)
-    assert "b: Read as missing: '' 1 times" in told(found)
+    assert "'?' 1 time" in told(found)
+    assert "b: Read as missing: '' 1 time" in told(found)
 
 
 def test_missing_markers_are_the_callers_choice(csv):
