@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -87,18 +89,21 @@ def _here(recipe: str, table: str, output: str, words: list[str], as_json: bool)
 
     try:
         from clary.data import DataError, job
+        from clary.data.job_hosts import Place
+        from clary.data.job_words import in_options
     except ImportError as error:
         raise ProcessingFailed(f"{error.name} is not installed; pip install 'clary[data]'") from None
 
     if "://" in output:
         raise ProcessingFailed("with --here OUTPUT is a folder; leave --here out to write to S3")
     began = time.monotonic()
-    given = job.parser().parse_args([f"--recipe={recipe}", f"--input={table}", f"--output={output}", *words])
     try:
-        with bar() as progress:
-            told = job.run(given, job.Place(), progress)
+        given = job.parser().parse_args([f"--recipe={recipe}", f"--input={table}", f"--output={output}", *words])
+        # What the work says on its way is not for a script that reads standard output.
+        with bar() as progress, contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+            told = job.run(given, Place(), progress)
     except DataError as error:
-        raise ProcessingFailed(job.in_options(str(error))) from None
+        raise ProcessingFailed(in_options(str(error))) from None
     except OSError as error:
         raise ProcessingFailed(str(error)) from None
     seconds = round(time.monotonic() - began, 2)

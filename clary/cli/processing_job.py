@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ IMAGE = "clary/data:1"
 GROUP = "/aws/sagemaker/ProcessingJobs"
 _ROOT = "/opt/ml/processing"
 _LOOK_AGAIN_S = 0.2
+_NO_SERVER = "no server answers: start it with `clary up --detach`, or use --here"
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,6 @@ def run(job: Job, recipe: str, table: str, output: str, home: Path | None, as_js
     server = Server(home)
     try:
         made = server.process(job, recipe, table, output, quiet=as_json)
-    except server.unreachable:
-        raise ProcessingFailed("no server answers: start it with `clary up --detach`, or use --here") from None
     except server.refused as error:
         raise ProcessingFailed(str(error)) from None
     if as_json:
@@ -55,8 +56,9 @@ class Server:
 
     def __init__(self, home: Path | None) -> None:
         import boto3
+        from boto3.exceptions import S3UploadFailedError
+        from botocore import exceptions
         from botocore.config import Config
-        from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
         settings = running_settings(home)
         variables = environment(settings)
@@ -73,39 +75,74 @@ class Server:
             config = Config(retries={"total_max_attempts": 2}, **checksums)
             return session.client(service, endpoint_url=url, verify=verify, config=config)
 
-        self.unreachable = EndpointConnectionError
-        self.refused = (ClientError, ParamValidationError)
+        self.refused = (exceptions.ClientError, exceptions.ParamValidationError, S3UploadFailedError)
+        self._unknown = exceptions.ClientError
+        self._unreachable = (exceptions.ConnectionError, exceptions.HTTPClientError)
         self._sagemaker = client("sagemaker", variables["AWS_ENDPOINT_URL"])
         self._logs = client("logs", variables["AWS_ENDPOINT_URL"])
         self._s3 = client("s3", variables["AWS_ENDPOINT_URL_S3"])
+        self._s3_url = variables["AWS_ENDPOINT_URL_S3"]
         self._bucket = variables["SAGEMAKER_DEFAULT_BUCKET"]
         self._role = variables["SAGEMAKER_ROLE_ARN"]
 
     def process(self, job: Job, recipe: str, table: str, output: str, *, quiet: bool) -> dict[str, Any]:
-        """{"job", "message", "output", "seconds"}. Raises ProcessingFailed."""
+        """{"job", "message", "output", "seconds"}. Raises ProcessingFailed, or one of `refused`."""
         began = time.monotonic()
-        target = output if "://" in output else f"s3://{self._bucket}/{job.name}/output"
-        sources = {"recipe": self._in_s3(recipe, job, "recipe"), "input": self._in_s3(table, job, "input")}
-        self._sagemaker.create_processing_job(**_request(job, self._role, sources, target))
-        described = self._until_done(job.name, quiet)
+        local = "://" not in output
+        if local:
+            _check_folder(Path(output))
+        given = {"recipe": _given(recipe), "input": _given(table)}
+        self._check_free(job.name)
+        # A place of its own: what an earlier job of this name has left would be read, and brought back, too.
+        place = f"s3://{self._bucket}/{job.name}/{secrets.token_hex(4)}"
+        target = f"{place}/output" if local else output
+        with self._told(f"S3 does not answer at {self._s3_url}: `clary status` tells whether it runs"):
+            sources = {name: self._in_s3(one, f"{place}/{name}/") for name, one in given.items()}
+        try:
+            with self._told(_NO_SERVER):
+                self._sagemaker.create_processing_job(**_request(job, self._role, sources, target))
+            described = self._until_done(job.name, quiet)
+        except KeyboardInterrupt:
+            raise ProcessingFailed(f"the wait is over. {_goes_on(job.name, target)}") from None
+        except self._unreachable:
+            raise ProcessingFailed(f"the server does not answer any more. {_goes_on(job.name, target)}") from None
         if described["ProcessingJobStatus"] != "Completed":
             raise ProcessingFailed(f"job {job.name}: {_reason(described)}")
-        if target != output:
-            self._bring(target, Path(output))
-        message = described.get("ExitMessage", "")
+        if local:
+            try:
+                self._bring(target, Path(output))
+            except (KeyboardInterrupt, *self._unreachable):
+                raise ProcessingFailed(f"the job is done, but not all was brought: it lies at {target}") from None
+        message = described.get("ExitMessage", "").strip()
         return {"job": job.name, "message": message, "output": output, "seconds": round(time.monotonic() - began, 2)}
 
-    def _in_s3(self, given: str, job: Job, what: str) -> str:
-        """The URI of something that is in S3, or has been brought there: a file's, or a folder's with all below it."""
-        if "://" in given:
+    @contextlib.contextmanager
+    def _told(self, sentence: str) -> Iterator[None]:
+        """Raises ProcessingFailed with the sentence where nobody answers."""
+        try:
+            yield
+        except self._unreachable:
+            raise ProcessingFailed(sentence) from None
+
+    def _check_free(self, name: str) -> None:
+        """Before anything is brought to S3 for a job that cannot be."""
+        try:
+            with self._told(_NO_SERVER):
+                self._sagemaker.describe_processing_job(ProcessingJobName=name)
+        except self._unknown as error:
+            if "Could not find" in str(error):
+                return
+            raise
+        raise ProcessingFailed(f"there is a processing job {name} already: choose another --name")
+
+    def _in_s3(self, given: str | Path, uri: str) -> str:
+        """The URI of something that is in S3, or is brought to this one: a file, or a folder with all below it."""
+        if isinstance(given, str):
             return given
-        path = Path(given)
-        if not path.exists():
-            raise ProcessingFailed(f"there is no {given}")
-        start = f"{job.name}/{what}/"
-        for file in [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file()):
-            self._s3.upload_file(str(file), self._bucket, start + str(file.relative_to(path.parent)))
-        return f"s3://{self._bucket}/{start}"
+        bucket, _, start = uri.removeprefix("s3://").partition("/")
+        for file in [given] if given.is_file() else _files(given):
+            self._s3.upload_file(str(file), bucket, start + file.relative_to(given.parent).as_posix())
+        return uri
 
     def _until_done(self, name: str, quiet: bool) -> dict[str, Any]:
         log = Log(self._logs, name)
@@ -119,12 +156,59 @@ class Server:
             time.sleep(_LOOK_AGAIN_S)
 
     def _bring(self, uri: str, folder: Path) -> None:
+        """What a job has made into a folder; features of an earlier one, which would mix with these, are taken away."""
+        from clary.data.job_features import FEATURES, clear
+
+        clear(folder / FEATURES)
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
             for found in page.get("Contents", ()):
                 file = folder / found["Key"].removeprefix(f"{prefix}/")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self._s3.download_file(bucket, found["Key"], str(file))
+
+
+def _given(text: str) -> str | Path:
+    """An s3:// URI, or what is there on this machine. Raises ProcessingFailed."""
+    if text.startswith("s3://"):
+        return text
+    if "://" in text:
+        raise ProcessingFailed(f"{text}: give a path or an s3:// URI; with --here also the URL of a database")
+    path = Path(text).expanduser().absolute()
+    if not path.exists():
+        raise ProcessingFailed(f"there is no {text}")
+    # Without "..": names below it become keys. A file that is a link keeps its name, whose ending tells what it is.
+    path = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    if path.is_dir() and not any(_files(path)):
+        raise ProcessingFailed(f"{text} is a folder without a file to read")
+    return path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Of a folder, those that are read of one: nothing whose name, or whose folder's, begins with a dot or an _."""
+    for one in sorted(folder.rglob("*")):
+        if one.is_file() and not any(part[0] in "._" for part in one.relative_to(folder).parts):
+            yield one
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises ProcessingFailed, before the work, where its results could not be put."""
+    from clary.data.errors import DataError
+    from clary.data.job_features import FEATURES, check_replaceable
+
+    if folder.exists() and not folder.is_dir():
+        raise ProcessingFailed(f"OUTPUT {folder} is a file; name a folder, or an s3:// URI")
+    try:
+        check_replaceable(folder / FEATURES)
+    except DataError as error:
+        raise ProcessingFailed(str(error)) from None
+
+
+def _goes_on(name: str, target: str) -> str:
+    return (
+        f"The job {name} goes on, and writes to {target}. Follow it: clary logs {name} --follow. "
+        f"Stop it: aws sagemaker stop-processing-job --processing-job-name {name}"
+    )
 
 
 class Log:

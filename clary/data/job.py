@@ -17,9 +17,9 @@ import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from clary.data.errors import DataError
+from clary.data.errors import DataError, RecipeError
 from clary.data.job_features import FEATURES, SPLIT, Form, by_split, check_replaceable, whole, write_features
 from clary.data.job_hosts import Place, Share, is_sharded, only
 from clary.data.job_words import in_options, read_options, shortened
@@ -42,10 +42,9 @@ _PREFIX = len("ClientError: ")  # in front of what the failure file says
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done; 1 it could not be done, and the failure file says why; 2 wrong usage."""
-    options = parser().parse_args(arguments)
+    """The exit code: 0 done; 1 it could not be done, and the failure file says why."""
     try:
-        told = run(options, Place.here(), Told())
+        told = run(parser().parse_args(arguments), Place.here(), Told())
     except (DataError, OSError) as error:
         reason = shortened(in_options(str(error)), failure.MAX_CHARACTERS - _PREFIX)
         failure.report(failure.ClientError(reason))
@@ -58,10 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Wrong usage has its place in the failure file too."""
+        raise DataError(f"{message}; --help lists what there is")
+
+
 def parser() -> argparse.ArgumentParser:
-    """What the program takes."""
+    """What the program takes. Its parse_args raises DataError."""
     root = paths.base_dir() / "processing"
-    made = argparse.ArgumentParser(
+    made = _Parser(
+        allow_abbrev=False,
         prog="python -m clary.data.job",
         description="Apply a recipe to files: fit it where it is not fitted yet, write features and the fitted recipe.",
     )
@@ -89,7 +95,8 @@ def run(options: argparse.Namespace, place: Place, progress: Progress) -> str:
     from clary.data.recipe import Recipe
     from clary.data.sources import scan
 
-    source = options.input if "://" in options.input else str(paths.local_path(options.input))
+    is_local = "://" not in options.input or options.input.startswith("file://")
+    source = str(paths.local_path(options.input)) if is_local else options.input
     output = paths.local_path(options.output)
     _check(options, source, output)
     recipe = _recipe(paths.local_path(options.recipe), options.allow_pickle)
@@ -217,9 +224,17 @@ def write_artefacts(fitted: FittedRecipe, folder: Path) -> None:
     fitted.save(folder / FITTED)
     with whole(folder / MODEL) as beside, tarfile.open(beside, "w:gz") as archive:
         archive.add(folder / FITTED, FITTED)
-    told = {"steps": dict(fitted.told), "columns": list(fitted.names), "hash": fitted.recipe.hash}
+    told = {"steps": dict(fitted.told), "columns": list(fitted.names), "hash": _hash(fitted.recipe)}
     with whole(folder / "told.json") as beside:
         beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _hash(recipe: Recipe) -> str | None:
+    """None for a recipe made in Python of objects that no file of a recipe can hold."""
+    try:
+        return recipe.hash
+    except RecipeError:
+        return None
 
 
 def _nothing_to_do(fitted: Recipe | FittedRecipe, place: Place, output: Path) -> str:

@@ -104,6 +104,21 @@ with tempfile.TemporaryDirectory() as folder:
     )
     assert output(f"s3://{bucket}/v2/said", "said") == "HEARD"
 
+RECIPE = "{version: 1, target: y, steps: [{impute: {strategy: mean}}, {scale: {method: min_max}}]}"
+with tempfile.TemporaryDirectory() as folder:
+    Path(folder, "recipe.yaml").write_text(RECIPE)
+    Path(folder, "rows.csv").write_text("y,a,b\n1,0,3\n0,,3.5\n1,4,5\n")
+    features = Processor(image_uri="clary/data:1", base_job_name="v2-recipe", **kind)
+    given = {"recipe": "recipe.yaml", "input": "rows.csv"}
+    features.run(
+        inputs=[ProcessingInput(f"{folder}/{file}", f"/opt/ml/processing/{name}") for name, file in given.items()],
+        outputs=[ProcessingOutput("/opt/ml/processing/output", f"s3://{bucket}/v2/recipe")],
+        arguments=["--format", "csv", "--label", "y"],
+        logs=True,
+    )
+    assert features.latest_job.describe()["ExitMessage"] == "3 of 3 rows in 2 columns, 2 steps."
+    assert output(f"s3://{bucket}/v2/recipe", "features/part.csv") == "1,0,0\n0,0.5,0.25\n1,1,1\n"
+
 greet = ["/bin/sh", "-c", "echo $GREETING > /opt/ml/processing/out/greeting"]
 plain = Processor(image_uri=image, entrypoint=greet, env={"GREETING": "hello"}, **kind)
 plain.run(

@@ -72,6 +72,31 @@ with tempfile.TemporaryDirectory() as folder:
     )
     assert output("said/said") == "HEARD"
 
+RECIPE = "{version: 1, target: y, steps: [{impute: {strategy: mean}}, {scale: {method: min_max}}]}"
+with tempfile.TemporaryDirectory() as folder:
+    Path(folder, "recipe.yaml").write_text(RECIPE)
+    Path(folder, "rows.csv").write_text("y,a,b\n1,0,3\n0,,3.5\n1,4,5\n")
+
+    def an_input(name, file):
+        where = ProcessingS3Input(
+            s3_uri=f"{folder}/{file}",
+            local_path=f"/opt/ml/processing/{name}",
+            s3_data_type="S3Prefix",
+            s3_input_mode="File",
+        )
+        return ProcessingInput(input_name=name, s3_input=where)
+
+    features = Processor(base_job_name="v3-recipe", **{**kind, "image_uri": "clary/data:1"})
+    features.run(
+        inputs=[an_input("recipe", "recipe.yaml"), an_input("input", "rows.csv")],
+        outputs=[an_output("recipe")],
+        arguments=["--format", "csv", "--label", "y"],
+        logs=True,
+    )
+    job = ProcessingJob.get(processing_job_name=features.latest_job.processing_job_name)
+    assert job.exit_message == "3 of 3 rows in 2 columns, 2 steps."
+    assert output("recipe/features/part.csv") == "1,0,0\n0,0.5,0.25\n1,1,1\n"
+
 plain = Processor(entrypoint=["/bin/sh", "-c", "echo $GREETING; exit 3"], env={"GREETING": "farewell"}, **kind)
 plain.run(wait=False, logs=False)
 job = ProcessingJob.get(processing_job_name=plain.latest_job.processing_job_name)
