@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clary.data.batch import Batch, Kind
+from clary.data.profiling.dates import Dates, dates_of
 from clary.data.profiling.figures import ColumnFigures, Level, Numbers, Texts, Times
 from clary.data.profiling.limits import QUANTILES
 from clary.data.profiling.look import Look, Progress, look_again
@@ -18,7 +19,7 @@ from clary.data.profiling.look_numbers import NumberLook, values_of
 from clary.data.profiling.look_texts import TextLook
 from clary.data.profiling.sampled import histogram, reads_as, top_of, words_of
 from clary.data.statistics.pairwise import MomentFigures
-from clary.data.statistics.ranks import Missed, Ranks, Window, joined
+from clary.data.statistics.ranks import NOTHING, Missed, Ranks, Window, joined
 
 TOP = 10
 _STANDS_OUT = 0.01
@@ -65,11 +66,25 @@ class Order:
 def orders(look: Look, progress: Progress) -> dict[str, Order]:
     """Of every numeric column, with as many further passes as it takes; mostly none."""
     looks = {name: one for name, one in look.looks.items() if isinstance(one, NumberLook)}
-    found = {name: Order(one.ordered.ranks()) for name, one in looks.items()}
-    while missed := {name: joined(windows) for name, one in found.items() if (windows := one.work_out())}:
-        for name, more in look_again(look.scan, missed, looks, progress).items():
+    found: dict[str, Order] = {}
+    missed: dict[str, tuple[Window, ...]] = {}
+    for name, one in looks.items():
+        found[name] = Order(one.ordered.ranks())
+        _settle(found[name], name, missed)
+    while missed:
+        again, missed = look_again(look.scan, missed, looks, progress), {}
+        for name, more in again.items():
             found[name].ranks = found[name].ranks.with_more(more)
+            _settle(found[name], name, missed)
     return found
+
+
+def _settle(order: Order, name: str, missed: dict[str, tuple[Window, ...]]) -> None:
+    """Work out what can be; where that is all, let the values go before the next column's are looked at."""
+    if windows := order.work_out():
+        missed[name] = joined(windows)
+    else:
+        order.ranks = NOTHING
 
 
 def figures_of(look: Look, order: Mapping[str, Order], moments: Mapping[str, MomentFigures]) -> list[ColumnFigures]:
@@ -193,6 +208,7 @@ def _texts(one: TextLook, sample: pa.Array) -> Texts:
         sample = sample.dictionary_decode()
     words, mean_words = words_of(sample, TOP)
     padded = int(pc.sum(pc.not_equal(pc.utf8_trim_whitespace(sample), sample)).as_py() or 0)
+    dates = dates_of(sample)
     return Texts(
         shortest=lengths.shortest if lengths.count else math.nan,
         longest=lengths.longest if lengths.count else math.nan,
@@ -201,7 +217,8 @@ def _texts(one: TextLook, sample: pa.Array) -> Texts:
         mean_words=mean_words,
         words=words,
         all_numbers=reads_as(sample, pa.float64()),
-        all_times=reads_as(sample, pa.timestamp("us")),
+        all_times=dates is not Dates.NONE,
+        dates=dates,
         padded=padded,
     )
 

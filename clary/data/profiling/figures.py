@@ -88,7 +88,8 @@ class Texts:
 
     empty      texts without a character; blank: on the sample, texts of white space only
     words      the most frequent ones on the sample, lower case, with the number of their rows
-    all_numbers, all_times  whether every text of the sample reads as a number, as an ISO 8601 time
+    all_numbers, all_times  whether every text of the sample reads as a number, as a date or time
+    dates      how it reads as one: "plain" (ISO 8601 or the year first), "day first", "month first", "either", or ""
     padded     on the sample, texts with white space around them
     """
 
@@ -101,6 +102,7 @@ class Texts:
     all_numbers: bool
     all_times: bool
     padded: int
+    dates: str = ""
 
 
 @dataclass(frozen=True)

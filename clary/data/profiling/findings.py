@@ -22,6 +22,12 @@ MANY_WORDS = 4.0  # from so many words on a text is read, not compared,
 OWN_WORDS = 0.05  # where so many of the rows have one of their own
 UNBALANCED = 5.0
 
+_ORDERS = {
+    "day first": ", the day first",
+    "month first": ", the month first",
+    "either": ", the day or the month first: say which by dayfirst",
+}
+
 Step = Mapping[str, Any]
 
 
@@ -161,8 +167,9 @@ def _of_texts(one: ColumnFigures, texts: Texts) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "numbers_as_text", one.name, text, step)
         return
     if texts.all_times:
-        text = "Every text of the sample reads as a time."
-        step = {"parse_dates": {"columns": [one.name], "errors": "missing"}}
+        day_first = {"dayfirst": True} if texts.dates == "day first" else {}
+        text = f"These are dates: every text of the sample reads as one{_ORDERS.get(texts.dates, '')}."
+        step = {"parse_dates": {"columns": [one.name], **day_first, "errors": "missing"}}
         yield Finding(Severity.WARNING, "times_as_text", one.name, text, step)
         return
     if texts.padded or texts.empty:

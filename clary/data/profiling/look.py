@@ -10,18 +10,20 @@ Where a first look at some rows was not enough for a figure, further passes look
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clary.data.batch import Batch, Kind, concatenated
+from clary.data.batch import Batch, Field, Kind, concatenated
 from clary.data.profiling.limits import QUANTILES, Limits
-from clary.data.profiling.look_numbers import NumberLook, NumberPart, Values, values_of
+from clary.data.profiling.look_numbers import NumberLook, NumberPart, values_of
 from clary.data.profiling.look_texts import TextLook, TextPart
 from clary.data.profiling.patterns import Patterns
 from clary.data.profiling.peek import peek
@@ -30,7 +32,15 @@ from clary.data.scans import Scan, each_batch, schema_of
 from clary.data.statistics.base import Sample, SampleRows
 from clary.data.statistics.hashes import Hashes, hashes_of, mix
 from clary.data.statistics.ordered import Cut, Ordered, cut
-from clary.data.statistics.pairwise import Centring, PairSums, badly_centred, centring, no_sums, pair_sums
+from clary.data.statistics.pairwise import (
+    Centring,
+    PairSums,
+    badly_centred,
+    centring,
+    no_sums,
+    pair_sums,
+    together,
+)
 from clary.data.statistics.ranks import Floats, Ranks, Window, first_windows
 
 MOST_PAIRED = 300  # columns whose correlations are worked out: the work grows with their square
@@ -78,12 +88,13 @@ class Look:
         self.groups = [self.paired] if len(self.paired) <= MOST_PAIRED else [(name,) for name in self.paired]
         self.looks: dict[str, NumberLook | TextLook] = {}
         self.centrings: list[Centring] = []
+        self.alike: tuple[int, ...] = ()  # places of columns that may be equal in every row
         with ThreadPoolExecutor(1) as pool:  # the memory that it leaves is taken over by the threads of the pass
             pool.submit(self._first_look, limits).result()
         self.sums = [no_sums(len(group)) for group in self.groups]
         self.patterns = Patterns(len(self.fields), limits.patterns)
         self.row_hashes = RowHashes(self.rows, limits.row_hashes)
-        self.fingerprints = np.zeros(len(self.fields), np.uint64)
+        self.fingerprints = np.zeros(len(self.alike), np.uint64)
         self._sampling = SampleRows(tuple(one.name for one in self.fields), self.rows, SAMPLE_ROWS)
         self.sample = Sample(Batch({}, 0), complete=True)
 
@@ -92,23 +103,32 @@ class Look:
         texts = tuple(one.name for one in self.fields if one.kind is Kind.TEXT)
         first = (peek(self.scan, (*self.numeric, *texts)) if self.numeric or texts else None) or Batch({}, 0)
         complete = first.rows == self.rows
-        floats: dict[str, Floats] = dict.fromkeys(self.numeric, np.empty(0))
+        seen = dict(first.columns)
+        centres = {name: centring([np.empty(0)]) for name in self.numeric}
+        alike: dict[str, list[int]] = {}
         most = limits.kept // max(1, len(self.numeric))
-        for one in self.fields:
+        for place, one in enumerate(self.fields):
             hashes: Hashes | None = None
             windows: Sequence[Window] = ()
-            if one.kind in _NUMERIC and one.name in first:
-                seen = values_of(first[one.name], one.kind)
-                floats[one.name], hashes = seen.floats, seen.hashes
-                ordered = np.sort(seen.floats)
-                windows = first_windows(ordered[: np.count_nonzero(~np.isnan(ordered))], QUANTILES, complete)
-            elif one.name in first and not complete:
-                hashes = hashes_of(first[one.name])
+            column = seen.pop(one.name, None)  # let go one by one
+            if one.kind in _NUMERIC and column is not None:
+                values = values_of(column, one.kind)
+                hashes = values.hashes
+                centres[one.name] = centring([values.floats])
+                ordered = np.sort(values.floats)
+                ordered = ordered[: np.count_nonzero(~np.isnan(ordered))]
+                windows = first_windows(ordered, QUANTILES, complete)
+            elif column is not None:
+                hashes = hashes_of(column)
             look = NumberLook(one.kind, limits, windows, most) if one.kind in _NUMERIC else TextLook(one.kind, limits)
             if hashes is not None and not complete:
                 look.tally.expect(hashes)  # so that no core begins with counting what will be too much to count
+            alike.setdefault("" if hashes is None else hashlib.blake2b(hashes.data).hexdigest(), []).append(place)
             self.looks[one.name] = look
-        self.centrings = [centring([floats[name] for name in group]) for group in self.groups]
+        self.centrings = [together([centres[name] for name in group]) for group in self.groups]
+        self.alike = _maybe_alike(alike, self.fields)
+        del first
+        pa.default_memory_pool().release_unused()  # here: allocators keep what is freed by thread
 
     def _kind(self, name: str) -> Kind:
         return next(one.kind for one in self.fields if one.name == name)
@@ -144,16 +164,17 @@ class Look:
 
     def _part(self, batch: Batch) -> TablePart:
         rows = np.zeros(batch.rows, np.uint64)
-        weights = mix(batch.row_numbers.astype(np.uint64)) | np.uint64(1)
+        weights = mix(batch.row_numbers.astype(np.uint64)) | np.uint64(1) if self.alike else rows
         masks: dict[int, NDArray[np.bool_]] = {}
         columns: list[NumberPart | TextPart] = []
         fingerprints: list[np.uint64] = []
-        values: dict[str, Values] = {}
+        floats: dict[str, Floats] = {}
         for place, (name, look) in enumerate(self.looks.items()):
+            seen: Any
             if isinstance(look, NumberLook):
-                seen: Any = values_of(batch[name], look.kind)
+                seen = values_of(batch[name], look.kind)
                 columns.append(look.part(seen))
-                values[name] = seen
+                floats[name] = seen.floats
             else:
                 seen = look.of(batch[name])
                 columns.append(look.part(seen))
@@ -161,8 +182,9 @@ class Look:
                 masks[place] = seen.missing
             rows *= np.uint64(0x9E37_79B9_7F4A_7C15)
             rows += seen.hashes
-            fingerprints.append(np.uint64((seen.hashes * weights).sum()))
-        sums = [grouped(values, group, one) for group, one in zip(self.groups, self.centrings, strict=True)]
+            if place in self.alike:
+                fingerprints.append(np.uint64((seen.hashes * weights).sum()))
+        sums = [grouped(floats, group, one) for group, one in zip(self.groups, self.centrings, strict=True)]
         patterns = self.patterns.count(batch.rows, masks)
         useful = self.row_hashes.take(mix(rows), batch.first_row)
         return TablePart(
@@ -181,13 +203,22 @@ class Look:
             self.sums[place] = no_sums(len(self.groups[place]))
 
         def work(batch: Batch) -> list[PairSums]:
-            values = {name: values_of(batch[name], self._kind(name)) for name in wanted}
-            return [grouped(values, self.groups[place], self.centrings[place]) for place in places]
+            floats = {name: values_of(batch[name], self._kind(name)).floats for name in wanted}
+            return [grouped(floats, self.groups[place], self.centrings[place]) for place in places]
 
         told = counted(self._progress, "looking again at columns far from zero", self.rows)
         for found in each_batch(self.scan, wanted, work, progress=told, ahead=AHEAD, rows=ROWS):
             for place, added in zip(places, found, strict=True):
                 self.sums[place].add(added)
+
+
+def _maybe_alike(groups: Mapping[str, Sequence[int]], fields: Sequence[Field]) -> tuple[int, ...]:
+    """Places of columns of which another holds the same as far as was seen, by a digest of that: "" for not seen."""
+    unseen = groups.get("", ())
+    found = [place for group in groups.values() if len(group) > 1 for place in group]
+    if unseen:  # of other kinds than those that were seen, but bytes may be the same as texts
+        found += [*unseen, *(place for place, one in enumerate(fields) if one.kind is Kind.TEXT)]
+    return tuple(sorted(set(found)))
 
 
 def decoded(batch: Batch) -> Batch:
@@ -199,19 +230,30 @@ def decoded(batch: Batch) -> Batch:
     return Batch(columns, batch.rows, batch.first_row, batch.places)
 
 
-def grouped(values: Mapping[str, Values], group: Sequence[str], by: Centring) -> PairSums:
+_ROOMS = threading.local()
+
+
+def _room(width: int, rows: int) -> Floats:
+    """A matrix of this thread's own, used again from batch to batch: new memory costs more than what is done in it."""
+    kept = getattr(_ROOMS, "kept", None)
+    if kept is None or kept.shape[0] != width or kept.shape[1] < rows:
+        kept = _ROOMS.kept = np.empty((width, rows))
+    return cast("Floats", kept[:, :rows])
+
+
+def grouped(floats: Mapping[str, Floats], group: Sequence[str], by: Centring) -> PairSums:
     """The sums of these columns of a batch."""
     if not group:
         return no_sums(0)
-    centred = np.empty((len(group), len(values[group[0]].floats)))
+    centred = _room(len(group), len(floats[group[0]]))
     gone: dict[int, NDArray[np.bool_]] = {}
     with np.errstate(over="ignore", invalid="ignore"):
         for place, name in enumerate(group):
             row: Floats = centred[place]
-            np.subtract(values[name].floats, by.centres[place], out=row)
+            np.subtract(floats[name], by.centres[place], out=row)
             row *= 1.0 / by.scales[place]
             if not np.isfinite(row.sum()):
-                absent = ~np.isfinite(values[name].floats)
+                absent = ~np.isfinite(floats[name])
                 if absent.any():
                     row[absent] = 0.0
                     gone[place] = absent

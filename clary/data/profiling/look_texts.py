@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clary.data.batch import Kind
+from clary.data.flat import absent, arrow_of, codes_of, flat
 from clary.data.profiling.limits import Limits
 from clary.data.statistics.hashes import MISSING, Hashes, hashes_of
 from clary.data.statistics.tally import Tally
 
+_SHORT = 1 << 16  # characters; lengths up to it are counted in a table
 _TABLES = 8  # dictionaries remembered of a column: each core works on one
 
 
@@ -36,8 +38,25 @@ def table_of(levels: pa.Array) -> Table:
 def _lengths(array: pa.Array) -> NDArray[np.int64]:
     if not pa.types.is_string(array.type):
         return np.zeros(len(array), np.int64)
-    lengths: NDArray[np.int64] = pc.fill_null(pc.utf8_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths: NDArray[np.int64] = _whole(pc.utf8_length(array))
     return lengths
+
+
+def _whole(array: pa.Array) -> NDArray[np.int64]:
+    """Without missing values: 0 stands there."""
+    if not array.null_count:
+        return flat(array).astype(np.int64)
+    data = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype())[array.offset : array.offset + len(array)]
+    return np.where(absent(array), 0, data).astype(np.int64)
+
+
+def _counted(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the different lengths, how many texts there are of each)."""
+    if int(lengths.max(initial=0)) > _SHORT:
+        return np.unique(lengths, return_counts=True)
+    counts = np.bincount(lengths)
+    there = np.flatnonzero(counts)
+    return there, counts[there]
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,7 @@ class TextLook:
             self.tally.lose()
 
     def of(self, array: pa.Array) -> Texts:
-        missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+        missing = absent(array) if array.null_count else None
         known = pa.types.is_dictionary(array.type)
         if known and (self.kind is Kind.OTHER or array.dictionary.null_count):
             array, known = array.dictionary_decode(), False
@@ -106,7 +125,7 @@ class TextLook:
             return Texts(len(array), missing, hashes_of(array), None, None, array)
         coded = array if known else pc.dictionary_encode(array)
         table = self._table(coded.dictionary) if known else table_of(coded.dictionary)
-        codes = (coded.indices.fill_null(-1) if coded.null_count else coded.indices).to_numpy(zero_copy_only=False)
+        codes = codes_of(coded)
         return Texts(len(array), missing, table.hashes.take(codes), table, codes, array)
 
     def _table(self, levels: pa.Array) -> Table:
@@ -125,7 +144,7 @@ class TextLook:
             counts = np.bincount(texts.codes + 1 if gone else texts.codes, minlength=size + bool(gone))
             nothing = np.empty(0, np.int64)
             return TextPart(texts.rows, gone, texts.table, counts[bool(gone) :], nothing, nothing.view(np.uint64))
-        lengths, counts = np.unique(_lengths(texts.array.drop_null() if gone else texts.array), return_counts=True)
+        lengths, counts = _counted(_lengths(texts.array.drop_null() if gone else texts.array))
         return TextPart(texts.rows, gone, None, counts, lengths, self.tally.useful(texts.hashes))
 
     def merge(self, more: TextPart) -> None:
@@ -148,5 +167,5 @@ class TextLook:
         present = np.flatnonzero(counts)
         counts = counts[present]
         self.lengths.add(table.lengths[present], counts)
-        values: Any = None if self.tally.lost else table.levels.take(pa.array(present))
+        values: Any = None if self.tally.lost else table.levels.take(arrow_of(present))
         self.tally.add(table.hashes[present], counts, values)

@@ -146,7 +146,7 @@ def _target(look: Look, columns: Sequence[ColumnFigures], name: str | None) -> T
 def _same(look: Look, columns: Sequence[ColumnFigures]) -> tuple[tuple[str, ...], ...]:
     """Groups of columns that are equal in every row; columns without a value are not compared."""
     groups: dict[int, list[str]] = {}
-    for one, fingerprint in zip(columns, look.fingerprints, strict=True):
+    for one, fingerprint in zip([columns[place] for place in look.alike], look.fingerprints, strict=True):
         if one.count and one.distinct > 1:
             groups.setdefault(int(fingerprint), []).append(one.name)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)

@@ -32,6 +32,8 @@ class Patterns:
         """Of a batch: key -> (rows, columns)."""
         if not masks:
             return {0: (rows, ())}
+        if len(masks) <= 8:
+            return self._count_few(rows, masks)
         keys = np.zeros(rows, np.uint64)
         for place, mask in masks.items():
             np.add(keys, self._numbers[place], out=keys, where=mask)
@@ -40,6 +42,19 @@ class Patterns:
             int(key): (int(count), self._columns_of(int(key), keys, masks))
             for key, count in zip(distinct, counts, strict=True)
         }
+
+    def _count_few(self, rows: int, masks: Masks) -> dict[int, tuple[int, tuple[int, ...]]]:
+        """The same, by one byte a row: a bit for each column that lacks any."""
+        bits = np.zeros(rows, np.uint8)
+        for bit, mask in enumerate(masks.values()):
+            bits |= mask.view(np.uint8) << np.uint8(bit)
+        counts = np.bincount(bits)
+        found = {}
+        for byte in map(int, np.flatnonzero(counts)):
+            columns = tuple(place for bit, place in enumerate(masks) if byte >> bit & 1)
+            key = int(self._numbers[list(columns)].sum(dtype=np.uint64))
+            found[key] = (int(counts[byte]), columns)
+        return found
 
     def _columns_of(self, key: int, keys: Hashes, masks: Masks) -> tuple[int, ...]:
         if (known := self.columns.get(key)) is not None:

@@ -21,7 +21,20 @@ def peek(scan: Scan, columns: Sequence[str]) -> Batch | None:
         parts = [parts[place * (len(parts) - 1) // (_PARTS - 1)] for place in range(_PARTS)]
     wanted = rows if rows == scan.rows else -(-rows // max(1, len(parts)))
     found = [batch for part in parts for batch in _start(part, columns, wanted)]
-    return concatenated(found) if found else None
+    return _joined(found, columns) if found else None
+
+
+def _joined(found: list[Batch], columns: Sequence[str]) -> Batch:
+    """As one, column by column, so that no two copies of all are held."""
+    rows, first_row = sum(batch.rows for batch in found), found[0].first_row
+    pieces = [dict(batch.columns) for batch in found]
+    counts = [batch.rows for batch in found]
+    found.clear()
+    made = {}
+    for name in columns:
+        alone = [Batch({name: piece.pop(name)}, count) for piece, count in zip(pieces, counts, strict=True)]
+        made[name] = concatenated(alone)[name]
+    return Batch(made, rows, first_row)
 
 
 def _rows(table: int) -> int:

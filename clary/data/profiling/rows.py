@@ -2,42 +2,104 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
+
 import numpy as np
 
-from clary.data.statistics.hashes import Hashes
+from clary.data.errors import DataError
+from clary.data.statistics.hashes import Hashes, different
 
 _HASHES = 1 << 64
+_HELD = 1 << 22  # hashes in memory at once; those of more rows lie in a file
+_READ = 1 << 17  # hashes
 
 
 class RowHashes:
-    """Keeps the hash of every row, or, of a table of too many, of a share of the different rows."""
+    """Keeps the hash of every row, or, of a table of too many, of a share of the different rows.
+
+    Those of a large table lie in a file without a name: eight bytes a row would be a large part of the memory that a
+    profile takes. Raises DataError where there is no room for it.
+    """
 
     def __init__(self, rows: int, most: int) -> None:
         self.share = min(1.0, most / max(rows, 1))
         self.exact = rows <= most
         self._limit = np.uint64(int(self.share * _HASHES) if not self.exact else _HASHES - 1)
         self._room = rows if self.exact else round(most * 1.01) + 1_000
-        self._kept = np.empty(self._room, np.uint64)
-        self._filled = 0
+        self._filled = rows if self.exact else 0
         self._left_out = 0  # there is room for as many different rows as were expected: these are copies
+        self._on_disk = self._room > _HELD
+        self._held: Hashes = np.zeros(0 if self._on_disk else self._room, np.uint64)
+        if self._on_disk:
+            try:
+                self._file = tempfile.TemporaryFile(prefix="clary-rows-")  # noqa: SIM115 - closed with this object
+            except OSError as error:
+                raise _no_room(error) from None
 
     def take(self, hashes: Hashes, first_row: int) -> Hashes:
         """What `add` needs of a batch. Where all are kept they are put in their place at once, by any thread."""
         if self.exact:
-            self._kept[first_row : first_row + len(hashes)] = hashes
+            self._put(hashes, first_row)
             return hashes[:0]
         return hashes[hashes < self._limit]
 
     def add(self, hashes: Hashes) -> None:
         fits = min(len(hashes), self._room - self._filled)
-        self._kept[self._filled : self._filled + fits] = hashes[:fits]
-        self._filled += fits
+        if fits and not self.exact:
+            self._put(hashes[:fits], self._filled)
+            self._filled += fits
         self._left_out += len(hashes) - fits
 
+    def _put(self, hashes: Hashes, place: int) -> None:
+        if not self._on_disk:
+            self._held[place : place + len(hashes)] = hashes
+            return
+        left, at = np.ascontiguousarray(hashes).view(np.uint8).data, place * 8
+        try:
+            while left:
+                done = os.pwrite(self._file.fileno(), left, at)
+                left, at = left[done:], at + done
+        except OSError as error:
+            raise _no_room(error) from None
+
     def duplicates(self) -> int:
-        """How many rows equal one before them. Sorts in place, so that no second copy is needed."""
-        kept = self._kept if self.exact else self._kept[: self._filled]
-        kept.sort()
+        """How many rows equal one before them."""
+        if not self._filled:
+            return 0
+        # Of as many ranges of the hashes as it takes to hold one of them in memory.
+        bits = max(0, (self._filled - 1) // _HELD).bit_length()
+        found = self._filled - sum(self._different(place, bits) for place in range(1 << bits))
         # Every row of a hash is kept or none is, so the share of duplicates is the table's.
-        found = int(np.count_nonzero(kept[1:] == kept[:-1]))
         return found if self.exact else round((found + self._left_out) / self.share)
+
+    def _different(self, place: int, bits: int) -> int:
+        """How many different hashes begin with these bits."""
+        room: Hashes = np.empty(min(self._filled, (self._filled >> bits) * 21 // 20 + 1_000), np.uint64)
+        filled = 0
+        for hashes in self._read():
+            mine = hashes[hashes >> np.uint64(64 - bits) == np.uint64(place)] if bits else hashes
+            if filled + len(mine) > len(room):  # many copies of a row: they are all in one range
+                mine = different(np.concatenate([room[:filled], mine]))
+                room, filled = np.empty(max(len(room), 2 * len(mine)), np.uint64), 0
+            room[filled : filled + len(mine)] = mine
+            filled += len(mine)
+        room = room[:filled]
+        room.sort()
+        return filled - int(np.count_nonzero(room[1:] == room[:-1]))
+
+    def _read(self) -> Iterator[Hashes]:
+        for start in range(0, self._filled, _READ):
+            count = min(_READ, self._filled - start)
+            if not self._on_disk:
+                yield self._held[start : start + count]
+                continue
+            yield np.frombuffer(os.pread(self._file.fileno(), count * 8, start * 8), np.uint64)
+
+
+def _no_room(error: OSError) -> DataError:
+    return DataError(
+        f"the hashes of the rows, eight bytes each, cannot be put into {tempfile.gettempdir()}: {error.strerror}; "
+        "name another folder in TMPDIR"
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, concatenated
@@ -103,7 +104,7 @@ class SampleRows(Statistic[list[Batch], Sample]):
         batch = batch.only(self.names)
         if self.table_rows <= self.most:
             return [batch]
-        return [batch.take(hashed(batch.row_numbers, self.seed) < self.most / self.table_rows)]
+        return [_alone(batch.take(hashed(batch.row_numbers, self.seed) < self.most / self.table_rows))]
 
     def merge(self, first: list[Batch], second: list[Batch]) -> list[Batch]:
         first.extend(second)
@@ -113,6 +114,15 @@ class SampleRows(Statistic[list[Batch], Sample]):
         kept = [batch for batch in state or () if batch.rows] or (state or [])[:1]
         batch = concatenated(kept) if kept else Batch({}, 0)
         return Sample(batch, complete=self.table_rows <= self.most)
+
+
+def _alone(batch: Batch) -> Batch:
+    """The same rows without dictionaries: they would keep all of the memory they were read into."""
+    columns = {
+        name: column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+        for name, column in batch.columns.items()
+    }
+    return Batch(columns, batch.rows, batch.first_row, batch.places)
 
 
 def hashed(values: NDArray[np.int64] | NDArray[np.uint64], seed: int = 0) -> NDArray[np.float64]:

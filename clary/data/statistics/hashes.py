@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clary.data.batch import Column
+from clary.data.flat import absent, codes_of, flat
 
 Hashes = NDArray[np.uint64]
 
@@ -75,7 +76,7 @@ def hashes_of_texts(array: pa.Array) -> Hashes:
         digest = hashlib.blake2b(_bytes(array[int(row)].as_py()), digest_size=8).digest()
         hashes[row] = int.from_bytes(digest, "little")
     if array.null_count:
-        hashes[array.is_null().to_numpy(zero_copy_only=False)] = MISSING
+        hashes[absent(array)] = MISSING
     return hashes
 
 
@@ -105,8 +106,7 @@ def hashes_of(column: Column, missing: NDArray[np.bool_] | None = None) -> Hashe
         if not len(column.dictionary):
             return np.full(len(column), MISSING, np.uint64)
         table = np.append(hashes_of(column.dictionary), MISSING)
-        codes = column.indices.fill_null(-1) if column.null_count else column.indices
-        found: Hashes = table.take(codes.to_numpy(zero_copy_only=False))
+        found: Hashes = table.take(codes_of(column))
         return found
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return hashes_of_texts(column)
@@ -119,7 +119,7 @@ def _hashes_of_others(column: pa.Array) -> Hashes:
         return hashes_of_texts(column.cast(pa.binary()))
     if pa.types.is_duration(column.type) or pa.types.is_time(column.type):
         whole = column.view(pa.int64() if column.type.bit_width == 64 else pa.int32())
-        missing = column.is_null().to_numpy(zero_copy_only=False)
-        return hashes_of_numbers(pc.fill_null(whole, 0).to_numpy(zero_copy_only=False).astype(np.int64), missing)
+        missing = absent(column)
+        return hashes_of_numbers(flat(pc.fill_null(whole, 0)).astype(np.int64), missing)
     printed = [None if value is None else repr(value) for value in column.to_pylist()]
     return hashes_of_texts(pa.array(printed, pa.string()))

@@ -18,11 +18,12 @@ from clary.data.statistics.ranks import Floats, Ranks, Window
 
 STRIDE = 512
 _COMPACT = 65_536  # values kept before ties are looked for
+_TOGETHER = 8  # batches that are taken in at once
 _TIES = 1_024  # so many of one value are kept as a number
 
 
 class Growing:
-    """Values added bit by bit, in one piece of memory.
+    """Values added bit by bit, in one piece of memory; what `values` gave is of no use once more are added.
 
     Many small arrays that stay, made among large ones that go, would leave a process full of holes.
     """
@@ -34,9 +35,8 @@ class Growing:
     def add(self, values: Floats) -> None:
         needed = self._filled + len(values)
         if needed > len(self._room):
-            room = np.empty(max(needed, 1_024, len(self._room) * 3 // 2))
-            room[: self._filled] = self.values
-            self._room = room
+            # In place where the system can: two copies at once would be the most memory there is.
+            self._room.resize(max(needed, 1_024, len(self._room) * 5 // 4), refcheck=False)
         self._room[self._filled : needed] = values
         self._filled = needed
 
@@ -65,20 +65,23 @@ class Kept:
         return len(self.held) - before
 
     def _compact(self) -> None:
-        values = np.sort(self.held.values)
+        values = self.held.values
+        values.sort()
         starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
         counts = np.diff(np.append(starts, len(values)))
         many = counts >= _TIES
         if many.any():
             for value, count in zip(values[starts[many]], counts[many], strict=True):
                 self.ties[float(value)] = self.ties.get(float(value), 0) + int(count)
+            rest = values[~np.repeat(many, counts)]
             self.held = Growing()
-            self.held.add(values[~np.repeat(many, counts)])
+            self.held.add(rest)
         self.compacted = len(self.held)
 
     def sorted(self) -> tuple[Floats, NDArray[np.int64]]:
         """(distinct values in order, how many values are there up to and with each)."""
-        ordered = np.sort(self.held.values)
+        ordered = self.held.values
+        ordered.sort()
         last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)])
         values, through = ordered[last], last + 1
         if not self.ties:
@@ -106,6 +109,7 @@ class Ordered:
     batches: int = 0
     lost: bool = False
     _held: int = 0
+    _waiting: list[Cut] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.before = np.zeros(len(self.windows), np.int64)
@@ -113,41 +117,66 @@ class Ordered:
 
     def merge(self, more: Cut) -> None:
         self.count += more.count
-        self.sketch.add(more.sketch)
         self.batches += 1
+        self._waiting.append(more)
+        if len(self._waiting) >= _TOGETHER:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        self.sketch.add(np.concatenate([one.sketch for one in waiting]))
         if self.lost or not len(self.windows):
             return
-        self.before += more.before
-        for kept, values in zip(self.inside, more.inside, strict=True):
-            if len(values):
-                self._held += kept.add(values)
+        self.before += np.sum([one.before for one in waiting], axis=0)
+        for place, kept in enumerate(self.inside):
+            self._held += kept.add(np.concatenate([one.inside[place] for one in waiting]))
+        for place, value, count in (tie for one in waiting for tie in one.ties):
+            ties = self.inside[place].ties
+            ties[value] = ties.get(value, 0) + count
         if self._held > self.most:
             self.lost = True
             self.inside = []
 
     def ranks(self) -> Ranks:
-        """What is known now."""
+        """What is known now. The values themselves are let go: no more can be merged."""
+        self._take_in()
         sketch = np.sort(self.sketch.values)
         if self.lost:
             return Ranks(self.count, (), np.empty(0, np.int64), (), sketch, self.batches)
-        inside = tuple(kept.sorted() for kept in self.inside)
-        return Ranks(self.count, self.windows, self.before, inside, sketch, self.batches)
+        inside = []
+        for place, kept in enumerate(self.inside):
+            self.inside[place] = Kept()
+            inside.append(kept.sorted())
+        return Ranks(self.count, self.windows, self.before, tuple(inside), sketch, self.batches)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Of one sorted batch: the counts below each window, the values in it, and a sketch."""
+    """Of one sorted batch: the counts below each window, the values in it, and a sketch.
+
+    ties  windows in which all values are equal, and many: place, value, count; `inside` has none of them
+    """
 
     count: int
     before: NDArray[np.int64]
     inside: tuple[Floats, ...]
     sketch: Floats
+    ties: tuple[tuple[int, float, int], ...] = ()
 
 
 def cut(values: Floats, windows: Sequence[Window]) -> Cut:
     """Of values in order, none missing."""
     lows = values.searchsorted([low for low, _ in windows], "left")
     highs = values.searchsorted([high for _, high in windows], "right")
-    inside = tuple(values[low:high].copy() for low, high in zip(lows, highs, strict=True))
+    inside, ties = [], []
+    for place, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        if high - low >= _TIES and values[low] == values[high - 1]:
+            ties.append((place, float(values[low]), int(high - low)))
+            inside.append(values[:0])
+        else:
+            inside.append(values[low:high].copy())
     stride = min(STRIDE, max(1, len(values) // 8))
-    return Cut(len(values), lows.astype(np.int64), inside, values[stride // 2 :: stride].copy())
+    sketch = values[stride // 2 :: stride].copy()
+    return Cut(len(values), lows.astype(np.int64), tuple(inside), sketch, tuple(ties))

@@ -54,16 +54,19 @@ def no_sums(width: int) -> PairSums:
 def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
     """Of centred and scaled values (k, rows); `gone` tells of some columns where values are missing: 0 stands there."""
     width, rows = values.shape
-    squared = values * values
     products = values @ values.T
     once, twice = values.sum(axis=1), np.diagonal(products).copy()
+    cubes, fourths, squared = np.empty(width), np.empty(width), np.empty(rows)
+    for place, row in enumerate(values):  # one by one: the squares of one column stay in the processor's cache
+        np.multiply(row, row, out=squared)
+        cubes[place], fourths[place] = squared @ row, squared @ squared
     made = PairSums(
         rows=np.full((width, width), rows, np.int64),
         sums=np.repeat(once[:, None], width, axis=1),
         squares=np.repeat(twice[:, None], width, axis=1),
         products=products,
-        cubes=np.einsum("ij,ij->i", squared, values),
-        fourths=np.einsum("ij,ij->i", squared, squared),
+        cubes=cubes,
+        fourths=fourths,
     )
     for place, mask in gone.items():
         # The fewer rows, those where it is there or those where it is not, are added up.
@@ -116,6 +119,13 @@ def centring(columns: list[Floats]) -> Centring:
         if 0 < deviation < math.inf:
             scales[place] = math.ldexp(1.0, max(min(math.frexp(deviation)[1], 1000), -1000))
     return Centring(centres, scales)
+
+
+def together(every: list[Centring]) -> Centring:
+    """Of all their columns, one after the other."""
+    if not every:
+        return Centring(np.zeros(0), np.ones(0))
+    return Centring(np.concatenate([one.centres for one in every]), np.concatenate([one.scales for one in every]))
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,8 @@ class Ranks:
         raise Missed([widened(centre - high, centre - low), widened(centre + low, centre + high)])
 
 
+NOTHING = Ranks(0, (), np.empty(0, np.int64), (), np.empty(0), 0)
+
 _Seen = tuple[Window, int, tuple[Floats, NDArray[np.int64]]]
 
 

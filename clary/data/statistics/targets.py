@@ -15,6 +15,8 @@ from clary.data.errors import StepError
 from clary.data.statistics.base import Statistic, hashed
 from clary.data.statistics.categories import category
 
+_LARGEST = 1e145  # of a target: sums of its squares over any number of rows are still finite
+
 
 @dataclass(frozen=True)
 class LevelTargets:
@@ -101,6 +103,8 @@ class TargetsByLevel(Statistic[LevelTargets, LevelTargets]):
             places, values = places[known], values[known]
         if np.isinf(values).any():
             raise StepError("it is infinite in some rows; make these missing or drop them", column=self.target)
+        if len(values) and np.abs(values).max() > _LARGEST:
+            raise StepError(f"it holds values beyond {_LARGEST:g}, too large to square; divide it", column=self.target)
         count = np.bincount(places, minlength=cells).astype(np.float64)
         total = np.bincount(places, weights=values, minlength=cells)
         mean = np.divide(total, count, out=np.zeros(cells), where=count > 0)

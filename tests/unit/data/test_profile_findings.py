@@ -54,6 +54,43 @@ def test_a_column_without_faults_has_no_finding(code):
     assert code not in found({"a": np.clip(NORMAL, -2.5, 2.5)})
 
 
+DAYS = pd.Series(pd.date_range("2019-01-01", periods=N, freq="7h"))
+EARLY = DAYS[DAYS.dt.day <= 12].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "dayfirst", "told"),
+    [
+        (DAYS.dt.strftime("%d.%m.%Y"), True, "the day first"),
+        (DAYS.dt.strftime("%d/%m/%Y %H:%M"), True, "the day first"),
+        (DAYS.dt.strftime("%m/%d/%Y"), None, "the month first"),
+        (EARLY.dt.strftime("%d.%m.%Y"), None, "say which"),
+        (DAYS.dt.strftime("%Y-%m-%d"), None, "reads as one."),
+        (DAYS.dt.strftime("%Y/%m/%d"), None, "reads as one."),
+    ],
+)
+def test_dates_are_found_with_the_order_of_day_and_month(texts, dayfirst, told):
+    one = found({"a": texts})
+    assert set(one) == {"times_as_text"}
+    assert one["times_as_text"].step["parse_dates"].get("dayfirst") is dayfirst
+    assert told in one["times_as_text"].text
+
+
+@pytest.mark.parametrize("texts", [["31.02.2020", "01.02.2020"], ["13.13.2020"] * 2, ["1.2.2020", "soon"], ["", " "]])
+def test_what_is_on_no_calendar_is_no_date(texts):
+    assert "times_as_text" not in found({"a": texts * 20})
+
+
+def test_dates_with_the_day_first_are_parsed_as_they_were_written():
+    from clary.data import Recipe
+
+    texts = DAYS.dt.strftime("%d.%m.%Y")
+    step = found({"a": texts})["times_as_text"].step
+    parsed = Recipe.from_dict({"version": 1, "steps": [step]}).fit(pd.DataFrame({"a": texts}))
+    made = parsed.transform(pd.DataFrame({"a": texts}))["a"]
+    assert (made.dt.normalize() == DAYS.dt.normalize()).all()
+
+
 def test_a_skewed_column_with_negative_values_is_not_put_through_a_logarithm():
     assert "yeo_johnson" in found({"a": -(RANDOM.lognormal(size=N) ** 2)})["skewed"].step
 
