@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,7 +27,8 @@ class NotProfiled(ClaryError):
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the report, one page, to this file."
 )
 @click.option("--plot", "plotted", multiple=True, metavar="COLUMN", help="Put this column into the report's pair plot.")
-@click.option("--format", "format_name", help="What FILE is, where its name and first bytes do not tell.")
+@click.option("--input-format", "format_name", help="What FILE is, where its name and first bytes do not tell.")
+@click.option("--read", "reading", multiple=True, metavar="NAME=VALUE", help="How to read it: e.g. sheet=Prices.")
 @click.option(
     "--bad-rows",
     type=click.Choice(["error", "skip"]),
@@ -42,6 +44,7 @@ def command(
     html: Path | None,
     plotted: tuple[str, ...],
     format_name: str | None,
+    reading: tuple[str, ...],
     bad_rows: str,
     exact: bool,
     as_json: bool,
@@ -50,21 +53,28 @@ def command(
 
     FILE is a path, a folder, a glob, an s3:// address or the URL of a database.
     """
-    found = _profile(file, target, plotted, format_name, bad_rows, exact)
+    found = _profile(file, target, plotted, {"format": format_name, "bad_rows": bad_rows}, reading, exact)
+    if html is not None:  # first: whoever reads what is printed may stop reading
+        _save(found, html)
     if as_json:
         click.echo(found.to_json(indent=1))
     else:
         _print(found)
     if html is not None:
-        _save(found, html)
         click.echo(f"The report is {html}", err=as_json)
 
 
 def _profile(
-    file: str, target: str | None, plotted: tuple[str, ...], format_name: str | None, bad_rows: str, exact: bool
+    file: str,
+    target: str | None,
+    plotted: tuple[str, ...],
+    options: Mapping[str, Any],
+    reading: Sequence[str],
+    exact: bool,
 ) -> Profile:
     try:
         from clary.data.errors import DataError
+        from clary.data.job_words import in_options, read_options
         from clary.data.profiling import profile
         from clary.data.recipe.progress import shown_on_terminal
         from clary.data.sources import scan
@@ -72,10 +82,10 @@ def _profile(
         raise NotProfiled(f"{error.name} is not installed: pip install 'clary[data]'") from None
     _return_memory()
     try:
-        with scan(file, format=format_name, bad_rows=bad_rows) as table, shown_on_terminal(None) as progress:
+        with scan(file, **options, **read_options(reading)) as table, shown_on_terminal(None) as progress:
             return profile(table, target, columns_to_plot=plotted or None, exact=exact, progress=progress)
     except DataError as error:
-        raise NotProfiled(str(error)) from None
+        raise NotProfiled(in_options(str(error))) from None
 
 
 def _return_memory() -> None:
