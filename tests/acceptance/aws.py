@@ -23,6 +23,8 @@ ROLE = "arn:aws:iam::000000000000:role/ClaryExecutionRole"
 def aws(settings: str = "first_look_s = 10") -> Iterator[LiveServer]:
     """A server, and an environment with nothing of AWS in it but what `clary env` prints."""
     with live_server(settings) as server, pytest.MonkeyPatch.context() as patched:
+        # What boto3.client() made for another server would be used for this one too.
+        patched.setattr(boto3, "DEFAULT_SESSION", None)
         for name in list(os.environ):
             if name.startswith(("AWS_", "SAGEMAKER_", "CLARY_")):
                 patched.delenv(name)
