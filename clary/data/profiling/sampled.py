@@ -147,6 +147,8 @@ def reads_as(texts: pa.Array, wanted: pa.DataType) -> bool:
     present = present.filter(arrow_of(flat(pc.binary_length(present)) > 0))
     if not len(present):
         return False
+    if pa.types.is_floating(wanted) and pc.any(pc.match_substring_regex(present, r"^[+-]?0\d")).as_py():
+        return False  # "007" is a name: as a number it would be another
     try:
         present[:200].cast(wanted)
         present.cast(wanted)

@@ -174,3 +174,10 @@ def test_a_column_that_is_cast_is_not_encoded_as_text():
     ).suggested_recipe()
     steps = [name for step in recipe["steps"] for name, given in step.items() if "a" in given.get("columns", ())]
     assert steps == ["cast"]
+
+
+def test_names_with_leading_zeros_are_no_numbers():
+    numbers = [number // 2 for number in range(N)]
+    table = pd.DataFrame({"plain": [f"{one}" for one in numbers], "name": [f"{one:06}" for one in numbers]})
+    found = {one.column for one in profile(table).findings if one.code == "numbers_as_text"}
+    assert found == {"plain"}
