@@ -85,12 +85,11 @@ def command(
 
 
 def _here(recipe: str, table: str, output: str, words: list[str], as_json: bool) -> None:
-    from clary.cli.progress import bar
-
     try:
         from clary.data import DataError, job
         from clary.data.job_hosts import Place
         from clary.data.job_words import in_options
+        from clary.data.recipe.progress import shown_on_terminal
     except ImportError as error:
         raise ProcessingFailed(f"{error.name} is not installed; pip install 'clary[data]'") from None
 
@@ -100,7 +99,7 @@ def _here(recipe: str, table: str, output: str, words: list[str], as_json: bool)
     try:
         given = job.parser().parse_args([f"--recipe={recipe}", f"--input={table}", f"--output={output}", *words])
         # What the work says on its way is not for a script that reads standard output.
-        with bar() as progress, contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+        with shown_on_terminal(None) as progress, contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
             told = job.run(given, Place(), progress)
     except DataError as error:
         raise ProcessingFailed(in_options(str(error))) from None

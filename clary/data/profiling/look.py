@@ -29,7 +29,7 @@ from clary.data.profiling.patterns import Patterns
 from clary.data.profiling.peek import peek
 from clary.data.profiling.rows import RowHashes
 from clary.data.scans import Scan, each_batch, schema_of
-from clary.data.statistics.base import Sample, SampleRows
+from clary.data.statistics.base import Sample, SampleRows, without_dictionaries
 from clary.data.statistics.hashes import Hashes, hashes_of, mix
 from clary.data.statistics.ordered import Cut, Ordered, cut
 from clary.data.statistics.pairwise import (
@@ -188,7 +188,12 @@ class Look:
         patterns = self.patterns.count(batch.rows, masks)
         useful = self.row_hashes.take(mix(rows), batch.first_row)
         return TablePart(
-            columns, sums, useful, patterns, fingerprints, [decoded(one) for one in self._sampling.of(batch)]
+            columns,
+            sums,
+            useful,
+            patterns,
+            fingerprints,
+            [without_dictionaries(one) for one in self._sampling.of(batch)],
         )
 
     def recentre(self) -> None:
@@ -219,15 +224,6 @@ def _maybe_alike(groups: Mapping[str, Sequence[int]], fields: Sequence[Field]) -
     if unseen:  # of other kinds than those that were seen, but bytes may be the same as texts
         found += [*unseen, *(place for place, one in enumerate(fields) if one.kind is Kind.TEXT)]
     return tuple(sorted(set(found)))
-
-
-def decoded(batch: Batch) -> Batch:
-    """Without dictionaries: of a few rows the words take less room than the dictionary they are from."""
-    columns = {
-        name: column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
-        for name, column in batch.columns.items()
-    }
-    return Batch(columns, batch.rows, batch.first_row, batch.places)
 
 
 _ROOMS = threading.local()

@@ -17,7 +17,7 @@ from clary.data.profiling.limits import limits
 from clary.data.profiling.look import MOST_PAIRED, Look, Progress, quiet
 from clary.data.profiling.profile import Profile
 from clary.data.profiling.sampled import MOST_COLUMNS, categories, cramers_v, spearman
-from clary.data.scans import Scan, schema_of
+from clary.data.scans import Scan, scan_of, schema_of
 from clary.data.statistics.pairwise import MomentFigures, correlations, moments
 
 if TYPE_CHECKING:
@@ -59,12 +59,7 @@ def profile(
 
 def _scan_of(data: Any) -> tuple[Scan, str]:
     """(a scan, what its rows' names are)."""
-    if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
-        return data, "the number of the row"
-    from clary.data.scans import scan_of
-
-    scan = scan_of(data)
-    return scan, _index(data) if hasattr(data, "index") else "the number of the row"
+    return scan_of(data), (_index(data) if hasattr(data, "index") else "the number of the row")
 
 
 def _index(frame: pd.DataFrame) -> str:

@@ -104,7 +104,7 @@ class SampleRows(Statistic[list[Batch], Sample]):
         batch = batch.only(self.names)
         if self.table_rows <= self.most:
             return [batch]
-        return [_alone(batch.take(hashed(batch.row_numbers, self.seed) < self.most / self.table_rows))]
+        return [without_dictionaries(batch.take(hashed(batch.row_numbers, self.seed) < self.most / self.table_rows))]
 
     def merge(self, first: list[Batch], second: list[Batch]) -> list[Batch]:
         first.extend(second)
@@ -116,7 +116,7 @@ class SampleRows(Statistic[list[Batch], Sample]):
         return Sample(batch, complete=self.table_rows <= self.most)
 
 
-def _alone(batch: Batch) -> Batch:
+def without_dictionaries(batch: Batch) -> Batch:
     """The same rows without dictionaries: they would keep all of the memory they were read into."""
     columns = {
         name: column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
