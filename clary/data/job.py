@@ -27,8 +27,8 @@ from clary.tasks import failure, paths
 
 if TYPE_CHECKING:
     from clary.data.batch import Batch
+    from clary.data.progress import Progress
     from clary.data.recipe.fitted import FittedRecipe
-    from clary.data.recipe.path import Progress
     from clary.data.recipe.recipe import Recipe
     from clary.data.scans import Scan
 

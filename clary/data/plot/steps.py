@@ -14,9 +14,10 @@ from clary.data.plot.distributions import bin_edges, draw_bars
 from clary.data.plot.rows import Data, groups_of, need_column, numbers_of, scan_in, shown
 from clary.data.plot.style import finish, label_axes, new_picture
 from clary.data.plot.times import show_times
+from clary.data.progress import quiet
 from clary.data.recipe import FittedRecipe, Recipe
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import quiet, transformed, whole
+from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.step import FittedStep, Step
 
 if TYPE_CHECKING:

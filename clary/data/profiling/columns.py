@@ -14,10 +14,11 @@ from clary.data.batch import Batch, Kind
 from clary.data.profiling.dates import Dates, dates_of
 from clary.data.profiling.figures import ColumnFigures, Level, Numbers, Texts, Times
 from clary.data.profiling.limits import QUANTILES
-from clary.data.profiling.look import Look, Progress, look_again
+from clary.data.profiling.look import Look, look_again
 from clary.data.profiling.look_numbers import NumberLook, values_of
 from clary.data.profiling.look_texts import TextLook
 from clary.data.profiling.sampled import histogram, reads_as, top_of, words_of
+from clary.data.progress import Progress
 from clary.data.statistics.pairwise import MomentFigures
 from clary.data.statistics.ranks import NOTHING, Missed, Ranks, Window, joined
 

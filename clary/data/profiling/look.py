@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from clary.data.profiling.look_texts import TextLook, TextPart
 from clary.data.profiling.patterns import Patterns
 from clary.data.profiling.peek import peek
 from clary.data.profiling.rows import RowHashes
+from clary.data.progress import Progress, counted, quiet
 from clary.data.scans import Scan, each_batch, schema_of
 from clary.data.statistics.base import Sample, SampleRows, without_dictionaries
 from clary.data.statistics.hashes import Hashes, hashes_of, mix
@@ -49,16 +50,6 @@ ROWS = 32_768
 _PIECES = 32  # of a sample, before they are put together
 AHEAD = 16  # what a batch comes to is small: cores may run ahead of each other by as many
 _NUMERIC = (Kind.NUMBER, Kind.BOOLEAN, Kind.TIME)
-
-
-class Progress(Protocol):
-    """Told how far a long piece of work is."""
-
-    def __call__(self, what: str, done: int, of: int, /) -> None: ...
-
-
-def quiet(what: str, done: int, of: int) -> None:
-    """A progress that nobody looks at."""
 
 
 @dataclass(frozen=True)
@@ -275,14 +266,3 @@ def look_again(
         for name, one in zip(names, cuts, strict=True):
             ordered[name].merge(one)
     return {name: one.ranks() for name, one in ordered.items()}
-
-
-def counted(progress: Progress, what: str, of: int) -> Callable[[int], None]:
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(what, done, of)
-
-    return count

@@ -14,9 +14,10 @@ from clary.data.profiling.columns import figures_of, orders
 from clary.data.profiling.figures import ColumnFigures, Matrix, Pattern, Target
 from clary.data.profiling.findings import findings
 from clary.data.profiling.limits import limits
-from clary.data.profiling.look import MOST_PAIRED, Look, Progress, quiet
+from clary.data.profiling.look import MOST_PAIRED, Look
 from clary.data.profiling.profile import Profile
 from clary.data.profiling.sampled import MOST_COLUMNS, categories, cramers_v, spearman
+from clary.data.progress import Progress, quiet
 from clary.data.scans import Scan, scan_of, schema_of
 from clary.data.statistics.pairwise import MomentFigures, correlations, moments
 

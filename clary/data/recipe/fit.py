@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Kind, Schema
 from clary.data.errors import StepError
-from clary.data.recipe.path import Path, Progress, path_to, quiet
+from clary.data.progress import Progress, counted, quiet
+from clary.data.recipe.path import Path, path_to
 from clary.data.recipe.step import FittedStep, Fitting, Step
 from clary.data.scans import BATCH_ROWS, Scan, each_batch, schema_of
 from clary.data.statistics.base import SAMPLE_FILES, SAMPLE_ROWS, Again, Sample, SampleRows, Statistic
@@ -215,15 +216,8 @@ class Fit:
             self._settle(one, asked, found[one.place, asked.statistic])
 
     def _each(self, columns: Sequence[str], work: Callable[[Batch], Any], threads: int | None) -> Iterator[Any]:
-        rows, done = self._scan.rows, 0
-        what = f"fitting, pass {self._passes}"
-
-        def count(more: int) -> None:
-            nonlocal done
-            done += more
-            self._progress(what, done, rows)
-
-        return each_batch(self._scan, columns, work, rows=_PASS_ROWS, ahead=_AHEAD, threads=threads, progress=count)
+        told = counted(self._progress, f"fitting, pass {self._passes}", self._scan.rows)
+        return each_batch(self._scan, columns, work, rows=_PASS_ROWS, ahead=_AHEAD, threads=threads, progress=told)
 
     def _settle(self, one: Pending, asked: Asked, state: Any) -> None:
         try:

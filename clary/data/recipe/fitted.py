@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Schema, some
 from clary.data.errors import DataError, StepError
+from clary.data.progress import Progress, quiet
 from clary.data.recipe.fit import label
-from clary.data.recipe.path import Path, Progress, after_all, along, path_to, quiet, whole
+from clary.data.recipe.path import Path, after_all, along, path_to, whole
 from clary.data.recipe.progress import shown_on_terminal
 from clary.data.recipe.row import RowFunction, compiled
 from clary.data.recipe.schema import check_columns, conformed

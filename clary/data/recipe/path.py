@@ -5,25 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from clary.data.batch import Batch, Schema, concatenated
 from clary.data.errors import StepError
+from clary.data.progress import Progress, counted, quiet
 from clary.data.recipe.step import FittedStep
 from clary.data.scans import BATCH_ROWS, Scan, each_batch, schema_of
-
-
-class Progress(Protocol):
-    """Told how far a long piece of work is."""
-
-    def __call__(self, what: str, done: int, of: int, /) -> None: ...
-
-
-def quiet(what: str, done: int, of: int) -> None:
-    """A progress that nobody looks at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,18 +138,13 @@ def along(
     first = next((place for place, one in enumerate(path.steps) if one.in_order), len(path.steps))
     at_once, then = calls[:first], calls[first:]
     order = [name for name in scan.arrow_schema.names if name in path.raw]
-    table_rows, done = scan.rows, 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        progress("transforming", done, table_rows)
+    told = counted(progress, "transforming", scan.rows)
 
     def work(batch: Batch) -> Batch:
         return functools.reduce(lambda made, call: call(made), at_once, batch)
 
-    batches = each_batch(scan, order, work, progress=count, rows=rows)
-    if not table_rows:
+    batches = each_batch(scan, order, work, progress=told, rows=rows)
+    if not scan.rows:
         empty = pa.schema([scan.arrow_schema.field(name) for name in order]).empty_table()
         batches = iter([work(Batch.of_arrow(empty))])
     for made in batches:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from clary.data.recipe.path import Progress, quiet
+from clary.data.progress import Progress, quiet
 
 _AFTER_S = 1.0  # what is done by then needs no bar
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from clary.data.batch import some
 from clary.data.errors import DataError, RecipeError
+from clary.data.progress import Progress
 from clary.data.recipe.declare import VERSION, Declared, declared, declared_steps, said_by
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.fitted import FittedRecipe
-from clary.data.recipe.path import Progress
 from clary.data.recipe.progress import shown_on_terminal
 from clary.data.recipe.step import Step
 from clary.data.recipe.text import MOST_CHARACTERS, json_of, parsed, put_file, yaml_of
