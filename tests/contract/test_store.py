@@ -23,7 +23,7 @@ def opened(url):
 
 
 def emptied(store):
-    with store._engine.begin() as connection:
+    with store.database.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     return store

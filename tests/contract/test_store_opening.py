@@ -15,6 +15,7 @@ from sqlalchemy import inspect, text
 from clary.core.errors import SettingsError, StoreError
 from clary.core.records import Ref
 from clary.store import engine as engines
+from clary.store.database import Database
 from clary.store.engine import make_engine, sqlite_url
 from clary.store.schema import REVISION, metadata
 from clary.store.sql import SqlStore, open_store
@@ -198,7 +199,7 @@ async def test_a_database_that_refuses_is_a_store_error_and_no_end(tmp_path, mon
 
 
 async def test_tables_that_are_not_there_are_a_store_error(url):
-    store = SqlStore(url)
+    store = SqlStore(Database(url))
     with pytest.raises(StoreError, match=re.compile("no such table|does not exist")):
         await store.get(Ref("model", "m"))
     await store.close()
