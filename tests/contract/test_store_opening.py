@@ -178,7 +178,7 @@ async def test_the_file_is_its_owners_alone_and_survives_a_power_cut(tmp_path):
     files = sorted((tmp_path / "new").iterdir())
     assert [file.name for file in files] == ["clary.db", "clary.db-shm", "clary.db-wal"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         pragmas = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]  # 2: FULL
     await store.close()
