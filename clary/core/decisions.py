@@ -12,7 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from clary.core.records import JSON, Record
+from clary.core.facts import Facts
+from clary.core.records import JSON, Record, Transition
 from clary.core.routes import Route
 from clary.core.tasks import ABSENT, Task, TaskState
 
@@ -122,6 +123,10 @@ class Stateless(StrEnum):
 
 Operation = Callable[[Any, dict[str, Any]], Awaitable[dict[str, Any]]]
 
+# What is not built of one operation: path of a request's member -> what to do instead.
+# `[]` after a list's name, `=VALUE` at the end for a single value of the member.
+Unbuilt = Mapping[str, str]
+
 
 def _nothing_to_watch(record: Record) -> Watch:
     return Watch()
@@ -129,6 +134,10 @@ def _nothing_to_watch(record: Record) -> Watch:
 
 def _nothing_to_do(record: Record, seen: Seen, now: datetime) -> Decision:
     return Wait()
+
+
+def _no_message(record: Record) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +151,27 @@ class Family:
                   all that ever were: whoever owns a task is looked at because of the task
     watch, decide what the loop calls; a family whose records need no work leaves them out
     operations    AWS operation name -> async function of (context, request) giving the response
+    unbuilt       AWS operation name -> the members of its request that nothing here would act on; they are refused
+    new_record    the record of a Create request, for the operation as for a record that creates others; pure, so it
+                  checks nothing that needs I/O. Raises ValidationException
+    creation_message  of the first line of a new record's history; "" where its history does not begin with one
     """
 
     kind: str
     status: type[StrEnum]
     transitions: Mapping[str, Collection[str]]
     operations: Mapping[str, Operation]
+    new_record: Callable[[Mapping[str, Any], Facts], Record]
+    unbuilt: Mapping[str, Unbuilt] = field(default_factory=dict)
+    creation_message: Callable[[Record], str] = _no_message
     watch: Callable[[Record], Watch] = _nothing_to_watch
     decide: Callable[[Record, Seen, datetime], Decision] = _nothing_to_do
     settled: Collection[str] = ()
 
     def final(self, status: str) -> bool:
         return not self.transitions.get(status)
+
+    def first_transition(self, record: Record) -> Transition | None:
+        """The first line of a new record's history, if it has one."""
+        message = self.creation_message(record)
+        return Transition(record.detail or record.status, message, record.created) if message else None

@@ -73,6 +73,12 @@ def resources_for(name: str, machine: Machine) -> tuple[Resources, bool]:
     return Resources(cpus, memory_mib, wanted.gpus, wanted.accelerator), clamped
 
 
+def is_clamped(resources: Resources, name: str) -> bool:
+    """Whether these are less than an instance type has at AWS."""
+    full = instance_type(name)
+    return resources.cpus < full.vcpus or resources.memory_mib < full.memory_mib
+
+
 def _vcpus(size: str) -> int:
     """By the rule: an xlarge has four, an Nxlarge N times as many."""
     return {"medium": 1, "large": 2}.get(size) or 4 * int(size.removesuffix("xlarge") or 1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clary.core.decisions import Family, Operation
+from clary.core.decisions import Family, Operation, Unbuilt
 from clary.resources import (
     endpoint_configs,
-    endpoint_operations,
     endpoints,
     identity,
     logs,
@@ -16,6 +15,7 @@ from clary.resources import (
     tags,
     training,
 )
+from clary.resources.common import refusing_unbuilt
 
 FAMILIES: tuple[Family, ...] = (
     training.FAMILY,
@@ -25,21 +25,17 @@ FAMILIES: tuple[Family, ...] = (
     endpoints.FAMILY,
 )
 
+# operation -> the members of its request that nothing here would act on (refused), and what to do instead
+UNBUILT: Mapping[str, Unbuilt] = {name: members for family in FAMILIES for name, members in family.unbuilt.items()}
+
 # (service, operation) -> what carries it out
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
-    **{("sagemaker", name): operation for family in FAMILIES for name, operation in family.operations.items()},
+    **{
+        ("sagemaker", name): refusing_unbuilt(name, operation, family.unbuilt.get(name, {}))
+        for family in FAMILIES
+        for name, operation in family.operations.items()
+    },
     **{("sagemaker", name): operation for name, operation in tags.OPERATIONS.items()},
     **identity.OPERATIONS,
     **logs.OPERATIONS,
-}
-
-# operation -> the members of its request that nothing here would act on (refused), and what to do instead
-UNBUILT: Mapping[str, Mapping[str, str]] = {
-    "CreateTrainingJob": training.UNBUILT,
-    "CreateProcessingJob": processing.UNBUILT,
-    "CreateModel": models.UNBUILT,
-    "CreateEndpointConfig": endpoint_configs.UNBUILT,
-    "CreateEndpoint": endpoint_operations.UNBUILT,
-    "UpdateEndpoint": endpoint_operations.UNBUILT,
-    "UpdateEndpointWeightsAndCapacities": endpoint_operations.UNBUILT_OF_WEIGHTS,
 }

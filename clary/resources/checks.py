@@ -11,8 +11,6 @@ from typing import Any
 
 from clary.artifacts.base import S3Uri
 from clary.core.errors import ObjectStoreError, ValidationException
-from clary.core.instances import resources_for
-from clary.core.tasks import Resources
 from clary.resources.context import Context
 
 
@@ -20,14 +18,6 @@ async def image(context: Context, uri: str, role_arn: str) -> None:
     """Raise ValidationException where an image can not be run on this machine."""
     if why := await asyncio.to_thread(context.check_image, uri):
         raise ValidationException(f"The image {uri!r} cannot be used with the role {role_arn}: {why}")
-
-
-def held_by(context: Context, instance_type: str) -> tuple[Resources, str]:
-    """What a host of this type holds on this machine, and what to tell of it where that is less than AWS gives."""
-    held, clamped = resources_for(instance_type, context.machine)
-    memory_gib = held.memory_mib / 1024
-    told = f" (of {instance_type} this machine gives {held.cpus:g} CPUs and {memory_gib:.1f} GiB)" if clamped else ""
-    return held, told
 
 
 def s3_uri(field: str, uri: str) -> S3Uri:

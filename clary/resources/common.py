@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from clary.core.decisions import Operation, Unbuilt
 from clary.core.errors import (
     NotImplementedByClary,
     RecordExists,
@@ -14,6 +15,7 @@ from clary.core.errors import (
     StaleWrite,
     ValidationException,
 )
+from clary.core.facts import Facts
 from clary.core.records import JSON, Record, Ref, Transition, new_uid
 from clary.resources.context import Context
 
@@ -23,39 +25,61 @@ Response = dict[str, Any]
 MOST_TAGS = 50
 
 
-async def create(
-    context: Context,
+def new_record(
     kind: str,
     name: str,
-    request: Request,
+    request: Mapping[str, Any],
+    facts: Facts,
     *,
-    taken: type[ServiceError],
-    taken_text: str,
     status: str = "",
     detail: str = "",
-    message: str = "",
     state: Mapping[str, JSON] | None = None,
-) -> str:
-    """Keep a new record and wake the loop. Returns its ARN.
-
-    Raises `taken` with `taken_text` ({arn} stands for the ARN) where the name is in use.
-    """
-    now = context.clock.now()
-    arn = context.account.arn(kind, name)
-    record = Record(
+) -> Record:
+    """A record as it is before anything was done for it. Raises ValidationException for tags that do not fit."""
+    return Record(
         kind=kind,
         name=name,
-        uid=new_uid(),
+        uid=facts.uid,
         status=status,
         detail=detail,
         spec={key: value for key, value in request.items() if key != "Tags"},
         state=dict(state or {}),
         tags=tags_in(request.get("Tags", ())),
-        created=now,
-        modified=now,
+        created=facts.now,
+        modified=facts.now,
     )
+
+
+def facts_for(context: Context, uid: str, records: Iterable[Record] = ()) -> Facts:
+    """What a record of this uid is made of, now; `records` are those that its request names."""
+    return Facts(
+        settings=context.settings,
+        machine=context.machine,
+        now=context.clock.now(),
+        uid=uid,
+        records={record.ref: record for record in records},
+    )
+
+
+async def create(
+    context: Context,
+    kind: str,
+    request: Request,
+    *,
+    taken: type[ServiceError],
+    taken_text: str,
+    records: Iterable[Record] = (),
+) -> str:
+    """Keep the new record of a Create request and wake the loop. Returns its ARN.
+
+    records   those that the request names, for the family's `new_record`
+    Raises `taken` with `taken_text` ({arn} stands for the ARN) where the name is in use.
+    """
+    family = context.families[kind]
+    record = family.new_record(request, facts_for(context, new_uid(), records))
+    arn = context.account.arn(kind, record.name)
     try:
-        await context.store.create(record, Transition(detail or status, message, now) if message else None)
+        await context.store.create(record, family.first_transition(record))
     except RecordExists:
         raise taken(taken_text.format(arn=arn)) from None
     context.wake(record.ref)
@@ -99,12 +123,21 @@ def tags_in(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return found
 
 
-def refuse_unbuilt(operation: str, request: Request, members: Mapping[str, str]) -> None:
-    """Raise NotImplementedByClary where the request uses a member that nothing here would act on.
+def refusing_unbuilt(name: str, operation: Operation, unbuilt: Unbuilt) -> Operation:
+    """The operation, which first refuses the members of its request that nothing here would act on."""
+    if not unbuilt:
+        return operation
 
-    members   path -> what to do instead; `[]` after a list's name, `=VALUE` at the end for one value of it
-    """
-    for member, instead in members.items():
+    async def checked(context: Context, request: Request) -> Response:
+        refuse_unbuilt(name, request, unbuilt)
+        return await operation(context, request)
+
+    return checked
+
+
+def refuse_unbuilt(operation: str, request: Request, unbuilt: Unbuilt) -> None:
+    """Raise NotImplementedByClary where the request uses a member that nothing here would act on."""
+    for member, instead in unbuilt.items():
         path, _, value = member.partition("=")
         for where, found in _at(request, path.split(".")):
             if found and (not value or found == value):

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from clary.core.errors import RecordMissing, ValidationException
+from clary.core.facts import Facts
 from clary.core.instances import resources_for
 from clary.core.records import JSON, Record, Ref
 from clary.core.tasks import Input, Resources, Serve, Task
 from clary.resources import checks, endpoint_configs, models, pipelines
+from clary.resources.common import find
 from clary.resources.context import Context
 
 # A container that is not healthy within 4 minutes makes the endpoint fail.
@@ -19,35 +20,35 @@ STARTUP_TIMEOUT_S = 240
 STOP_GRACE_S = 30
 
 
-async def deployment_of(context: Context, config_name: str, number: int) -> dict[str, JSON]:
-    """A copy of a configuration with its models. Raises ValidationException where one of them is gone."""
-    try:
-        config = await context.store.get(Ref(endpoint_configs.KIND, config_name))
-    except RecordMissing:
-        arn = context.account.arn(endpoint_configs.KIND, config_name)
-        raise ValidationException(endpoint_configs.MISSING.format(arn=arn)) from None
+async def records_of(context: Context, config_name: str) -> list[Record]:
+    """A configuration and its models. Raises ValidationException where one of them does not exist."""
+    config = await find(context, endpoint_configs.KIND, config_name, endpoint_configs.MISSING)
+    names = dict.fromkeys(variant["ModelName"] for variant in config.spec["ProductionVariants"])
+    return [config, *[await find(context, models.KIND, name, models.MISSING) for name in names]]
+
+
+def new_deployment(config_name: str, number: int, facts: Facts) -> dict[str, JSON]:
+    """A copy of a configuration with its models, which are among `facts.records`."""
+    config = facts.records[Ref(endpoint_configs.KIND, config_name)]
     return {
         "number": number,
         "name": config_name,
-        "started": context.clock.now().timestamp(),
-        "variants": [await _variant_of(context, variant) for variant in config.spec["ProductionVariants"]],
+        "started": facts.now.timestamp(),
+        "variants": [_variant(variant, facts) for variant in config.spec["ProductionVariants"]],
     }
 
 
-async def _variant_of(context: Context, variant: Mapping[str, Any]) -> dict[str, JSON]:
-    try:
-        model = await context.store.get(Ref(models.KIND, variant["ModelName"]))
-    except RecordMissing:
-        arn = context.account.arn(models.KIND, variant["ModelName"])
-        raise ValidationException(models.MISSING.format(arn=arn)) from None
+def _variant(variant: Mapping[str, Any], facts: Facts) -> dict[str, JSON]:
+    model = facts.records[Ref(models.KIND, variant["ModelName"])]
     containers = [_container(name, one) for name, one in models.containers_of(model).items()]
-    held, _ = resources_for(variant["InstanceType"], context.machine)
-    replica = Resources(context.settings.replica_cpus, context.settings.replica_memory_mib, held.gpus, held.accelerator)
+    held, _ = resources_for(variant["InstanceType"], facts.machine)
+    settings = facts.settings
+    replica = Resources(settings.replica_cpus, settings.replica_memory_mib, held.gpus, held.accelerator)
     return {
         "name": variant["VariantName"],
         **{key: containers[0][key] for key in ("image", "environment", "model")},
         "containers": containers,
-        "fused": len(containers) > 1 and pipelines.fusible(containers, context.settings),
+        "fused": len(containers) > 1 and pipelines.fusible(containers, settings),
         "isolated": model.spec.get("EnableNetworkIsolation", False),
         "resources": asdict(replica),
         "count": variant["InitialInstanceCount"],

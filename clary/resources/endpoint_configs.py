@@ -6,14 +6,15 @@ Reference: CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, De
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clary.core.decisions import Family, Stateless
-from clary.core.errors import RecordMissing, ValidationException
-from clary.core.records import Record, Ref
+from clary.core.errors import ValidationException
+from clary.core.facts import Facts
+from clary.core.records import Record
 from clary.resources import models
-from clary.resources.common import Request, Response, create, echo, find, refuse_unbuilt
+from clary.resources.common import Request, Response, create, echo, find, new_record
 from clary.resources.context import Context
 from clary.resources.listing import list_operation
 
@@ -37,7 +38,6 @@ _ECHOED = ("ProductionVariants", "DataCaptureConfig", "KmsKeyId", "ExecutionRole
 
 
 async def create_endpoint_config(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateEndpointConfig", request, UNBUILT)
     variants = request["ProductionVariants"]
     names = [variant["VariantName"] for variant in variants]
     check_names(names)
@@ -47,7 +47,6 @@ async def create_endpoint_config(context: Context, request: Request) -> Response
     arn = await create(
         context,
         KIND,
-        request["EndpointConfigName"],
         request,
         taken=ValidationException,
         taken_text='Cannot create already existing endpoint configuration "{arn}". '
@@ -56,16 +55,16 @@ async def create_endpoint_config(context: Context, request: Request) -> Response
     return {"EndpointConfigArn": arn}
 
 
+def new_endpoint_config(request: Mapping[str, Any], facts: Facts) -> Record:
+    return new_record(KIND, request["EndpointConfigName"], request, facts)
+
+
 async def _check_variant(context: Context, variant: dict[str, Any]) -> None:
     name = variant["VariantName"]
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise ValidationException(f"ProductionVariant {name!r}: {member} is missing.")
-    try:
-        await context.store.get(Ref(models.KIND, variant["ModelName"]))
-    except RecordMissing:
-        arn = context.account.arn(models.KIND, variant["ModelName"])
-        raise ValidationException(models.MISSING.format(arn=arn)) from None
+    await find(context, models.KIND, variant["ModelName"], models.MISSING)
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -117,6 +116,8 @@ FAMILY = Family(
     kind=KIND,
     status=Stateless,
     transitions={},
+    new_record=new_endpoint_config,
+    unbuilt={"CreateEndpointConfig": UNBUILT},
     operations={
         "CreateEndpointConfig": create_endpoint_config,
         "DescribeEndpointConfig": describe,

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any
 
 from clary.core.errors import ValidationException
+from clary.core.facts import Facts
 from clary.core.records import JSON, Record
 from clary.core.tasks import Phase
 from clary.resources import endpoint_configs
-from clary.resources.common import Request, Response, change, create, find, refuse_unbuilt
+from clary.resources.common import Request, Response, change, create, facts_for, find, new_record
 from clary.resources.context import Context
-from clary.resources.deployments import deployment_of
+from clary.resources.deployments import new_deployment, records_of
 from clary.resources.first_look import first_look
 from clary.resources.listing import list_operation
 
@@ -22,30 +23,42 @@ KIND = "endpoint"
 MISSING = 'Could not find endpoint "{arn}".'
 
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-UNBUILT = {"DeploymentConfig": "leave it out: all traffic moves at once when the new replicas answer"}
-UNBUILT_OF_WEIGHTS = {"DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "give DesiredInstanceCount"}
+_ALL_AT_ONCE = {"DeploymentConfig": "leave it out: all traffic moves at once when the new replicas answer"}
+UNBUILT = {
+    "CreateEndpoint": _ALL_AT_ONCE,
+    "UpdateEndpoint": _ALL_AT_ONCE,
+    "UpdateEndpointWeightsAndCapacities": {
+        "DesiredWeightsAndCapacities[].ServerlessUpdateConfig": "give DesiredInstanceCount"
+    },
+}
 
 
 async def create_endpoint(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateEndpoint", request, UNBUILT)
-    name = request["EndpointName"]
-    deployment = await deployment_of(context, request["EndpointConfigName"], 1)
     arn = await create(
         context,
         KIND,
-        name,
         request,
+        records=await records_of(context, request["EndpointConfigName"]),
         taken=ValidationException,
         taken_text='Cannot create already existing endpoint "{arn}". An endpoint with this name already exists.',
-        status="Creating",
-        state={"config": deployment, "next": None, "deployments": 1, "replicas": [], "serial": 0, "failures": {}},
     )
     return {"EndpointArn": arn}
 
 
+def new_endpoint(request: Mapping[str, Any], facts: Facts) -> Record:
+    deployment = new_deployment(request["EndpointConfigName"], 1, facts)
+    return new_record(
+        KIND,
+        request["EndpointName"],
+        request,
+        facts,
+        status="Creating",
+        state={"config": deployment, "next": None, "deployments": 1, "replicas": [], "serial": 0, "failures": {}},
+    )
+
+
 async def update_endpoint(context: Context, request: Request) -> Response:
     """Blue/green, all at once: the new fleet comes up beside the old and takes over when all of it answers."""
-    refuse_unbuilt("UpdateEndpoint", request, UNBUILT)
     excluded = [item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", ())]
     retain = request.get("RetainAllVariantProperties", False)
     if excluded and not retain:
@@ -56,7 +69,8 @@ async def update_endpoint(context: Context, request: Request) -> Response:
     while True:
         endpoint = await _changeable(context, request["EndpointName"])
         number = endpoint.state["deployments"] + 1
-        coming = await deployment_of(context, request["EndpointConfigName"], number)
+        facts = facts_for(context, endpoint.uid, await records_of(context, request["EndpointConfigName"]))
+        coming = new_deployment(request["EndpointConfigName"], number, facts)
         if retain:
             _retain(coming, endpoint.state["config"], excluded)
             endpoint_configs.check_weights("weight that is retained", [v["weight"] for v in coming["variants"]])
@@ -80,7 +94,6 @@ async def update_weights_and_capacities(context: Context, request: Request) -> R
     """Weights move at once; counts as replicas come and go."""
     endpoint_configs.check_names([item["VariantName"] for item in request["DesiredWeightsAndCapacities"]])
     wanted = {item["VariantName"]: item for item in request["DesiredWeightsAndCapacities"]}
-    refuse_unbuilt("UpdateEndpointWeightsAndCapacities", request, UNBUILT_OF_WEIGHTS)
     while True:
         endpoint = await _changeable(context, request["EndpointName"])
         config = endpoint.state["config"]

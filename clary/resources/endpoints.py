@@ -342,4 +342,6 @@ FAMILY = Family(
     watch=watch,
     decide=decide,
     operations=operations.OPERATIONS,
+    unbuilt=operations.UNBUILT,
+    new_record=operations.new_endpoint,
 )

@@ -17,8 +17,9 @@ from typing import Any
 
 from clary.core.decisions import Decision, Do, Erase, Forget, Launch, Move, Seen, Stop, Wait, Watch
 from clary.core.errors import ResourceInUse, ValidationException
+from clary.core.instances import is_clamped
 from clary.core.records import Record
-from clary.core.tasks import Cause, Phase, Task, TaskState
+from clary.core.tasks import Cause, Phase, Resources, Task, TaskState
 from clary.resources.common import Request, Response, change, find
 from clary.resources.context import Context
 
@@ -216,6 +217,16 @@ async def stop(context: Context, kind: JobKind, of: str, name: str, missing: str
         stopping = replace(job, status=Status.STOPPING, detail="Stopping")
         if await change(context, job, stopping, f"Stopping the {kind.noun}"):
             return {}
+
+
+def creation_message(kind: JobKind, job: Record, instance_type: str) -> str:
+    """Names what a host has on this machine, where that is less than its instance type has at AWS."""
+    resources = Resources(**job.state["resources"])
+    message = f"Starting the {kind.noun}"
+    if not is_clamped(resources, instance_type):
+        return message
+    memory_gib = resources.memory_mib / 1024
+    return f"{message} (of {instance_type} this machine gives {resources.cpus:g} CPUs and {memory_gib:.1f} GiB)"
 
 
 def check_ended(kind: JobKind, job: Record) -> None:

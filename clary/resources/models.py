@@ -12,9 +12,10 @@ from typing import Any
 
 from clary.core.decisions import Family, Stateless
 from clary.core.errors import ValidationException
+from clary.core.facts import Facts
 from clary.core.records import Record
 from clary.resources import checks
-from clary.resources.common import Request, Response, create, echo, find, refuse_unbuilt
+from clary.resources.common import Request, Response, create, echo, find, new_record
 from clary.resources.context import Context
 from clary.resources.listing import list_operation
 
@@ -44,7 +45,6 @@ UNBUILT = {
 
 
 async def create_model(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateModel", request, UNBUILT)
     containers = _containers(request)
     for where, container in containers.items():
         _check(where, container)
@@ -57,12 +57,15 @@ async def create_model(context: Context, request: Request) -> Response:
     arn = await create(
         context,
         KIND,
-        request["ModelName"],
         request,
         taken=ValidationException,
         taken_text='Cannot create already existing model "{arn}". A model with this name already exists.',
     )
     return {"ModelArn": arn}
+
+
+def new_model(request: Mapping[str, Any], facts: Facts) -> Record:
+    return new_record(KIND, request["ModelName"], request, facts)
 
 
 def _containers(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -131,6 +134,8 @@ FAMILY = Family(
     kind=KIND,
     status=Stateless,
     transitions={},
+    new_record=new_model,
+    unbuilt={"CreateModel": UNBUILT},
     operations={
         "CreateModel": create_model,
         "DescribeModel": describe,

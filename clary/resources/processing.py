@@ -20,10 +20,12 @@ from typing import Any
 
 from clary.core.decisions import Decision, Family, Seen
 from clary.core.errors import ResourceInUse, StaleWrite, ValidationException
+from clary.core.facts import Facts
+from clary.core.instances import resources_for
 from clary.core.records import Record
 from clary.core.tasks import TaskState
 from clary.resources import checks, jobs
-from clary.resources.common import Request, Response, create, echo, find, refuse_unbuilt
+from clary.resources.common import Request, Response, create, echo, find, new_record
 from clary.resources.context import Context
 from clary.resources.first_look import first_look
 from clary.resources.jobs import FINISHED, JobKind, watch
@@ -98,26 +100,36 @@ UNBUILT = {
 
 
 async def create_processing_job(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateProcessingJob", request, UNBUILT)
     _check(request)
     if context.strict:
         await _check_what_it_needs(context, request)
-    name = request["ProcessingJobName"]
-    held, told = checks.held_by(context, request["ProcessingResources"]["ClusterConfig"]["InstanceType"])
     arn = await create(
         context,
         KIND,
-        name,
         request,
         taken=ResourceInUse,
         taken_text="Processing job names must be unique within an AWS account and region, and a processing job with "
         "this name already exists ({arn})",
-        status=Status.IN_PROGRESS,
-        detail="Starting",
-        message=f"Starting the processing job{told}",
-        state={"arn": context.account.arn(KIND, name), "resources": asdict(held)},
     )
     return {"ProcessingJobArn": arn}
+
+
+def new_processing_job(request: Mapping[str, Any], facts: Facts) -> Record:
+    name = request["ProcessingJobName"]
+    resources, _ = resources_for(request["ProcessingResources"]["ClusterConfig"]["InstanceType"], facts.machine)
+    return new_record(
+        KIND,
+        name,
+        request,
+        facts,
+        status=Status.IN_PROGRESS,
+        detail="Starting",
+        state={"arn": facts.account.arn(KIND, name), "resources": asdict(resources)},
+    )
+
+
+def _creation_message(job: Record) -> str:
+    return jobs.creation_message(JOBS, job, job.spec["ProcessingResources"]["ClusterConfig"]["InstanceType"])
 
 
 def _check(request: Request) -> None:
@@ -242,6 +254,9 @@ FAMILY = Family(
     watch=watch,
     decide=decide,
     settled=FINISHED,
+    new_record=new_processing_job,
+    creation_message=_creation_message,
+    unbuilt={"CreateProcessingJob": UNBUILT},
     operations={
         "CreateProcessingJob": create_processing_job,
         "DescribeProcessingJob": describe,

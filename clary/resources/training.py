@@ -20,10 +20,12 @@ from typing import Any
 
 from clary.core.decisions import Decision, Family, Seen
 from clary.core.errors import ResourceInUse, ValidationException
+from clary.core.facts import Facts
+from clary.core.instances import resources_for
 from clary.core.records import Record
 from clary.core.tasks import TaskState
 from clary.resources import algorithms, checks, jobs
-from clary.resources.common import Request, Response, change, create, echo, find, refuse_unbuilt
+from clary.resources.common import Request, Response, change, create, echo, find, new_record
 from clary.resources.context import Context
 from clary.resources.first_look import first_look
 from clary.resources.jobs import DEFAULT_MAX_RUNTIME_S, FINISHED, JobKind, task_id, watch
@@ -109,30 +111,40 @@ UNBUILT = {
 
 
 async def create_training_job(context: Context, request: Request) -> Response:
-    refuse_unbuilt("CreateTrainingJob", request, UNBUILT)
     _check(request)
     if context.strict:
         await _check_what_it_needs(context, request)
-    name = request["TrainingJobName"]
-    held, told = checks.held_by(context, request["ResourceConfig"]["InstanceType"])
     arn = await create(
         context,
         KIND,
-        name,
         request,
         taken=ResourceInUse,
         taken_text="Training job names must be unique within an AWS account and region, and a training job with this "
         "name already exists ({arn})",
+    )
+    return {"TrainingJobArn": arn}
+
+
+def new_training_job(request: Mapping[str, Any], facts: Facts) -> Record:
+    name = request["TrainingJobName"]
+    resources, _ = resources_for(request["ResourceConfig"]["InstanceType"], facts.machine)
+    return new_record(
+        KIND,
+        name,
+        request,
+        facts,
         status=Status.IN_PROGRESS,
         detail="Starting",
-        message=f"Starting the training job{told}",
         state={
-            "arn": context.account.arn(KIND, name),
-            "resources": asdict(held),
+            "arn": facts.account.arn(KIND, name),
+            "resources": asdict(resources),
             "metric_definitions": algorithms.metric_definitions(request["AlgorithmSpecification"]),
         },
     )
-    return {"TrainingJobArn": arn}
+
+
+def _creation_message(job: Record) -> str:
+    return jobs.creation_message(JOBS, job, job.spec["ResourceConfig"]["InstanceType"])
 
 
 def _check(request: Request) -> None:
@@ -328,6 +340,9 @@ FAMILY = Family(
     watch=watch,
     decide=decide,
     settled=FINISHED,
+    new_record=new_training_job,
+    creation_message=_creation_message,
+    unbuilt={"CreateTrainingJob": UNBUILT},
     operations={
         "CreateTrainingJob": create_training_job,
         "DescribeTrainingJob": describe,
