@@ -29,6 +29,6 @@ def _program(server: LiveServer, job: str) -> psutil.Process | None:
         with contextlib.suppress(psutil.Error, OSError, ValueError):
             for found in psutil.Process(int(holder.read_text())).children(recursive=True):
                 words = found.cmdline()
-                if "clary.data.job" in words and "python" in words[0]:
+                if "clary.tasks.recipe_job" in words and "python" in words[0]:
                     return found
     return None

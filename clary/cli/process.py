@@ -86,10 +86,11 @@ def command(
 
 def _here(recipe: str, table: str, output: str, words: list[str], as_json: bool) -> None:
     try:
-        from clary.data import DataError, job
-        from clary.data.job_hosts import Place
-        from clary.data.job_words import in_options
+        from clary.data import DataError
         from clary.data.recipe.progress import shown_on_terminal
+        from clary.tasks.recipe_job import job
+        from clary.tasks.recipe_job.hosts import Place
+        from clary.tasks.recipe_job.options import in_options
     except ImportError as error:
         raise ProcessingFailed(f"{error.name} is not installed; pip install 'clary[data]'") from None
 

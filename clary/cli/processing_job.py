@@ -26,7 +26,7 @@ _NO_SERVER = "no server answers: start it with `clary up --detach`, or use --her
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of the server; arguments are those of clary.data.job."""
+    """What is asked of the server; arguments are those of clary.tasks.recipe_job."""
 
     name: str
     instance_type: str
@@ -157,7 +157,7 @@ class Server:
 
     def _bring(self, uri: str, folder: Path) -> None:
         """What a job has made into a folder; features of an earlier one, which would mix with these, are taken away."""
-        from clary.data.job_features import FEATURES, clear
+        from clary.tasks.recipe_job.features import FEATURES, clear
 
         clear(folder / FEATURES)
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
@@ -194,7 +194,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _check_folder(folder: Path) -> None:
     """Raises ProcessingFailed, before the work, where its results could not be put."""
     from clary.data.errors import DataError
-    from clary.data.job_features import FEATURES, check_replaceable
+    from clary.tasks.recipe_job.features import FEATURES, check_replaceable
 
     if folder.exists() and not folder.is_dir():
         raise ProcessingFailed(f"OUTPUT {folder} is a file; name a folder, or an s3:// URI")

@@ -74,10 +74,10 @@ def _profile(
 ) -> Profile:
     try:
         from clary.data.errors import DataError
-        from clary.data.job_words import in_options, read_options
         from clary.data.profiling import profile
         from clary.data.recipe.progress import shown_on_terminal
         from clary.data.sources import scan
+        from clary.tasks.recipe_job.options import in_options, read_options
     except ImportError as error:
         raise NotProfiled(f"{error.name} is not installed: pip install 'clary[data]'") from None
     _return_memory()

@@ -27,7 +27,7 @@ class BuiltIn:
     @property
     def module(self) -> str:
         """What `python -m` runs."""
-        return "clary.data.job" if self.name == "data" else f"clary.tasks.{self.name.replace('-', '_')}"
+        return "clary.tasks.recipe_job" if self.name == "data" else f"clary.tasks.{self.name.replace('-', '_')}"
 
     @property
     def library(self) -> str:

@@ -19,6 +19,8 @@ RESERVE_FILE = "reserve"  # room for the last states of a task whose disk has fi
 RESERVE_BYTES = 64 << 10
 LOCK_FILE = "lock"  # flock held by the living supervisor
 STOP_FILE = "stop"  # the grace in seconds; written before the supervisor is signalled
+# A task that waits for room while Clary is upgraded has a plan that names its program where it was before.
+_MOVED_PROGRAMS = {("-m", "clary.data.job"): ("-m", "clary.tasks.recipe_job")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,9 @@ def _kind(how: Process | Container) -> str:
 
 def _how(kind: str, raw: dict[str, Any]) -> Process | Container:
     if kind == "process":
-        return Process(tuple(raw["argv"]), raw["python"], raw["environment"], raw["sandbox"])
+        python, *words = raw["argv"]
+        program = _MOVED_PROGRAMS.get(tuple(words[:2]), words[:2])
+        return Process((python, *program, *words[2:]), raw["python"], raw["environment"], raw["sandbox"])
     return Container(
         tuple(raw["engine"]),
         tuple(raw["options"]),

@@ -26,6 +26,8 @@ _READY = "ready"
 _LAST_LINES = 5
 
 _ASK_AGAIN_S = 0.1
+# What programs of built-in images import of Clary.
+_PROGRAM_PACKAGES = ("tasks", "formats")
 
 # A command line, and the descriptor of the lock it keeps with it; raises LaunchError.
 Run = Callable[[Sequence[str], int], Awaitable[None]]
@@ -71,15 +73,20 @@ def programs(runtimes: Path) -> Path:
     shown = runtimes / "programs"
     package = shown / "clary"
     package.mkdir(parents=True, exist_ok=True)
-    tasks = Path(clary.__file__).parent / "tasks"
-    if not (package / "tasks").is_dir() or (package / "tasks").resolve() != tasks.resolve():
-        link = package / f".tasks.{os.getpid()}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(tasks)
-        link.replace(package / "tasks")
+    for name in _PROGRAM_PACKAGES:
+        _link(package / name, Path(clary.__file__).parent / name)
     if not (package / "__init__.py").exists():
         write_whole(package / "__init__.py", "")
     return shown
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make or move a symbolic link to a folder, so that at every moment there is a whole one."""
+    if not link.is_dir() or link.resolve() != target.resolve():
+        beside = link.with_name(f".{link.name}.{os.getpid()}")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(target)
+        beside.replace(link)
 
 
 async def environment(image: BuiltIn, runtimes: Path, run: Run | None = None) -> str:

@@ -279,5 +279,5 @@ def test_the_data_image_is_a_program_of_the_servers_own(image):
     )
     assert ended(name)["ProcessingJobStatus"] == "Completed"
     told = "\n".join(log(name))
-    assert "usage: python -m clary.data.job" in told
+    assert "usage: python -m clary.tasks.recipe_job" in told
     assert "[/opt/ml/processing/output]" in told

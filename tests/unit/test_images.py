@@ -1,7 +1,9 @@
 """Image URIs, the runtimes they stand for, and what becomes of those that stand for none."""
 
 import asyncio
+import dataclasses
 import fcntl
+import re
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ from clary.compute import backends, engine, local, oci, runtimes, sandbox
 from clary.compute.backends import check_image, resolver
 from clary.compute.engine import Engine
 from clary.compute.images import BuiltIn, built_in, requirements
-from clary.compute.plan import Container, Process
+from clary.compute.plan import Container, Plan, Platform, Process
 from clary.core.errors import LaunchError
 from clary.core.settings import Settings
 from clary.core.tasks import Task
@@ -140,8 +142,8 @@ async def test_a_built_in_image_is_a_program_of_the_servers_own_python(backend, 
 @pytest.mark.parametrize(
     ("changes", "argv"),
     [
-        ({}, ("-m", "clary.data.job")),
-        ({"arguments": ("--target", "y")}, ("-m", "clary.data.job", "--target", "y")),
+        ({}, ("-m", "clary.tasks.recipe_job")),
+        ({"arguments": ("--target", "y")}, ("-m", "clary.tasks.recipe_job", "--target", "y")),
         ({"entrypoint": ("python3", "x.py"), "arguments": ("y",)}, ("python3", "x.py", "y")),
     ],
 )
@@ -339,8 +341,27 @@ async def test_exact_versions_take_the_image_s_own_environment(tmp_path, monkeyp
     assert how.argv == ("/made/xgboost-1.7/bin/python", "-m", "clary.tasks.xgboost", "train")
     shown = tmp_path / "runtimes" / "programs"
     assert how.environment == {"PYTHONPATH": str(shown)}
-    assert sorted(path.name for path in (shown / "clary").iterdir()) == ["__init__.py", "tasks"]
+    assert sorted(path.name for path in (shown / "clary").iterdir()) == ["__init__.py", "formats", "tasks"]
     assert (shown / "clary" / "tasks" / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("program", ["xgboost", "scikit_learn", "script", "host"])
+def test_what_a_program_imports_of_clary_is_in_its_environment(tmp_path, program):
+    package = runtimes.programs(tmp_path) / "clary"
+    sources = [file.read_text() for file in (package / "tasks" / program).rglob("*.py")]
+    sources += [file.read_text() for file in (package / "tasks").glob("*.py")]
+    imported = {name for text in sources for name in re.findall(r"^ *(?:from|import) clary\.(\w+)", text, re.MULTILINE)}
+    assert imported
+    assert imported <= {path.name for path in package.iterdir()}
+
+
+def test_a_plan_made_before_its_program_moved_runs_it_where_it_is():
+    """A task that waits for room while Clary is upgraded."""
+    process = Process(("python3", "-m", "clary.data.job", "--label", "clary.data.job"), "python3", {}, "none")
+    platform = Platform(*[""] * len(dataclasses.fields(Platform)))
+    read = Plan.from_json(Plan(process, platform).to_json())
+    assert isinstance(read.how, Process)
+    assert read.how.argv == ("python3", "-m", "clary.tasks.recipe_job", "--label", "clary.data.job")
 
 
 def test_the_programs_stay_shown_when_asked_again(tmp_path):

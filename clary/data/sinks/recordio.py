@@ -19,7 +19,7 @@ from clary.data.errors import DataError
 from clary.data.sinks.columns import Columns
 from clary.data.sinks.formats import Open
 from clary.data.sinks.matrix import features_of, label_of
-from clary.tasks.data.recordio import frame, write_rows
+from clary.formats.recordio import frame, write_rows
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ def _loaded(data: bytes, origin: Origin, load: Any) -> tuple[Any, Any, Any]:
 
 def _where(data: bytes) -> str:
     """What the reader of training programs, which knows lines, has to say."""
-    from clary.tasks.data.libsvm import read_libsvm
-    from clary.tasks.data.table import DataError
+    from clary.formats.libsvm import read_libsvm
+    from clary.formats.table import DataError
 
     try:
         read_libsvm(data)

@@ -12,7 +12,7 @@ from clary.data.scans import Note, Scan
 from clary.data.sources.how import How
 from clary.data.sources.matrices import MatrixScan
 from clary.data.sources.origin import Origin
-from clary.tasks.data.recordio import MAX_COLUMNS, parse_record, records
+from clary.formats.recordio import MAX_COLUMNS, parse_record, records
 
 OPTIONS: frozenset[str] = frozenset()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from clary.tasks import content
+from clary.formats import media_types
 from clary.tasks.host import Refused
 
 # A framework's own functions, used where the script has none.
@@ -58,12 +58,12 @@ class UserCode:
         return model_fn(str(model_dir))
 
     def transform(self, model: Any, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
-        content_type = content_type or content.JSON
-        if not accept or accept.strip() == content.ANY:
-            accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or content.JSON
+        content_type = content_type or media_types.JSON
+        if not accept or accept.strip() == media_types.ANY:
+            accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or media_types.JSON
         # Scripts get text where the content is text, as in AWS's images.
         data: bytes | str = body
-        if content.media_type(content_type)[0] in (content.CSV, content.JSON):
+        if media_types.media_type(content_type)[0] in (media_types.CSV, media_types.JSON):
             data = body.decode("utf-8", "replace")
         return answer(self.transform_fn(model, data, content_type, accept), accept)
 

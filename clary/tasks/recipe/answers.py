@@ -12,19 +12,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from clary.tasks import content
+from clary.formats import media_types
 from clary.tasks.host import Refused
 from clary.tasks.recipe.rows import JSON_LINES
 
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
-ACCEPTED = (content.CSV, content.JSON, *JSON_LINES, RECORDIO_PROTOBUF)
+ACCEPTED = (media_types.CSV, media_types.JSON, *JSON_LINES, RECORDIO_PROTOBUF)
 
 
 def answer_type(accept: str | None, default: str) -> str:
     """The first media type of an Accept header that we know. Raises Refused (406)."""
-    wanted = content.accepted(accept) or [content.ANY]
+    wanted = media_types.accepted(accept) or [media_types.ANY]
     for name in wanted:
-        if name in (content.ANY, "application/*", "text/*"):
+        if name in (media_types.ANY, "application/*", "text/*"):
             return default
         if name in ACCEPTED:
             return name
@@ -33,12 +33,12 @@ def answer_type(accept: str | None, default: str) -> str:
 
 def encode(rows: Sequence[tuple[Any, ...]], name: str) -> bytes:
     """rows  of floats (NaN where missing), str, numpy.datetime64, None. Raises Refused (406)."""
-    if name == content.CSV:
+    if name == media_types.CSV:
         return _csv(rows)
     if name == RECORDIO_PROTOBUF:
         return _recordio(rows)
     plain = [{"features": [_plain(value) for value in row]} for row in rows]
-    if name == content.JSON:
+    if name == media_types.JSON:
         return json.dumps({"instances": plain}, allow_nan=False).encode()
     return "".join(f"{json.dumps(row, allow_nan=False)}\n" for row in plain).encode()
 
@@ -53,7 +53,7 @@ def _plain(value: Any) -> Any:
     """As JSON has it: null where missing."""
     if isinstance(value, float):
         if math.isinf(value):
-            raise Refused(406, f"A feature is infinite, which JSON has no number for: ask for {content.CSV}.")
+            raise Refused(406, f"A feature is infinite, which JSON has no number for: ask for {media_types.CSV}.")
         return value if value == value else None
     if value is None or isinstance(value, str):
         return value
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
 def _recordio(rows: Sequence[tuple[Any, ...]]) -> bytes:
     import numpy as np
 
-    from clary.tasks.data.recordio import write_rows
+    from clary.formats.recordio import write_rows
 
     for row in rows:
         if other := [value for value in row if not isinstance(value, float)]:

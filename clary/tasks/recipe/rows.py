@@ -8,14 +8,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clary.tasks import content
+from clary.formats import media_types
 from clary.tasks.host import Refused
 
 # What a recipe's function takes: column -> value, or the values of all columns but the target in the table's order.
 Row = Mapping[str, Any] | Sequence[Any]
 
-JSON_LINES = (content.JSON_LINES, "application/x-jsonlines", "application/jsonl")
-ACCEPTED = (content.CSV, content.JSON, *JSON_LINES)
+JSON_LINES = (media_types.JSON_LINES, "application/x-jsonlines", "application/jsonl")
+ACCEPTED = (media_types.CSV, media_types.JSON, *JSON_LINES)
 # Keys that hold the values of one row.
 _ONE = ("features", "data", "values")
 
@@ -27,7 +27,7 @@ def read(body: bytes, content_type: str | None, columns: Sequence[str], header: 
     header   whether the first line of CSV names the columns, where the content type says nothing (`header=present`)
     Raises   Refused: 415 for a content type we do not know, 400 for a body that is not what it says.
     """
-    name, parameters = content.media_type(content_type)
+    name, parameters = media_types.media_type(content_type)
     reader = _reader(name or guess(body))
     if reader is None:
         raise Refused(415, f"Content type {content_type} is not supported. Send one of {', '.join(ACCEPTED)}.")
@@ -46,13 +46,13 @@ def read(body: bytes, content_type: str | None, columns: Sequence[str], header: 
 
 def guess(body: bytes) -> str:
     """The type of a body whose request does not say it."""
-    return content.JSON if body.lstrip()[:1] in (b"{", b"[") else content.CSV
+    return media_types.JSON if body.lstrip()[:1] in (b"{", b"[") else media_types.CSV
 
 
 def _reader(name: str) -> Callable[[str, Sequence[str], bool], list[Row]] | None:
-    if name == content.CSV:
+    if name == media_types.CSV:
         return _csv
-    if name == content.JSON:
+    if name == media_types.JSON:
         return _json
     return _json_lines if name in JSON_LINES else None
 

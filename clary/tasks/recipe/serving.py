@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.tasks import content
+from clary.formats import media_types
 from clary.tasks.host import Refused
 from clary.tasks.host.options import Options as HostOptions
 from clary.tasks.recipe.answers import ACCEPTED, answer_type, encode
@@ -39,14 +39,14 @@ class Options:
     allow_pickle  CLARY_ALLOW_PICKLE: the recipe may hold scikit-learn estimators and functions, which run code
     """
 
-    accept: str = content.CSV
+    accept: str = media_types.CSV
     header: bool = False
     allow_pickle: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Options:
         """Raises ValueError naming the variable."""
-        accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or content.CSV
+        accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or media_types.CSV
         if accept not in ACCEPTED:
             raise ValueError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {accept!r}; give one of {', '.join(ACCEPTED)}.")
         return cls(

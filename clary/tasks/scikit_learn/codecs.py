@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from clary.tasks import content
+from clary.formats import media_types
 from clary.tasks.host import Refused
 
 
@@ -17,7 +17,7 @@ def decode(body: bytes | str, content_type: str) -> Any:
 
     Raises Refused: 415 for a content type we do not know, 400 for a body that is not what it says.
     """
-    reader = READERS.get(content.media_type(content_type)[0])
+    reader = READERS.get(media_types.media_type(content_type)[0])
     if reader is None:
         raise Refused(
             415, f"Content type {content_type} is not supported. Send {', '.join(READERS)}, or define input_fn."
@@ -31,7 +31,7 @@ def decode(body: bytes | str, content_type: str) -> Any:
 def decode_squeezed(body: bytes | str, content_type: str) -> Any:
     """The same for scripts with a predict_fn of their own: AWS gives them one CSV row, or one column, as a vector."""
     data = decode(body, content_type)
-    return data.squeeze() if content.media_type(content_type)[0] == content.CSV else data
+    return data.squeeze() if media_types.media_type(content_type)[0] == media_types.CSV else data
 
 
 def predict(data: Any, model: Any) -> Any:
@@ -41,9 +41,9 @@ def predict(data: Any, model: Any) -> Any:
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
     """A prediction in the first content type of the Accept header that we know. Raises Refused (406)."""
-    for name in content.accepted(accept):
-        if name == content.ANY:
-            name = content.JSON  # noqa: PLW2901
+    for name in media_types.accepted(accept):
+        if name == media_types.ANY:
+            name = media_types.JSON  # noqa: PLW2901
         if name in WRITERS:
             return WRITERS[name](prediction), name
     raise Refused(406, f"Accept {accept} is not supported. Ask for {', '.join(WRITERS)}, or define output_fn.")
@@ -110,13 +110,13 @@ def _to_npy(prediction: Any) -> bytes:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    content.CSV: _from_csv,
-    content.JSON: _from_json,
-    content.NPY: _from_npy,
-    content.NPZ: _from_npz,
+    media_types.CSV: _from_csv,
+    media_types.JSON: _from_json,
+    media_types.NPY: _from_npy,
+    media_types.NPZ: _from_npz,
 }
 WRITERS: dict[str, Callable[[Any], bytes]] = {
-    content.JSON: _to_json,
-    content.CSV: _to_csv,
-    content.NPY: _to_npy,
+    media_types.JSON: _to_json,
+    media_types.CSV: _to_csv,
+    media_types.NPY: _to_npy,
 }

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clary.tasks.content import CSV, JSON, JSON_LINES
-from clary.tasks.data.recordio import write_records
+from clary.formats.media_types import CSV, JSON, JSON_LINES
+from clary.formats.recordio import write_records
 
 if TYPE_CHECKING:
     import numpy as np

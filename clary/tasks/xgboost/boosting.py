@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clary.tasks.data.table import Table, widen
+from clary.formats.table import Table, widen
 from clary.tasks.failure import ClientError
 from clary.tasks.xgboost import checkpoints, model
 from clary.tasks.xgboost.hyperparameters import Settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from clary.tasks.data.formats import decode, format_of
-from clary.tasks.data.table import DataError
+from clary.formats.decoding import decode, format_of
+from clary.formats.table import DataError
 from clary.tasks.host import Refused, serve
 from clary.tasks.host.user_code import Defaults, UserCode
 from clary.tasks.scikit_learn import codecs

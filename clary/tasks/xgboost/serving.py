@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clary.tasks.content import ANY, CSV, accepted
-from clary.tasks.data.formats import Format, decode, format_of
-from clary.tasks.data.table import DataError, Table, widen
+from clary.formats.decoding import Format, decode, format_of
+from clary.formats.media_types import ANY, CSV, accepted
+from clary.formats.table import DataError, Table, widen
 from clary.tasks.host import Refused
 from clary.tasks.host.options import Options as HostOptions
 from clary.tasks.xgboost import model

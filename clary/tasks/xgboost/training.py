@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
+from clary.formats.decoding import Format, format_of
+from clary.formats.table import DataError, Table
 from clary.tasks import paths
-from clary.tasks.data.channels import Channel, channels
-from clary.tasks.data.formats import Format, format_of
-from clary.tasks.data.table import DataError, Table
+from clary.tasks.channels import Channel, channels
 from clary.tasks.failure import ClientError
 from clary.tasks.xgboost import checkpoints, model, rendezvous
 from clary.tasks.xgboost.hyperparameters import Settings, settings

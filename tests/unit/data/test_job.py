@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 
-from clary.data import FittedRecipe, Recipe, job, read
-from clary.data.job_hosts import Place
-from clary.data.job_words import in_options, shortened
-from clary.tasks.data.recordio import parse_record, records
+from clary.data import FittedRecipe, Recipe, read
+from clary.formats.recordio import parse_record, records
+from clary.tasks.recipe_job import job
+from clary.tasks.recipe_job.hosts import Place
+from clary.tasks.recipe_job.options import in_options, shortened
 from tests.unit.data.recipe_support import passengers
 
 TEXTS = [f"c{number}" for number in range(5)]
@@ -547,8 +548,8 @@ def test_features_that_are_the_input_are_not_deleted(base: Path, table: pd.DataF
 
 # Where the program is killed: just before this is called, for the n-th time.
 MOMENTS = {
-    "the first rows": ("clary.data.job_features:_Writing.write", 1),
-    "all rows are written": ("clary.data.job_features:_Writing.close", 1),
+    "the first rows": ("clary.tasks.recipe_job.features:_Writing.write", 1),
+    "all rows are written": ("clary.tasks.recipe_job.features:_Writing.close", 1),
     "the old features are gone": ("pathlib:Path.replace", 1),
     "one share is in its place": ("pathlib:Path.replace", 2),
     "the model": ("tarfile:TarFile.add", 1),
@@ -566,7 +567,7 @@ def counted(*arguments, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return true(*arguments, **named)
 setattr(holder, name, counted)
-from clary.data import job
+from clary.tasks.recipe_job import job
 sys.exit(job.main(["--rows-per-file", "60"]))
 """
 

@@ -18,7 +18,7 @@ from clary.data.errors import DataError
 from clary.data.scans import FrameScan
 from clary.data.sinks import sink, write
 from clary.data.sources import read, scan
-from clary.tasks.data.recordio import read_recordio
+from clary.formats.recordio import read_recordio
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_recordio_of_dense_rows_is_what_the_reference_writes(tmp_path):
     features[3, 1] = np.nan
     batch = Batch({"y": labels, **{f"x{n}": features[:, n] for n in range(3)}}, 20)
     write([batch], tmp_path / "a.recordio", label="y")
-    from clary.tasks.data.recordio import write_rows
+    from clary.formats.recordio import write_rows
 
     assert (tmp_path / "a.recordio").read_bytes() == write_rows(features, labels)
     write([batch.only(["x0"])], tmp_path / "b.recordio")

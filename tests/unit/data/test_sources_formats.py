@@ -22,7 +22,7 @@ from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 from clary.data.errors import DataError
 from clary.data.scans import each_batch
 from clary.data.sources import read, scan
-from clary.tasks.data.recordio import write_rows
+from clary.formats.recordio import write_rows
 
 
 @pytest.fixture

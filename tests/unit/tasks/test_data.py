@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from clary.formats import csv as csv_module
+from clary.formats.decoding import Format, decode, format_of
+from clary.formats.recordio import MAGIC, frame, records, write_records, write_rows
+from clary.formats.table import DataError, Table, stack
 from clary.tasks import paths
-from clary.tasks.data import csv as csv_module
-from clary.tasks.data.channels import channels
-from clary.tasks.data.formats import Format, decode, format_of
-from clary.tasks.data.recordio import MAGIC, frame, records, write_records, write_rows
-from clary.tasks.data.table import DataError, Table, stack
+from clary.tasks.channels import channels
 
 LABELS = np.array([1, 0, 2], dtype=np.float32)
 FEATURES = np.array([[1.5, -2, 3e8], [0, 0.1, 7], [1e-7, 5, 6]], dtype=np.float32)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from clary.data.errors import DataError
 from clary.data.recipe import FittedRecipe, Recipe
-from clary.tasks.data.recordio import parse_record, records
+from clary.formats.recordio import parse_record, records
 from clary.tasks.host import Refused
 from clary.tasks.recipe import serving
 from clary.tasks.recipe.serving import Options, Server
@@ -353,7 +353,7 @@ def test_an_environment_that_makes_no_sense_is_told():
 def test_the_image_serves(tmp_path, fitted, raw, expected):
     base = opt_ml(tmp_path)
     fitted.save(base / "model" / "recipe.clary")
-    with started(["-m", "clary.data.job", "serve"], base) as host:
+    with started(["-m", "clary.tasks.recipe_job", "serve"], base) as host:
         assert host.ping().status == 200
         answer = host.ask(raw.to_csv(index=False, header=False).encode(), content_type="text/csv")
         assert answer.content_type == "text/csv"

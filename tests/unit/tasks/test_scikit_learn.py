@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from clary.tasks.content import accepted, media_type
+from clary.formats.media_types import accepted, media_type
 from clary.tasks.host import Refused
 from clary.tasks.scikit_learn import codecs
 from tests.unit.tasks.programs import Host, opt_ml, run, started, wheel

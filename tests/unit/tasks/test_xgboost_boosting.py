@@ -12,7 +12,7 @@ import pytest
 import xgboost as xgb
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
-from clary.tasks.data.table import Table
+from clary.formats.table import Table
 from clary.tasks.failure import ClientError
 from clary.tasks.xgboost import boosting, checkpoints, model
 from clary.tasks.xgboost.hyperparameters import settings

@@ -15,7 +15,7 @@ import pytest
 import xgboost as xgb
 from sklearn.datasets import load_breast_cancer
 
-from clary.tasks.data.recordio import write_rows
+from clary.formats.recordio import write_rows
 from clary.tasks.xgboost import model
 from tests.unit.tasks.programs import opt_ml, run, started, surroundings, until
 

@@ -17,7 +17,7 @@ import xgboost as xgb
 from pyarrow import parquet
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
-from clary.tasks.data.recordio import parse_record, records, write_rows
+from clary.formats.recordio import parse_record, records, write_rows
 from clary.tasks.host import Refused
 from clary.tasks.xgboost import model
 from clary.tasks.xgboost.serving import Options, Server

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clary.tasks.data.table import DataError, Source, Table, check_once, contents, name_of
+from clary.formats.table import DataError, Source, Table, check_once, contents, name_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clary.formats.decoding import Format, decode
+from clary.formats.table import Table, stack
 from clary.tasks import paths
-from clary.tasks.data.formats import Format, decode
-from clary.tasks.data.table import Table, stack
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from clary.tasks.content import media_type
-from clary.tasks.data.csv import read_csv
-from clary.tasks.data.libsvm import read_libsvm
-from clary.tasks.data.parquet import read_parquet
-from clary.tasks.data.recordio import read_recordio
-from clary.tasks.data.table import DataError, Source, Table
+from clary.formats.csv import read_csv
+from clary.formats.libsvm import read_libsvm
+from clary.formats.media_types import media_type
+from clary.formats.parquet import read_parquet
+from clary.formats.recordio import read_recordio
+from clary.formats.table import DataError, Source, Table
 
 
 class Format(StrEnum):

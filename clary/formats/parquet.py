@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clary.tasks.data.table import DataError, Source, Table, empty, name_of
+from clary.formats.table import DataError, Source, Table, empty, name_of
 
 
 def read_parquet(source: Source, label_size: int = 1) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clary.tasks.data.table import DataError, Source, Table, check_once, contents, name_of
+from clary.formats.table import DataError, Source, Table, check_once, contents, name_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""`python -m clary.data.job`: a recipe applied to files, as the image `clary/data` does it in a processing job.
+"""A recipe applied to files, as the image `clary/data` does it in a processing job.
 
     recipe/     a recipe (.yaml, .json), or one that is fitted already (.clary)
     input/      the table's files, in any format that clary.data reads
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from clary.data.errors import DataError, RecipeError
-from clary.data.job_features import FEATURES, SPLIT, Form, by_split, check_replaceable, whole, write_features
-from clary.data.job_hosts import Place, Share, is_sharded, only
-from clary.data.job_words import in_options, read_options, shortened
 from clary.tasks import failure, paths
+from clary.tasks.recipe_job.features import FEATURES, SPLIT, Form, by_split, check_replaceable, whole, write_features
+from clary.tasks.recipe_job.hosts import Place, Share, is_sharded, only
+from clary.tasks.recipe_job.options import in_options, read_options, shortened
 
 if TYPE_CHECKING:
     from clary.data.batch import Batch
@@ -68,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     root = paths.base_dir() / "processing"
     made = _Parser(
         allow_abbrev=False,
-        prog="python -m clary.data.job",
+        prog="python -m clary.tasks.recipe_job",
         description="Apply a recipe to files: fit it where it is not fitted yet, write features and the fitted recipe.",
     )
     add = made.add_argument
@@ -287,12 +286,3 @@ def _leave_message(text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     short = text.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
     (folder / "message").write_text(short, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["serve"]:  # the same image behind an endpoint
-        from clary.tasks.recipe.serving import serve
-
-        serve()
-    else:
-        sys.exit(main())

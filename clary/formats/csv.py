@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clary.tasks.data.table import DataError, Source, Table, contents, empty, name_of
+from clary.formats.table import DataError, Source, Table, contents, empty, name_of
 
 if TYPE_CHECKING:
     import numpy as np
