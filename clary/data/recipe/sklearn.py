@@ -138,7 +138,7 @@ def _fitted_on(
     )
     transformer.set_output(transform="pandas").fit(_frame(columns))
     ready = {name: one for name, one, _ in parts if name == "step"}
-    transformer.transformers = list(parts)
+    transformer.set_params(transformers=list(parts))
     transformer.transformers_ = [(name, ready.get(name, one), which) for name, one, which in transformer.transformers_]
     return transformer.set_output(transform="pandas")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from clary.data import recipe
 from clary.data.errors import DataError, StepError
 from clary.data.recipe import FittedRecipe, Recipe
 from clary.data.recipe.sklearn import StepTransformer
@@ -146,3 +149,20 @@ def test_a_recipe_that_leaves_nothing_has_no_pipeline(frame):
         with pytest.raises(DataError, match="leaves no features"):
             made()
     assert fitted.transform_row({}) == ()
+
+
+def test_no_private_attribute_of_an_estimator_is_set():
+    """Their names change from one version of scikit-learn to the next; what it documents stays."""
+    found = []
+    for file in sorted(Path(recipe.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Attribute(ctx=ast.Store()):  # made._scaler.mean_ = …
+                    holder, *names = ast.unparse(node).split(".")
+                case ast.Call(func=ast.Attribute(attr="as_fitted"), keywords=keywords):
+                    holder, names = "estimator", [keyword.arg or "" for keyword in keywords]
+                case _:
+                    continue
+            if holder not in ("self", "cls") and any(name.startswith("_") for name in names):
+                found.append(f"{file.name}:{node.lineno}: {ast.unparse(node)}")
+    assert found == []

@@ -145,7 +145,7 @@ class FittedPca(Made):
     def sklearn(self) -> Any:
         from sklearn.decomposition import PCA
 
-        return self.dressed(
+        return self.as_fitted(
             PCA(n_components=len(self.outputs), whiten=self.whiten, svd_solver="full"),
             components_=self.components,
             explained_variance_=self.variance,
@@ -263,7 +263,7 @@ class FittedSvd(Made):
     def sklearn(self) -> Any:
         from sklearn.decomposition import TruncatedSVD
 
-        return self.dressed(
+        return self.as_fitted(
             TruncatedSVD(len(self.outputs), algorithm="arpack"),
             components_=self.components,
             explained_variance_=self.variance,

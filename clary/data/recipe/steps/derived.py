@@ -67,11 +67,14 @@ class Made(FittedStep):
         """(rows, outputs)."""
         raise NotImplementedError
 
-    def dressed(self, estimator: Any, **learnt: Any) -> Any:
-        """A scikit-learn estimator with what fitting would have given it."""
+    def as_fitted(self, estimator: Any, **learnt: Any) -> Any:
+        """A scikit-learn estimator of these features with the fitted attributes that fitting on the table would give.
+
+        learnt  attributes that scikit-learn documents for it, by name
+        """
         names = np.array(self.features, dtype=object)
-        for name, value in {"n_features_in_": len(names), "feature_names_in_": names, **learnt}.items():
-            setattr(estimator, name, value)
+        for attribute, value in {"n_features_in_": len(names), "feature_names_in_": names, **learnt}.items():
+            setattr(estimator, attribute, value)
         return estimator
 
     def shared(self) -> dict[str, Any]:

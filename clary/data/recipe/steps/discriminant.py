@@ -154,8 +154,12 @@ class FittedLda(Made):
         offsets = -0.5 * (inner**2).sum(axis=1) + np.log(priors) - self.middle @ coefficients.T
         if len(self.levels) == 2:
             coefficients, offsets = coefficients[1:] - coefficients[:1], offsets[1:] - offsets[:1]
-        return self.dressed(
-            LinearDiscriminantAnalysis(n_components=len(self.outputs)),
+        # Fitted on a few rows of as many classes, to be what it is after fitting; then it is given what the table
+        # taught. Random ones, since rows of one class must not lie in a plane.
+        classes = np.arange(len(self.levels)).repeat(2)
+        rows = np.random.default_rng(0).normal(size=(len(classes), len(self.outputs)))
+        return self.as_fitted(
+            LinearDiscriminantAnalysis(n_components=len(self.outputs)).fit(rows, classes),
             classes_=np.array(self.levels),
             priors_=priors,
             means_=self.means,
@@ -164,5 +168,4 @@ class FittedLda(Made):
             coef_=coefficients,
             intercept_=offsets,
             explained_variance_ratio_=self.ratio[: len(self.outputs)],
-            _max_components=len(self.outputs),
         )

@@ -111,8 +111,11 @@ class FittedKMeans(Made):
     def sklearn(self) -> Any:
         from sklearn.cluster import KMeans
 
-        found = KMeans(len(self.centres), n_init=1)
-        return self.dressed(found, cluster_centers_=self.centres, _n_threads=1, _n_features_out=len(self.centres))
+        # Fitted on as many points as there are centres, to be what it is after fitting; then it is given the centres.
+        # `labels_` and `inertia_` are those points'.
+        points = np.arange(len(self.centres), dtype=np.float64)[:, None]
+        estimator = KMeans(len(points), init=points, n_init=1).fit(points).set_params(init="k-means++")
+        return self.as_fitted(estimator, cluster_centers_=self.centres)
 
 
 @dataclass(frozen=True, kw_only=True)

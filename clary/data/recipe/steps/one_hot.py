@@ -232,20 +232,21 @@ class OneHotFitted(PerSource):
         for levels, kind in zip(self.levels, self.kinds, strict=True):
             if kind != Kind.TEXT and sorted(levels.to_pylist()) != levels.to_pylist():
                 return None
-        made = OneHotEncoder(
+        import pandas as pd
+
+        encoder = OneHotEncoder(
             categories=[levels.to_pylist() for levels in self.levels],
             sparse_output=False,
             dtype=np.uint8,
             handle_unknown="ignore",
             feature_name_combiner=Combiner(self.prefix_sep, self._booleans()),
         )
-        made.categories_ = [_categories(levels) for levels in self.levels]
-        made._infrequent_enabled = False
-        made.drop_idx_ = made._drop_idx_after_grouping = None
-        made._n_features_outs = [len(names) for names in self.made_names]
-        made.n_features_in_ = len(self.names)
-        made.feature_names_in_ = np.array(self.names, dtype=object)
-        return made
+        categories = [_categories(levels) for levels in self.levels]
+        # The categories are given, so one row of anything fits it; it is a row of levels for their types.
+        row = {name: values[:1] for name, values in zip(self.names, categories, strict=True)}
+        encoder.fit(pd.DataFrame(row))
+        encoder.categories_ = categories
+        return encoder
 
     def _booleans(self) -> tuple[str, ...]:
         return tuple(name for name, kind in zip(self.names, self.kinds, strict=True) if kind == Kind.BOOLEAN)

@@ -130,19 +130,22 @@ class OrdinalFitted(PerColumn):
                 return None
         if any(np.isfinite(number) and _clash(number, self.levels) for number in (self.unknown, self.missing)):
             return None
-        error = self.refuses
-        made = OrdinalEncoder(
-            categories=[one.to_pylist() for one in self.levels],
-            handle_unknown="error" if error else "use_encoded_value",
-            unknown_value=None if error else self.unknown,
+        import pandas as pd
+
+        categories = [_with_missing(levels) for levels in self.levels]
+        encoder = OrdinalEncoder(
+            categories=[values.tolist() for values in categories],
+            handle_unknown="error" if self.refuses else "use_encoded_value",
+            unknown_value=None if self.refuses else math.nan,
             encoded_missing_value=self.missing,
         )
-        made.categories_ = [_with_missing(levels) for levels in self.levels]
-        made._missing_indices = {place: len(levels) for place, levels in enumerate(self.levels)}
-        made._infrequent_enabled = False
-        made.n_features_in_ = len(self.names)
-        made.feature_names_in_ = np.array(self.names, dtype=object)
-        return made
+        # The categories are given, missing values among them, so one row of anything fits it.
+        encoder.fit(pd.DataFrame({name: values[:1] for name, values in zip(self.names, categories, strict=True)}))
+        encoder.categories_ = categories
+        if not self.refuses and not math.isnan(self.unknown):
+            # Only now: `fit` takes whole numbers alone.
+            encoder.set_params(unknown_value=int(self.unknown) if self.unknown.is_integer() else self.unknown)
+        return encoder
 
 
 def _clash(number: float, levels: Sequence[pa.Array]) -> bool:

@@ -49,7 +49,7 @@ class Power(Step):
 
     def _learnt(self, name: str, values: NDArray[np.float64]) -> tuple[float, float, float]:
         """(power, mean and scale of what it makes), by scikit-learn."""
-        from sklearn.preprocessing import PowerTransformer
+        from sklearn.preprocessing import PowerTransformer, StandardScaler
 
         if self.name == "box_cox" and values.min() <= 0:
             raise StepError(
@@ -57,17 +57,16 @@ class Power(Step):
             )
         if self.name == "box_cox" and values.min() == values.max():
             raise StepError("all its values are the same; drop it (step `select_variance`)", column=name)
-        estimator = PowerTransformer(self.name.replace("_", "-"), standardize=self.standardize)
+        estimator = PowerTransformer(self.name.replace("_", "-"), standardize=False)
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # of overflow on the way to the best power
-                estimator.fit(values[:, None])
+                made = estimator.fit_transform(values[:, None])
+                scaler = StandardScaler().fit(made) if self.standardize else None
         except (ValueError, RuntimeError, ArithmeticError) as error:  # scipy's BracketError is one of them
             raise StepError(f"no power was found for it ({error}); scale it first, or clip it", column=name) from None
         power = float(estimator.lambdas_[0])
-        mean, scale = 0.0, 1.0
-        if self.standardize:
-            mean, scale = float(estimator._scaler.mean_[0]), float(estimator._scaler.scale_[0])
+        mean, scale = (float(scaler.mean_[0]), float(scaler.scale_[0])) if scaler is not None else (0.0, 1.0)
         if not all(map(math.isfinite, (power, mean, scale))):
             raise StepError("its values are too large for a power: scale it first, or clip it", column=name)
         return power, mean, scale
@@ -162,18 +161,23 @@ class Powered(PerColumn):
         return (*powers, self.note) if self.note else powers
 
     def sklearn(self) -> Any:
+        """A PowerTransformer; with a StandardScaler behind it, which PowerTransformer would keep as a private part."""
         import pandas as pd
-        from sklearn.preprocessing import PowerTransformer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import PowerTransformer, StandardScaler
 
         if not self.names:
             return None
         frame = pd.DataFrame([[1.0] * len(self.names), [2.0] * len(self.names)], columns=list(self.names))
-        made = PowerTransformer(self.method.replace("_", "-"), standardize=self.standardize).fit(frame)
-        made.lambdas_ = np.array(self.powers)
-        if self.standardize:
-            made._scaler.mean_, made._scaler.scale_ = np.array(self.mean), np.array(self.scale)
-            made._scaler.var_ = made._scaler.scale_**2
-        return made
+        transformer = PowerTransformer(self.method.replace("_", "-"), standardize=False).fit(frame)
+        transformer.lambdas_ = np.array(self.powers)
+        if not self.standardize:
+            return transformer
+        transformer.set_output(transform="pandas")  # the scaler is fitted with the columns' names and warns without
+        scaler = StandardScaler().fit(frame)
+        scaler.mean_, scaler.scale_ = np.array(self.mean), np.array(self.scale)
+        scaler.var_ = scaler.scale_**2
+        return make_pipeline(transformer, scaler)
 
 
 def _yeo_johnson(values: NDArray[np.float64], power: float) -> NDArray[np.float64]:

@@ -277,21 +277,24 @@ class TargetEncodeFitted(PerSource):
 
         if not all(map(len, self.levels)):
             return None
-        made = TargetEncoder(target_type=self.target_type, smooth=self.smooth, cv=self.cv)
-        made.categories_ = [_categories(*one) for one in zip(self.levels, self.had_missing, strict=True)]
-        made._infrequent_enabled = False
-        made.target_type_ = self.target_type
-        made.classes_ = None if self.classes is None else self.classes.to_numpy(zero_copy_only=False)
+        import pandas as pd
+
+        categories = [_categories(*pair) for pair in zip(self.levels, self.had_missing, strict=True)]
+        classes = None if self.classes is None else self.classes.to_numpy(zero_copy_only=False)
+        encoder = TargetEncoder(target_type=self.target_type, smooth=self.smooth, cv=self.cv)
+        # Fitted on one level and every class, to be what it is after fitting; then it is given what the table taught.
+        target = np.zeros(1) if classes is None else classes
+        row = {name: values[:1].repeat(len(target)) for name, values in zip(self.names, categories, strict=True)}
+        encoder.fit(pd.DataFrame(row), target)
+        encoder.categories_, encoder.classes_ = categories, classes
         overall = self.encodings[0][-1]
-        made.target_mean_ = overall if self.target_type == "multiclass" else float(overall[0])
-        made.encodings_ = [
-            np.ascontiguousarray(encoding[: len(categories), output])
-            for encoding, categories in zip(self.encodings, made.categories_, strict=True)
+        encoder.target_mean_ = overall if self.target_type == "multiclass" else float(overall[0])
+        encoder.encodings_ = [
+            np.ascontiguousarray(encoding[: len(values), output])
+            for encoding, values in zip(self.encodings, categories, strict=True)
             for output in range(encoding.shape[1])
         ]
-        made.n_features_in_ = len(self.names)
-        made.feature_names_in_ = np.array(self.names, dtype=object)
-        return made
+        return encoder
 
 
 def _categories(levels: pa.Array, missing: bool) -> NDArray[Any]:
