@@ -39,10 +39,10 @@ from clary.core.errors import ServiceError, SettingsError
 from clary.core.files import sweep
 from clary.core.records import Ref, new_uid
 from clary.core.settings import Settings
+from clary.detached.lock import hold_lock
 from clary.resources import FAMILIES, OPERATIONS, deployments, endpoints
 from clary.resources.context import Context
 from clary.resources.first_look import FirstLooks
-from clary.services import process
 from clary.services.keeper import Keeper
 from clary.services.s3 import embedded_s3
 from clary.services.service import Service
@@ -261,10 +261,9 @@ async def _stop_serving(parts: _Parts) -> None:
 def _alone(settings: Settings) -> Iterator[None]:
     """One server per home. The lock is held as the services hold theirs, so that the command line can find it."""
     path = settings.paths.run / "server.lock"
-    handle = process.try_lock(path)
-    if handle is None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not hold_lock(path, "server"):
         raise SettingsError(f"a server runs on {settings.home} already; `clary down --home {settings.home}` stops it")
-    process.hold(handle, "server")
     yield
 
 

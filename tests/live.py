@@ -25,7 +25,8 @@ import psutil
 from botocore.config import Config
 
 from clary.demo.server import free_port
-from clary.services import process
+from clary.detached import process
+from clary.detached.lock import read_lock
 
 T = TypeVar("T")
 Server = TypeVar("Server", bound="LiveServer")
@@ -82,7 +83,9 @@ class LiveServer:
 
     def supervisor(self, task_id: str) -> int:
         """The process that looks after a task."""
-        return int((self.home / "tasks" / task_id / "holder").read_text())
+        supervisor = read_lock(self.home / "tasks" / task_id / "supervisor.lock")
+        assert supervisor is not None
+        return supervisor.pid
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this home: its path is in what they were started with."""

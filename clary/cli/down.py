@@ -12,7 +12,7 @@ from clary.cli.options import home_option
 from clary.compute.folder import folders
 from clary.connection import running_settings
 from clary.core.errors import SettingsError
-from clary.services import process
+from clary.detached import process
 
 # The gateway finishes its requests, 33 s at most, then replicas have 40 s to end; the rest is for a busy machine.
 ENDS_WITHIN_S = 110

@@ -12,7 +12,7 @@ from typing import Any
 from clary.core import sigv4
 from clary.core.credentials import credentials_for
 from clary.core.settings import Settings
-from clary.services import process
+from clary.detached import process
 
 
 def running_pid(settings: Settings) -> int | None:

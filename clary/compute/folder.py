@@ -2,7 +2,7 @@
 
 task.json   the intent                  \\  written before the folder gets its name
 plan.json   how; 0600, it holds keys    /
-holder      empty: waits. A number: the supervisor's process, begun; locked for as long as that process lives
+supervisor.lock  without a pid: waits. With it: the supervisor was started; locked for as long as it lives
 stop        told to stop
 reserve     disk space for the last of it
 state.json  what the supervisor says
@@ -13,28 +13,34 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import os
 import re
 import secrets
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clary.compute.plan import PLAN_FILE, RESERVE_BYTES, RESERVE_FILE, STATE_FILE, STOP_FILE, TASK_FILE, Plan
+from clary.compute.plan import (
+    PLAN_FILE,
+    RESERVE_BYTES,
+    RESERVE_FILE,
+    STATE_FILE,
+    STOP_FILE,
+    TASK_FILE,
+    Plan,
+    supervisor_lock,
+)
 from clary.core.errors import LaunchError
 from clary.core.files import write_whole
 from clary.core.tasks import Cause, Phase, Task, TaskState
+from clary.detached import process
+from clary.detached.lock import is_locked, read_lock, try_lock
 
-HOLDER_FILE = "holder"
 SUPERVISOR_LOG = "supervisor.log"  # what a supervisor itself prints: nothing, unless it fails
 
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-_SIGNALS = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,199}")
 
@@ -127,27 +133,24 @@ class TaskFolder:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
+    @property
+    def lock(self) -> Path:
+        return supervisor_lock(self.path)
+
     def supervisor(self) -> int | None:
-        """The number of the process that became the supervisor, None while the task waits."""
-        try:
-            text = (self.path / HOLDER_FILE).read_text()
-        except OSError:
-            return None
-        return int(text) if text.endswith("\n") else None
+        """The pid of the supervisor, also of one that has ended; None while the task waits."""
+        text = read_lock(self.lock)
+        return text.pid if text else None
 
     def alive(self) -> bool:
         """Whether the supervisor lives (or is being started)."""
-        try:
-            holder = os.open(self.path / HOLDER_FILE, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(holder)
-        return False
+        return is_locked(self.lock)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the supervisor if it lives, never another process."""
+        with process.found(self.lock) as supervisor:
+            if supervisor is not None:
+                supervisor.signal(number)
 
     def told_to_stop(self) -> bool:
         return (self.path / STOP_FILE).exists()
@@ -163,36 +166,23 @@ class TaskFolder:
 
     def stop_waiting(self, owner: tuple[str, str, str]) -> bool:
         """End a task that was never started; False where it was, or is being started now."""
-        with self._held() as holder:
-            if holder is None or os.fstat(holder).st_size:
+        with self._waiting() as lock:
+            if lock is None:
                 return False
             over = TaskState(Phase.EXITED, owner, cause=Cause.STOPPED, over_at=time.time())
             write_whole(self.path / STATE_FILE, over.to_json())
             return True
 
     def start(self, module: str) -> int | None:
-        """Start the supervisor in a session of its own; its process number, or None where it was started before.
+        """Start the supervisor; its pid, or None where it was started before.
 
         Raises OSError where the machine cannot start one more process now.
         """
-        with self._held() as holder:
-            if holder is None or os.fstat(holder).st_size:
+        with self._waiting() as lock:
+            if lock is None:
                 return None
-            python, folder = sys.executable, str(self.path)
-            return os.posix_spawn(
-                python,
-                [python, "-I", "-m", "clary.compute.begin", str(holder), module, folder],
-                os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, f"{folder}/{SUPERVISOR_LOG}", _APPEND, 0o600),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                    (os.POSIX_SPAWN_DUP2, holder, holder),  # onto itself: inherited, in the child alone
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=_SIGNALS,
-            )
+            command = process.python_command(module, self.path)
+            return process.start(lock, module, command, os.environ, self.path / SUPERVISOR_LOG)
 
     def last_words(self) -> str:
         """The last line the supervisor itself printed."""
@@ -213,20 +203,14 @@ class TaskFolder:
         return gone if gone.exists() else None
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[int | None]:
-        """The holder file, locked; None where another has it, or the folder is gone."""
+    def _waiting(self) -> Iterator[int | None]:
+        """The lock of a task whose supervisor was never started; None where it was, or the folder was removed."""
         try:
-            opened = os.open(self.path / HOLDER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = try_lock(self.lock)
         except FileNotFoundError:
-            yield None
-            return
-        holder = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)  # not one of the standard three
-        os.close(opened)
+            lock = None
         try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield holder
+            yield lock if self.supervisor() is None else None
         finally:
-            os.close(holder)
+            if lock is not None:
+                os.close(lock)

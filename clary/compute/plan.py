@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 TASK_FILE = "task.json"
@@ -17,10 +18,17 @@ PLAN_FILE = "plan.json"
 STATE_FILE = "state.json"
 RESERVE_FILE = "reserve"  # room for the last states of a task whose disk has filled up
 RESERVE_BYTES = 64 << 10
-LOCK_FILE = "lock"  # flock held by the living supervisor
 STOP_FILE = "stop"  # the grace in seconds; written before the supervisor is signalled
+_LOCK_FILE = "supervisor.lock"
+_OLD_LOCK_FILE = "holder"  # in folders that an earlier version made
 # A task that waits for room while Clary is upgraded has a plan that names its program where it was before.
 _MOVED_PROGRAMS = {("-m", "clary.data.job"): ("-m", "clary.tasks.recipe_job")}
+
+
+def supervisor_lock(folder: Path) -> Path:
+    """The lock file of a task's supervisor (see clary.detached.lock): without a pid the task waits."""
+    old = folder / _OLD_LOCK_FILE
+    return old if old.exists() else folder / _LOCK_FILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from clary.compute import capacity, leftovers, watch
+from clary.compute import capacity, leftovers
 from clary.compute.capacity import Claim, Held, ReplicaShare
 from clary.compute.events import Events, Owner
 from clary.compute.folder import TaskFolder, create, folder_of, folders, sweep
@@ -27,6 +27,7 @@ from clary.compute.plan import Container, Plan, Platform, Process
 from clary.core.errors import CapacityError
 from clary.core.instances import Machine
 from clary.core.tasks import LogLine, Phase, Task, TaskState
+from clary.detached.exits import ExitWatcher
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class SupervisedBackend:
         self._look_every_s = look_every_s
         self._known: dict[str, _Known] = {}
         self._arriving: dict[str, tuple[Claim, float]] = {}  # launches under way, and since when
-        self._watch = watch.Watch(lambda _: self._woken.set())
+        self._exits = ExitWatcher(lambda _: self._woken.set())
         self._events = Events(Path(platform.events_socket), lambda _: self._woken.set())
         self._woken = asyncio.Event()
         self._gate = asyncio.Lock()  # one admission, or one end, at a time
@@ -117,7 +118,7 @@ class SupervisedBackend:
                 await self._looking
             self._looking = None
             self._events.close()
-            self._watch.close()
+            self._exits.close()
             self._known.clear()
 
     async def launch(self, task: Task) -> None:
@@ -158,7 +159,7 @@ class SupervisedBackend:
         await asyncio.to_thread(known.folder.tell_to_stop, grace_s)
         async with self._gate:
             if not self._stop_waiting(known):
-                watch.send(known.folder, signal.SIGTERM)
+                known.folder.signal(signal.SIGTERM)
         self._woken.set()
 
     async def forget(self, task_id: str) -> None:
@@ -173,7 +174,7 @@ class SupervisedBackend:
                 await asyncio.to_thread(leftovers.kill, known.folder)
             if (left := await asyncio.to_thread(known.folder.remove)) is not None:
                 await asyncio.to_thread(leftovers.remove_as_root_of_its_namespace, left)
-            self._watch.forget(task_id)
+            self._exits.remove(task_id)
             self._known.pop(task_id, None)
         self._woken.set()
 
@@ -214,7 +215,7 @@ class SupervisedBackend:
             return TaskState(Phase.ABSENT)
         if known.held is None and known.folder.supervisor() is None:
             return TaskState(Phase.PENDING, known.owner)
-        if known.folder.path.name in self._watch or known.folder.alive():
+        if known.folder.path.name in self._exits or known.folder.alive():
             return known.read or TaskState(Phase.STAGING, known.owner)
         return self._ended(known)
 
@@ -244,14 +245,14 @@ class SupervisedBackend:
     async def _look(self) -> None:
         """Say what has changed, and start those that now may."""
         async with self._gate:
-            self._watch.reap()
+            self._exits.reap()
             for task_id, known in self._known.items():
                 if known.over:
                     continue
                 if known.held is None and known.folder.supervisor() is not None:  # an earlier server's last deed
                     known.held = self._holding(known, known.folder)
                 if known.held is not None:
-                    self._watch.adopt(task_id, known.folder)
+                    self._exits.adopt(task_id, known.folder.lock)
                 self._tell(known)
             await self._admit()
 
@@ -291,7 +292,7 @@ class SupervisedBackend:
             known.held, pid = Held(), None
         if pid is not None:
             known.held = Held(known.claim.cpus, known.claim.memory_mib, gpus)
-            self._watch.child(task_id, pid)
+            self._exits.add_child(task_id, pid)
         self._tell(known)
 
     def _stop_waiting(self, known: _Known) -> bool:
@@ -308,5 +309,5 @@ class SupervisedBackend:
         deadline = time.monotonic() + KILL_AFTER_S
         while known.folder.supervisor() is not None and known.folder.alive():
             if time.monotonic() > deadline:
-                watch.send(known.folder, signal.SIGKILL)
+                known.folder.signal(signal.SIGKILL)
             await asyncio.sleep(_LOOK_AGAIN_S)

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from clary.core.errors import SettingsError
-from clary.services import process
+from clary.detached import process
+from clary.detached.lock import try_lock
 
 log = structlog.get_logger()
 
@@ -84,9 +85,10 @@ class Service:
         One that runs with other settings, or does not get healthy, is ended first (`grace_s` as in stop).
         Raises  SettingsError where it cannot run: a taken port, a program that ends at once
         """
+        self.lock.parent.mkdir(parents=True, exist_ok=True)
         deadline = asyncio.get_running_loop().time() + self.start_timeout_s
         while True:
-            if (lock := process.try_lock(self.lock)) is not None:
+            if (lock := try_lock(self.lock)) is not None:
                 await self._start(lock)
                 return True
             with process.found(self.lock) as running:
@@ -131,7 +133,8 @@ class Service:
             await asyncio.to_thread(self.prepare)
             self._rotate_log()
             inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-            process.spawn(lock, self.fingerprint, self.argv, {**inherited, **self.environment}, self.log)
+            command = process.shell_command(self.argv)
+            process.start(lock, self.fingerprint, command, {**inherited, **self.environment}, self.log)
         finally:
             os.close(lock)  # the process has its own
         if (pid := await self._comes_up()) is None:
@@ -140,7 +143,7 @@ class Service:
 
     async def _comes_up(self) -> int | None:
         """The pid, once it is healthy; None where it is not, and it has been ended."""
-        while (lock := process.try_lock(self.lock)) is None:
+        while (lock := try_lock(self.lock)) is None:
             with process.found(self.lock) as running:
                 if running:
                     if await self._becomes_healthy(running):
@@ -151,7 +154,7 @@ class Service:
         os.close(lock)  # it ended before it was seen
         return None
 
-    async def _becomes_healthy(self, running: process.Running) -> bool:
+    async def _becomes_healthy(self, running: process.DetachedProcess) -> bool:
         deadline = asyncio.get_running_loop().time() + self.start_timeout_s
         while asyncio.get_running_loop().time() < deadline:
             if await self._answers():
@@ -160,7 +163,7 @@ class Service:
                 return False
         return False
 
-    async def _end(self, running: process.Running, grace_s: float) -> None:
+    async def _end(self, running: process.DetachedProcess, grace_s: float) -> None:
         running.signal(SIGTERM)
         if not await running.ended(grace_s):
             running.signal(SIGKILL)

@@ -8,18 +8,17 @@ done: staging is done anew, collecting is done again, and a program that had beg
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.compute.environment import OPT_ML
-from clary.compute.plan import LOCK_FILE, PLAN_FILE, TASK_FILE, Container, Plan, Process
+from clary.compute.plan import PLAN_FILE, TASK_FILE, Container, Plan, Process, supervisor_lock
 from clary.core.tasks import Cause, Output, Phase, Task, TaskState
+from clary.detached.lock import hold_lock
 from clary.supervisor.continuous import Continuous
 from clary.supervisor.endings import CannotRun, Ended, blamed, exit_message
 from clary.supervisor.folders import HostFolder, host_folders, make_folder, remove_tree
@@ -42,32 +41,17 @@ _DIED = "InternalServerError: The task's supervisor died while its program ran, 
 
 def supervise(folder: Path) -> int:
     """See a task through; the exit code of the process. Another one at work on it is left alone."""
-    with _locked(folder) as mine:
-        if not mine:
-            return 0
-        state = read_state(folder) or TaskState(Phase.STAGING)
-        if state.phase.over:
-            return 0
-        task = Task.from_json((folder / TASK_FILE).read_text(encoding="utf-8"))
-        plan = Plan.from_json((folder / PLAN_FILE).read_text(encoding="utf-8"))
-        state = replace(state, owner=task.owner)
-        journal = Journal(folder, state, plan.platform.events_socket)
-        Supervisor(folder, task, plan, journal).see_through()
+    if not hold_lock(supervisor_lock(folder), "clary.supervisor"):
+        return 0
+    state = read_state(folder) or TaskState(Phase.STAGING)
+    if state.phase.over:
+        return 0
+    task = Task.from_json((folder / TASK_FILE).read_text(encoding="utf-8"))
+    plan = Plan.from_json((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    state = replace(state, owner=task.owner)
+    journal = Journal(folder, state, plan.platform.events_socket)
+    Supervisor(folder, task, plan, journal).see_through()
     return 0
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """The lock is this process's until it dies; programs do not inherit it."""
-    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(handle)
 
 
 class Supervisor:

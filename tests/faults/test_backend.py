@@ -347,7 +347,7 @@ async def test_a_stop_never_signals_whoever_got_the_number_since(world):
         await backend.launch(a_task(play="die"))
         await until(backend, "t-0", Phase.LOST)
         bystander = await asyncio.create_subprocess_exec("sleep", "60")
-        (world.tasks / "t-0" / "holder").write_text(f"{bystander.pid}\n")
+        (world.tasks / "t-0" / "supervisor.lock").write_text(f"clary.supervisor\n{bystander.pid}\n")
         (world.tasks / "t-0" / "state.json").unlink(missing_ok=True)
         await backend.stop("t-0", 0)
         await backend.forget("t-0")
@@ -423,7 +423,7 @@ async def test_a_launch_cut_short_is_finished_by_the_next_server(world):
     pid = folders.TaskFolder(world.tasks / "t-0").supervisor()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    for name in ("holder", "state.json", "supervisor.log"):
+    for name in ("supervisor.lock", "state.json", "supervisor.log"):
         (world.tasks / "t-0" / name).unlink()
     async with world.server() as backend:
         await until(backend, "t-0", Phase.RUNNING)
@@ -436,8 +436,8 @@ async def test_a_supervisor_on_its_way_is_not_started_again(world):
         await backend.launch(a_task("t-0", queued_at=1, cpus=2))
         await backend.stop("job", 1)
         await until(backend, "job", Phase.EXITED)
-        with folders.TaskFolder(world.tasks / "t-0")._held() as holder:
-            if holder is not None:  # not begun yet: nobody else may begin it now
+        with folders.TaskFolder(world.tasks / "t-0")._waiting() as lock:
+            if lock is not None:  # not started yet: nobody else may start it now
                 assert folders.TaskFolder(world.tasks / "t-0").start("clary.testing.supervisor") is None
         await until(backend, "t-0", Phase.RUNNING)
 
@@ -576,6 +576,45 @@ async def test_a_full_disk_does_not_keep_a_task_from_being_stopped(world, monkey
         assert (await until(backend, "t-0", Phase.EXITED)).cause is Cause.STOPPED
 
 
+# What an earlier version's server started: the pid alone, in a file of another name, held as any descriptor.
+EARLIER_SUPERVISOR = """
+import fcntl, os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: None)
+lock = fcntl.fcntl(os.open("holder", os.O_RDWR | os.O_CREAT, 0o600), fcntl.F_DUPFD_CLOEXEC, 20)
+fcntl.flock(lock, fcntl.LOCK_EX)
+os.write(lock, f"{os.getpid()}\\n".encode())
+import runpy
+sys.argv = ["supervisor", os.getcwd()]
+runpy.run_module("clary.testing.supervisor", run_name="__main__", alter_sys=True)
+"""
+
+
+async def test_a_supervisor_that_an_earlier_version_started_is_adopted(world):
+    task = a_task()
+    folders.create(world.tasks, task, plan(world))
+    folder = world.tasks / task.id
+    earlier = await asyncio.create_subprocess_exec(sys.executable, "-c", EARLIER_SUPERVISOR, cwd=folder)
+    async with world.server(look_every_s=60) as backend:
+        await until(backend, "t-0", Phase.RUNNING)
+        found = folders.TaskFolder(folder)
+        assert (found.supervisor(), found.alive()) == (earlier.pid, True)
+        assert found.start("clary.testing.supervisor") is None
+        await backend.stop("t-0", 1)
+        assert (await until(backend, "t-0", Phase.EXITED)).cause is Cause.STOPPED
+        assert await earlier.wait() == 0
+        await backend.forget("t-0")
+        assert await backend.poll() == {}
+
+
+async def test_a_task_that_an_earlier_version_left_waiting_starts(world):
+    folders.create(world.tasks, a_task(), plan(world))
+    (world.tasks / "t-0" / "holder").touch()
+    async with world.server() as backend:
+        await until(backend, "t-0", Phase.RUNNING)
+        await backend.stop("t-0", 1)
+        assert (await until(backend, "t-0", Phase.EXITED)).cause is Cause.STOPPED
+
+
 SERVER = """
 import asyncio, dataclasses, os, pathlib, signal, sys
 from tests.faults.test_backend import World, a_task
@@ -616,7 +655,7 @@ async def test_a_killed_server_takes_nothing_with_it(world):
         folder = world.tasks / "t-0"
         pid = folders.TaskFolder(folder).supervisor()
         assert os.getsid(pid) == pid
-        wanted = {"/dev/null", str(folder / "supervisor.log"), str(folder / "holder")}
+        wanted = {"/dev/null", str(folder / "supervisor.log"), str(folder / "supervisor.lock")}
         # News of a transition goes through a socket that is open for a moment, and may be just now.
         deadline = time.monotonic() + 20
         while (found := opened(pid)) != wanted and time.monotonic() < deadline:

@@ -19,8 +19,8 @@ import uvicorn
 
 from clary.core.clock import SystemClock
 from clary.core.settings import Settings
+from clary.detached import process
 from clary.proxy.start import stop, transparent_environment
-from clary.services import process
 from clary.wire.server import make_app
 from tests.faults.proxy_world import free_ports
 from tests.s3server import running_s3

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from clary.core.errors import SettingsError
-from clary.services import process
+from clary.detached import process
+from clary.detached.lock import try_lock
 from clary.services.keeper import Keeper
 from clary.services.service import Service
 from tests.s3server import free_port
@@ -165,10 +166,10 @@ async def test_one_with_other_settings_is_replaced(home, changes):
 
 async def test_one_that_does_not_answer_is_replaced(home):
     (home.folder / "run").mkdir()
-    lock = process.try_lock(home.lock)
+    lock = try_lock(home.lock)
     service = home.service(start_timeout_s=1.0)
     ill = home.service("silent", start_timeout_s=1.0)
-    process.spawn(lock, service.fingerprint, ill.argv, {}, service.log)
+    process.start(lock, service.fingerprint, process.shell_command(ill.argv), {}, service.log)
     os.close(lock)
     await until(home.pid)
     before = home.pid()

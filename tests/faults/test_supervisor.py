@@ -61,7 +61,12 @@ def test_a_program_runs_to_its_end_and_its_outputs_are_in_s3(make: Make, kind: s
     assert running.stored("output.tar.gz") == {"report": b"r"}
     assert state.uploaded == {"model": MODEL.uri, "output/data": DATA.uri}
     assert 0 < state.staging_at <= state.started_at <= state.ended_at <= state.over_at
-    assert {entry.name for entry in running.folder.iterdir()} == {"task.json", "plan.json", "state.json", "lock"}
+    assert {entry.name for entry in running.folder.iterdir()} == {
+        "task.json",
+        "plan.json",
+        "state.json",
+        "supervisor.lock",
+    }
 
 
 def test_every_phase_is_told_to_the_server(make: Make) -> None:
