@@ -139,15 +139,14 @@ class Loop:
 
     async def _refuse(self, record: Record, task_id: str, error: Exception) -> None:
         blame = "CapacityError" if isinstance(error, CapacityError) else "ClientError"
-        refusals = {**record.state.get(REFUSALS, {}), task_id: f"{blame}: {error}"[:1024]}
-        await self.store.replace(record, record.with_state(**{REFUSALS: refusals}))
+        refusals = {**record.refusals, task_id: f"{blame}: {error}"[:1024]}
+        await self.store.replace(record, replace(record, refusals=refusals))
         self.queue.put(record.ref)
 
     async def _forget_refusal(self, record: Record, task_id: str) -> None:
-        refusals = record.state.get(REFUSALS, {})
-        if task_id in refusals:
-            left = {key: text for key, text in refusals.items() if key != task_id}
-            await self.store.replace(record, record.with_state(**{REFUSALS: left}))
+        if task_id in record.refusals:
+            left = {key: text for key, text in record.refusals.items() if key != task_id}
+            await self.store.replace(record, replace(record, refusals=left))
 
     def _put_after(self, ref: Ref, wait_s: float) -> None:
         self.queue.put_at(ref, self.clock.now() + timedelta(seconds=wait_s))
@@ -161,13 +160,9 @@ class Loop:
         return found
 
 
-REFUSALS = "refusals"  # in a record's state: task id -> why it will never start
-
-
 def _with_refusals(record: Record, seen: Seen) -> Seen:
     """What was refused looks like a task that failed."""
-    refused = record.state.get(REFUSALS)
-    if not refused:
+    if not record.refusals:
         return seen
-    over = {task_id: TaskState(Phase.EXITED, failure=text) for task_id, text in refused.items()}
+    over = {task_id: TaskState(Phase.EXITED, failure=text) for task_id, text in record.refusals.items()}
     return Seen({**over, **seen.tasks}, seen.route)

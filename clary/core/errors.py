@@ -17,7 +17,8 @@ ClaryError
 └── StoreError
     ├── RecordExists    create: the name is taken
     ├── RecordMissing   get: there is no such record
-    └── StaleWrite      the record moved meanwhile; the loop looks again
+    ├── StaleWrite      the record moved meanwhile; the loop reads it again
+    └── ChildrenExist   delete: records that it owns are still there
 """
 
 from __future__ import annotations
@@ -168,3 +169,7 @@ class RecordMissing(StoreError):
 
 class StaleWrite(StoreError):
     """The record is no longer the one that was read."""
+
+
+class ChildrenExist(StoreError):
+    """A record that is to be deleted owns others."""

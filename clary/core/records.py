@@ -43,6 +43,11 @@ class Record:
     reason    FailureReason, "" while there is none
     created, modified   aware datetimes in UTC; modified moves with every change that callers can see
     version   counts writes; a write names the version it read
+    owner     the record that made this one and is answerable for it, None where a caller made it
+    owner_uid the owner's uid: a later record of the owner's name owns nothing of it
+    node      the node whose server works on the record, "" where any may: the one that holds the control lease does
+    placements  task id -> the node it was placed on, written before the task is launched
+    refusals    task id, or kind/name of a child, -> why it will never start, or never be created
     """
 
     kind: str
@@ -57,6 +62,11 @@ class Record:
     reason: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
+    owner: Ref | None = None
+    owner_uid: str = ""
+    node: str = ""
+    placements: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:
@@ -65,6 +75,13 @@ class Record:
     def with_state(self, **changes: JSON) -> Record:
         """The same record with these members of `state` set."""
         return replace(self, state={**self.state, **changes})
+
+    def owned_by(self, owner: Record) -> Record:
+        """The same record as a child of `owner`."""
+        return replace(self, owner=owner.ref, owner_uid=owner.uid)
+
+    def is_child_of(self, owner: Record) -> bool:
+        return (self.owner, self.owner_uid) == (owner.ref, owner.uid)
 
 
 def new_uid() -> str:

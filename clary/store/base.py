@@ -18,6 +18,7 @@ class Query:
     equals         (path, value) pairs: spec or state members that must equal a text, e.g.
                    (("spec", "EndpointConfigName"), "c1"); found at once at the top of spec or state, by reading every
                    record of the kind where the path is longer
+    owned_by       the record whose children are asked for; None: whoever owns them
     order          by this, then by name, which no other record of the kind has, so that pages never overlap
     """
 
@@ -29,6 +30,7 @@ class Query:
     modified_after: datetime | None = None
     modified_before: datetime | None = None
     equals: Collection[tuple[tuple[str, ...], str]] = ()
+    owned_by: Record | None = None
     order: Literal["created", "modified", "name", "status"] = "created"
     descending: bool = False
     limit: int = 10
@@ -43,6 +45,10 @@ class Page:
     next: str = ""
 
 
+# What becomes of the children of a record that is deleted.
+OfChildren = Literal["refuse", "release"]
+
+
 class Store(Protocol):
     """Keeps records. Every write names the version it read, so no update is lost. Safe to use from many tasks.
 
@@ -51,7 +57,11 @@ class Store(Protocol):
     """
 
     async def create(self, record: Record, history: Transition | None = None) -> Record:
-        """Keep a new record, at version 1. Raises RecordExists where its name is taken; names differ by case."""
+        """Keep a new record, at version 1.
+
+        Raises RecordExists where its name is taken (names differ by case), RecordMissing where it has an owner that is
+        not, or no longer, there.
+        """
         ...
 
     async def get(self, ref: Ref) -> Record:
@@ -70,8 +80,12 @@ class Store(Protocol):
         """
         ...
 
-    async def delete(self, record: Record) -> None:
-        """Remove a record and its history. Raises StaleWrite as `replace` does."""
+    async def delete(self, record: Record, children: OfChildren = "refuse") -> None:
+        """Remove a record and its history. Raises StaleWrite as `replace` does.
+
+        children   what becomes of the records it owns: "refuse" raises ChildrenExist where there are any, "release"
+                   leaves them without an owner
+        """
         ...
 
     async def list(self, query: Query) -> Page:
@@ -92,6 +106,10 @@ class Store(Protocol):
 
     async def acquire(self, lease: str, holder: str, now: datetime, until: datetime) -> bool:
         """Take or renew a lease until then; False while somebody else holds it. One that reached its end is free."""
+        ...
+
+    async def is_held(self, lease: str, now: datetime) -> bool:
+        """Whether anybody holds a lease."""
         ...
 
     async def release(self, lease: str, holder: str) -> None:

@@ -14,7 +14,7 @@ from clary.core.records import Record
 from clary.store import codec
 from clary.store.base import Query
 from clary.store.pages import Position, position
-from clary.store.rows import COLUMNS, to_record
+from clary.store.rows import COLUMNS, owned_by, to_record
 from clary.store.schema import members, records
 
 # Records found by a member are sorted up to here; where there are more, the list is read in its order, and each record
@@ -61,7 +61,7 @@ def _select(
 
 
 def _where(connection: Connection, query: Query) -> Iterator[ColumnElement[bool]]:
-    """What leads to the records: their ids, where members name few of them, or their kind."""
+    """What leads to the records: their ids, where members or an owner name few of them, or their kind."""
     few: set[int] | None = None
     for path, value in query.equals:
         if codec.is_indexed(path):
@@ -71,8 +71,14 @@ def _where(connection: Connection, query: Query) -> Iterator[ColumnElement[bool]
                 yield exists().where(has_it, members.c.record_id == records.c.id)
             else:
                 few = set(ids) if few is None else few.intersection(ids)
-    # The digest says the kind too; to say it twice would tempt SQLite to read the kind's whole index.
-    yield records.c.kind == query.kind if few is None else records.c.id.in_(few)
+    if query.owned_by:
+        children = select(records.c.id).where(owned_by(query.owned_by), records.c.kind == query.kind)
+        yield records.c.id.in_(children)
+    if few is not None:
+        yield records.c.id.in_(few)
+    # Digest and owner lead to few records of the kind: a condition on it would tempt SQLite to read its whole index.
+    if few is None and not query.owned_by:
+        yield records.c.kind == query.kind
 
 
 def _filters(connection: Connection, query: Query) -> Iterator[ColumnElement[bool]]:

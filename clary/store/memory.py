@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from clary.core.errors import RecordExists, RecordMissing, StaleWrite
+from clary.core.errors import ChildrenExist, RecordExists, RecordMissing, StaleWrite
 from clary.core.records import Record, Ref, Transition
 from clary.store import codec, pages
-from clary.store.base import Page, Query
+from clary.store.base import OfChildren, Page, Query
 
 
 class MemoryStore:
@@ -24,6 +24,10 @@ class MemoryStore:
     async def create(self, record: Record, history: Transition | None = None) -> Record:
         if taken := self._records.get(record.ref):
             raise RecordExists(taken)
+        if record.owner:
+            owner = self._records.get(record.owner)
+            if owner is None or not record.is_child_of(owner):
+                raise RecordMissing(f"there is no {record.owner} ({record.owner_uid}) to own {record.ref}")
         kept = _copy(dataclasses.replace(record, version=1))
         self._records[record.ref] = kept
         self._history[record.ref] = [history] if history else []
@@ -50,8 +54,13 @@ class MemoryStore:
             _append(self._history[old.ref], history)
         return _copy(kept)
 
-    async def delete(self, record: Record) -> None:
+    async def delete(self, record: Record, children: OfChildren = "refuse") -> None:
         self._check(record)
+        for child in [r for r in self._records.values() if r.is_child_of(record)]:
+            if children == "refuse":
+                raise ChildrenExist(f"{record.ref} owns {child.ref}")
+            released = dataclasses.replace(child, owner=None, owner_uid="", version=child.version + 1)
+            self._records[child.ref] = released
         del self._records[record.ref], self._history[record.ref]
 
     async def list(self, query: Query) -> Page:
@@ -88,6 +97,9 @@ class MemoryStore:
         self._leases[lease] = (holder, until)
         return True
 
+    async def is_held(self, lease: str, now: datetime) -> bool:
+        return lease in self._leases and self._leases[lease][1] > now
+
     async def release(self, lease: str, holder: str) -> None:
         if self._leases.get(lease, ("", None))[0] == holder:
             self._leases.pop(lease, None)
@@ -112,10 +124,11 @@ def _copy(record: Record) -> Record:
     """Shares nothing with the original that anybody could change, and holds what a database could hold."""
     codec.encode_time(record.created)
     codec.encode_time(record.modified)
-    spec, state, tags = (
-        codec.decode_json(codec.encode_json(members)) for members in (record.spec, record.state, record.tags)
+    spec, state, tags, placements, refusals = (
+        codec.decode_json(codec.encode_json(members))
+        for members in (record.spec, record.state, record.tags, record.placements, record.refusals)
     )
-    return dataclasses.replace(record, spec=spec, state=state, tags=tags)
+    return dataclasses.replace(record, spec=spec, state=state, tags=tags, placements=placements, refusals=refusals)
 
 
 def _matches(query: Query, record: Record) -> bool:
@@ -128,4 +141,5 @@ def _matches(query: Query, record: Record) -> bool:
         and (query.modified_after is None or record.modified >= query.modified_after)
         and (query.modified_before is None or record.modified <= query.modified_before)
         and all(codec.member(record, path) == value for path, value in query.equals)
+        and (query.owned_by is None or record.is_child_of(query.owned_by))
     )

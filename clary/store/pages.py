@@ -79,5 +79,6 @@ def _fingerprint(query: Query) -> str:
         *(query.kind, query.name_contains, sorted(query.status)),
         *(moment and encode_time(moment) for moment in moments),
         *(sorted((list(path), value) for path, value in query.equals), query.order, query.descending),
+        *([str(query.owned_by.ref), query.owned_by.uid] if query.owned_by else ()),
     ]
     return hashlib.blake2b(json.dumps(about).encode(), digest_size=6).hexdigest()

@@ -9,21 +9,26 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
-from clary.core.errors import RecordMissing, StaleWrite
+from clary.core.errors import ChildrenExist, RecordMissing, StaleWrite
 from clary.core.records import Record, Ref, Transition
 from clary.store import codec
+from clary.store.base import OfChildren
 from clary.store.schema import leases, members, records, transitions
 
-_FIELDS = [field.name for field in dataclasses.fields(Record)]
-COLUMNS = [records.c[name] for name in _FIELDS]
+_FIELDS = [field.name for field in dataclasses.fields(Record) if field.name != "owner"]
+COLUMNS = [*(records.c[name] for name in _FIELDS), records.c.owner_kind, records.c.owner_name]
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """`row` holds COLUMNS, which stand in the order of Record's fields."""
-    return Record(*row)
+    """`row` holds COLUMNS."""
+    *fields, owner_kind, owner_name = row
+    owner = None if owner_kind is None else Ref(owner_kind, owner_name)
+    return Record(**dict(zip(_FIELDS, fields, strict=True)), owner=owner)
 
 
 def create(connection: Connection, record: Record, history: Transition | None) -> Record:
+    if record.owner:
+        _check_owner(connection, record)
     made = connection.execute(insert(records).values(**_values(record), lower_name=record.name.lower()))
     assert made.inserted_primary_key is not None
     record_id: int = made.inserted_primary_key[0]
@@ -58,9 +63,16 @@ def replace(connection: Connection, old: Record, new: Record, history: Transitio
     return new
 
 
-def delete_record(connection: Connection, record: Record) -> None:
-    if not connection.execute(delete(records).where(_is(record))).rowcount:
+def delete_record(connection: Connection, record: Record, children: OfChildren) -> None:
+    # Locked first: a child that is being created at the same moment is there, or finds its owner gone.
+    if connection.execute(select(records.c.id).where(_is(record)).with_for_update()).first() is None:
         raise StaleWrite(f"{record.ref} is not at version {record.version} any more")
+    if children == "release":
+        nobody = {"owner_kind": None, "owner_name": None, "owner_uid": "", "version": records.c.version + 1}
+        connection.execute(update(records).where(owned_by(record)).values(nobody))
+    elif child := connection.execute(select(records.c.kind, records.c.name).where(owned_by(record)).limit(1)).first():
+        raise ChildrenExist(f"{record.ref} owns {Ref(*child)}")
+    connection.execute(delete(records).where(_is(record)))
 
 
 def history(connection: Connection, record: Record) -> Sequence[Transition]:
@@ -92,6 +104,11 @@ def acquire(connection: Connection, lease: str, holder: str, now: datetime, unti
     return True
 
 
+def is_held(connection: Connection, lease: str, now: datetime) -> bool:
+    held = select(leases.c.name).where(leases.c.name == lease, leases.c.until > now)
+    return connection.execute(held).first() is not None
+
+
 def release(connection: Connection, lease: str, holder: str) -> None:
     connection.execute(delete(leases).where(leases.c.name == lease, leases.c.holder == holder))
 
@@ -101,8 +118,29 @@ def _is(record: Record) -> ColumnElement[bool]:
     return and_(*(records.c[name] == getattr(record, name) for name in ("kind", "name", "uid", "version")))
 
 
+def owned_by(owner: Record) -> ColumnElement[bool]:
+    """The children of this record, and of no earlier one of its name."""
+    columns = (records.c.owner_uid, records.c.owner_kind, records.c.owner_name)
+    return and_(*(column == value for column, value in zip(columns, (owner.uid, owner.kind, owner.name), strict=True)))
+
+
+def _check_owner(connection: Connection, record: Record) -> None:
+    """Raises RecordMissing where the owner is gone. Until the transaction ends nobody can delete it."""
+    assert record.owner
+    owner = and_(
+        records.c.kind == record.owner.kind, records.c.name == record.owner.name, records.c.uid == record.owner_uid
+    )
+    if connection.execute(select(records.c.id).where(owner).with_for_update(key_share=True, read=True)).first() is None:
+        raise RecordMissing(f"there is no {record.owner} ({record.owner_uid}) to own {record.ref}")
+
+
 def _values(record: Record) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in _FIELDS}
+    owner = record.owner
+    return {
+        **{name: getattr(record, name) for name in _FIELDS},
+        "owner_kind": owner.kind if owner else None,
+        "owner_name": owner.name if owner else None,
+    }
 
 
 def _index(connection: Connection, record_id: int, record: Record) -> None:

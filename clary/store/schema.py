@@ -1,7 +1,7 @@
 """The tables.
 
 `records` holds one row per record, `transitions` its history, `members` under which texts of its spec and state it is
-found, `leases` which server looks after what. Lists read one of the indices below from end to end at worst, never the
+found, `leases` which server may work on what. Lists read one of the indices below from end to end at worst, never the
 rows: each holds every column that a filter looks at.
 """
 
@@ -24,13 +24,14 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
 from clary.core.records import JSON
 from clary.store.codec import decode_json, decode_time, encode_json, encode_time, escape, unescape
 
-REVISION = "0001"  # the newest of migrations/versions: what `metadata` looks like
+REVISION = "0002"  # the newest of migrations/versions: what `metadata` looks like
 
 
 class AnyText(TypeDecorator[str]):
@@ -80,9 +81,12 @@ RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by i
 metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "fk": "fk_%(table_name)s", "uq": "uq_%(table_name)s"})
 
 
-def _column(name: str, type_: TypeEngine[Any]) -> Column[Any]:
-    return Column(name, type_, nullable=False)
+def _column(name: str, type_: TypeEngine[Any], default: str | None = None) -> Column[Any]:
+    """default   of a column that came later: what rows written before have in it, and servers of then leave out"""
+    return Column(name, type_, nullable=False, server_default=default)
 
+
+_OWNED = text("owner_kind IS NOT NULL")
 
 records = Table(
     "records",
@@ -101,6 +105,12 @@ records = Table(
     _column("tags", Json()),
     _column("spec", Json()),
     _column("state", Json()),
+    Column("owner_kind", AnyText()),
+    Column("owner_name", AnyText()),
+    _column("owner_uid", AnyText(), ""),
+    _column("node", AnyText(), ""),
+    _column("placements", Json(), "{}"),
+    _column("refusals", Json(), "{}"),
     UniqueConstraint("kind", "name"),
     Index("ix_records_created", "kind", "created", "name", "status", "modified", "lower_name", "id"),
     Index("ix_records_modified", "kind", "modified", "name", "status", "created", "lower_name", "id"),
@@ -109,6 +119,8 @@ records = Table(
     Index("ix_records_status_modified", "kind", "status", "modified", "name", "created", "lower_name", "id"),
     Index("ix_records_status_name", "kind", "status", "name", "created", "modified", "lower_name", "id"),
     Index("ix_records_lower_name", "kind", "lower_name", "created", "name"),
+    # Of children alone: other records need not be in it, and cost nothing.
+    Index("ix_records_owner", "owner_uid", "kind", "created", "name", sqlite_where=_OWNED, postgresql_where=_OWNED),
     sqlite_autoincrement=True,  # an id is never given again, so one read a moment ago is this record's or nobody's
 )
 

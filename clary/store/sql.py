@@ -10,7 +10,7 @@ from datetime import datetime
 from clary.core.errors import RecordExists, RecordMissing, StoreError
 from clary.core.records import Record, Ref, Transition
 from clary.store import lists, pages, rows
-from clary.store.base import Page, Query
+from clary.store.base import OfChildren, Page, Query
 from clary.store.database import Database, KeyTaken, open_database
 
 CREATE_TRIES = 5
@@ -47,8 +47,8 @@ class SqlStore:
             raise ValueError(f"{new.ref} ({new.uid}) cannot stand in place of {old.ref} ({old.uid})")
         return await self.database.write(rows.replace, old, dataclasses.replace(new, version=old.version + 1), history)
 
-    async def delete(self, record: Record) -> None:
-        await self.database.write(rows.delete_record, record)
+    async def delete(self, record: Record, children: OfChildren = "refuse") -> None:
+        await self.database.write(rows.delete_record, record, children)
 
     async def list(self, query: Query) -> Page:
         pages.check(query)
@@ -70,6 +70,9 @@ class SqlStore:
             return await self.database.write(rows.acquire, lease, holder, now, until)
         except KeyTaken:
             return False
+
+    async def is_held(self, lease: str, now: datetime) -> bool:
+        return await self.database.read(rows.is_held, lease, now)
 
     async def release(self, lease: str, holder: str) -> None:
         await self.database.write(rows.release, lease, holder)

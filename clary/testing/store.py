@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from clary.core.errors import RecordExists, RecordMissing, StaleWrite
+from clary.core.errors import ChildrenExist, RecordExists, RecordMissing, StaleWrite
 from clary.core.records import JSON, Record, Ref, Transition
 from clary.store.base import Query, Store
 
@@ -266,6 +266,90 @@ class StoreContract:
         assert await store.history(one) == [a_line(message="one")]
         assert await store.history(dataclasses.replace(two, uid="another")) == []
 
+    # Owners
+
+    async def test_what_the_loop_keeps_comes_back(self, store: Store) -> None:
+        kept: dict[str, Any] = {
+            "node": "n1",
+            "placements": {"r1-0": "n1"},
+            "refusals": {"r1-1": "CapacityError: ✗\x00"},
+        }
+        record = await store.create(a_record(**kept))
+        assert await store.get(record.ref) == record
+        record = await store.replace(record, dataclasses.replace(record, node="n2", placements={}, refusals={}))
+        assert await store.get(record.ref) == record
+
+    async def test_children_are_found_page_by_page_and_by_status(self, store: Store) -> None:
+        owner, other = [await store.create(a_record(name, kind="tuning-job")) for name in ("owner", "other")]
+        for number in range(7):
+            status = "InProgress" if number % 2 else "Completed"
+            child = a_record(f"c{number}", created=T0 + number * SECOND, status=status)
+            kept = await store.create(child.owned_by(other if number == 6 else owner))
+            assert await store.get(kept.ref) == kept
+        await store.create(a_record("nobodys"))
+        await store.create(a_record("of-another-kind", kind="model").owned_by(owner))
+        assert await names(store, Query("training-job", owned_by=owner, limit=4)) == [
+            "c0",
+            "c1",
+            "c2",
+            "c3",
+            "c4",
+            "c5",
+        ]
+        assert await names(store, Query("training-job", owned_by=other)) == ["c6"]
+        assert await names(store, Query("training-job", owned_by=owner, status=["InProgress"])) == ["c1", "c3", "c5"]
+        assert await names(store, Query("model", owned_by=owner)) == ["of-another-kind"]
+        page = await store.list(Query("training-job", owned_by=owner, limit=4))
+        with pytest.raises(ValueError, match="token"):
+            await store.list(Query("training-job", owned_by=other, after=page.next))
+
+    async def test_an_owner_is_there_when_its_child_is_created(self, store: Store) -> None:
+        owner = a_record("owner", kind="tuning-job")
+        child = a_record("child").owned_by(owner)
+        with pytest.raises(RecordMissing, match="own"):
+            await store.create(child)
+        await store.create(dataclasses.replace(owner, uid="another"))
+        with pytest.raises(RecordMissing, match="own"):
+            await store.create(child)
+        with pytest.raises(RecordMissing):
+            await store.get(child.ref)
+
+    async def test_a_record_with_children_is_deleted_once_they_are_gone(self, store: Store) -> None:
+        owner = await store.create(a_record("owner", kind="tuning-job"))
+        child = await store.create(a_record("child").owned_by(owner))
+        with pytest.raises(ChildrenExist, match="child"):
+            await store.delete(owner)
+        assert await store.get(owner.ref) == owner
+        await store.delete(child)
+        await store.delete(owner)
+
+    async def test_children_may_be_released_and_a_later_owner_of_the_name_does_not_adopt_them(
+        self, store: Store
+    ) -> None:
+        owner = await store.create(a_record("owner", kind="tuning-job"))
+        child = await store.create(a_record("child", spec={"a": "b"}).owned_by(owner))
+        await store.delete(owner, children="release")
+        released = await store.get(child.ref)
+        assert released == dataclasses.replace(child, owner=None, owner_uid="", version=2)
+        with pytest.raises(StaleWrite):  # it would give the child its owner back
+            await store.replace(child, child.with_state(n=1))
+        later = await store.create(a_record("owner", kind="tuning-job", uid="another"))
+        assert await names(store, Query("training-job", owned_by=later)) == []
+        await store.replace(released, released.with_state(n=1))
+
+    async def test_a_child_is_created_before_its_owner_is_deleted_or_not_at_all(self, store: Store) -> None:
+        for number in range(5):
+            owner = await store.create(a_record(f"owner{number}", kind="tuning-job"))
+            child = a_record(f"child{number}").owned_by(owner)
+            created, deleted = await asyncio.gather(store.create(child), store.delete(owner), return_exceptions=True)
+            match created, deleted:
+                case Record(), ChildrenExist():
+                    assert await store.get(owner.ref) == owner
+                case RecordMissing(), None:
+                    pass
+                case _:
+                    raise AssertionError((created, deleted))
+
     # Many at once
 
     async def test_no_update_is_lost(self, store: Store) -> None:
@@ -428,6 +512,16 @@ class StoreContract:
         assert await store.acquire("other", "b", T0, until)
         assert await store.acquire("loop", "b", until + SECOND, until + 9 * SECOND)
         assert not await store.acquire("loop", "a", until + SECOND, until + 9 * SECOND)
+
+    async def test_whether_a_lease_is_held_can_be_asked_by_anybody(self, store: Store) -> None:
+        until = T0 + 10 * SECOND
+        assert not await store.is_held("node/a", T0)
+        assert await store.acquire("node/a", "a", T0, until)
+        assert await store.is_held("node/a", until - MICROSECOND)
+        assert not await store.is_held("node/a", until)
+        assert not await store.is_held("node/b", T0)
+        await store.release("node/a", "a")
+        assert not await store.is_held("node/a", T0)
 
     async def test_a_lease_is_given_back_by_its_holder_alone(self, store: Store) -> None:
         assert await store.acquire("loop", "a", T0, T0 + SECOND)

@@ -20,7 +20,7 @@ from clary.store.engine import make_engine, sqlite_url
 from clary.store.schema import REVISION, metadata
 from clary.store.sql import SqlStore, open_store
 from clary.store.upgrade import MIGRATIONS, migrate
-from clary.testing.store import a_line, a_record
+from clary.testing.store import SECOND, T0, a_line, a_record
 from tests.postgres import fresh_database
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ def drawn(engine) -> dict:
             "key": seen.get_pk_constraint(table),
             "foreign keys": seen.get_foreign_keys(table),
             "unique": seen.get_unique_constraints(table),
-            "indices": sorted(seen.get_indexes(table), key=lambda index: index["name"]),
+            "indices": sorted((_plain(index) for index in seen.get_indexes(table)), key=lambda index: index["name"]),
         }
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
@@ -65,6 +65,11 @@ def drawn(engine) -> dict:
                 if name in tables:
                     tables[name]["rows"] = [words for words in ("WITHOUT ROWID", "AUTOINCREMENT") if words in sql]
     return tables
+
+
+def _plain(index) -> dict:
+    """An index whose condition, if it has one, can be compared."""
+    return {**index, "dialect_options": {name: str(value) for name, value in index["dialect_options"].items()}}
 
 
 def test_the_newest_revision_is_the_one_the_tables_are_drawn_for():
@@ -84,6 +89,41 @@ async def test_tables_of_every_revision_become_todays(url, engine, revision):
         metadata.create_all(connection)
     assert migrated == drawn(engine)
     assert migrated.keys() == metadata.tables.keys()
+
+
+async def test_a_home_of_revision_0001_opens_with_all_it_had(url, engine):
+    with engine.begin() as connection:
+        migrate(connection, None, to="0001")
+        old = {
+            "kind": "training-job",
+            "lower_name": "j",
+            "uid": "u",
+            "version": 3,
+            "status": "InProgress",
+            "detail": "Starting",
+            "created": 0,
+            "modified": 1,
+            "reason": "",
+            "tags": "{}",
+            "spec": "{}",
+        }
+        states = {"j": '{"refusals":{"j-u-0":"CapacityError: none"},"attempt":0}', "k": '{"about":"refusals"}'}
+        names = ", ".join(("name", "state", *old))
+        values = ", ".join(f":{name}" for name in ("name", "state", *old))
+        for name, state in states.items():
+            connection.execute(
+                text(f"INSERT INTO records ({names}) VALUES ({values})"), old | {"name": name, "state": state}
+            )
+        connection.execute(text("INSERT INTO leases VALUES ('control', 'this home''s server', 9000000000000000)"))
+    store = await open_store(url)
+    refused, other = [await store.get(Ref("training-job", name)) for name in ("j", "k")]
+    assert (refused.state, refused.refusals) == ({"attempt": 0}, {"j-u-0": "CapacityError: none"})
+    assert (other.state, other.refusals) == ({"about": "refusals"}, {})
+    for record in (refused, other):
+        assert (record.version, record.owner, record.owner_uid, record.node, record.placements) == (3, None, "", "", {})
+    taken = await store.acquire("control", "another name", T0, T0 + SECOND)
+    assert taken == url.startswith("sqlite"), "of the home's own database there is no other server"
+    await store.close()
 
 
 async def test_a_second_start_finds_everything_there_and_does_without_alembic(url, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.core.records import Record
+from clary.core.records import Record, Ref
 from clary.store import lists
 from clary.store.base import Query
 from clary.store.memory import MemoryStore
@@ -39,7 +39,9 @@ records = st.builds(
     state=members,
     created=moments,
     modified=moments,
+    owner=st.sampled_from([None, Ref("", "o1"), Ref("", "o2")]),
 )
+OWNERS = [Record("", name, f"uid-{name}", "", {}, created=T0, modified=T0) for name in ("o1", "o2")]
 queries = st.builds(
     Query,
     kind=st.just(""),
@@ -50,6 +52,7 @@ queries = st.builds(
     modified_after=st.none() | moments,
     modified_before=st.none() | moments,
     equals=st.lists(st.tuples(paths, st.sampled_from(["x", "y", "\x00"])), max_size=2),
+    owned_by=st.sampled_from([None, *OWNERS]),
     order=st.sampled_from(["created", "modified", "name", "status"]),
     descending=st.booleans(),
     limit=st.integers(1, 4),
@@ -80,11 +83,17 @@ def test_a_database_finds_what_memory_finds(database, kept, asked):
 
 async def _compare(store, kept, asked):
     kind, memory = next(KINDS), MemoryStore()
-    for record in kept:
-        for each in (store, memory):
-            await each.create(replace(record, kind=kind))
-    for query in (replace(query, kind=kind) for query in asked):
-        assert await names(store, query) == await names(memory, query)
+    owners = {owner.name: replace(owner, kind=f"owner-of-{kind}") for owner in OWNERS}
+    for each in (store, memory):
+        for owner in owners.values():
+            await each.create(owner)
+        for record in kept:
+            child = replace(record, kind=kind)
+            await each.create(child.owned_by(owners[child.owner.name]) if child.owner else child)
+    for query in asked:
+        owner = owners[query.owned_by.name] if query.owned_by else None
+        of_kind = replace(query, kind=kind, owned_by=owner)
+        assert await names(store, of_kind) == await names(memory, of_kind)
     lower_names = {record.name.lower() for record in kept}
     for lower_name in lower_names:
         assert (await store.find(kind, lower_name)).name == (await memory.find(kind, lower_name)).name
