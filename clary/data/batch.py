@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clary.data.arrow import dictionary_codes, missing_mask, to_arrow, to_numpy
 from clary.data.errors import DataError, StepError
-from clary.data.flat import absent, arrow_of, codes_of, flat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,17 +107,17 @@ def column_of(array: pa.Array) -> Column:
         case Kind.TIME:
             if pa.types.is_dictionary(given):
                 array = array.dictionary_decode()
-            return flat(array.cast(pa.timestamp("us"), safe=False))
+            return to_numpy(array.cast(pa.timestamp("us"), safe=False))
         case Kind.NUMBER | Kind.BOOLEAN if pa.types.is_dictionary(given):
             return column_of(array.dictionary_decode())
         case Kind.BOOLEAN if array.null_count:
-            return flat(array.cast(pa.int8()).cast(pa.float64()))
+            return to_numpy(array.cast(pa.int8()).cast(pa.float64()))
         case _ if pa.types.is_null(given) or pa.types.is_decimal(given) or pa.types.is_float16(given):
-            return flat(array.cast(pa.float64()))
+            return to_numpy(array.cast(pa.float64()))
         case _ if array.null_count and pa.types.is_integer(given):
-            return flat(array.cast(pa.float64(), safe=False))
+            return to_numpy(array.cast(pa.float64(), safe=False))
         case _:
-            return flat(array)
+            return to_numpy(array)
 
 
 def _text(array: pa.Array) -> pa.Array:
@@ -151,19 +151,19 @@ def coded(column: Column) -> tuple[NDArray[np.int32], pa.Array]:
     """
     if isinstance(column, Block):
         raise StepError("it is a block of numeric columns, not a category")
-    array = arrow_of(column) if isinstance(column, np.ndarray) else column
+    array = to_arrow(column) if isinstance(column, np.ndarray) else column
     if not pa.types.is_dictionary(array.type):
         if kind_of_arrow(array.type) is Kind.OTHER:
             raise StepError(f"it holds {array.type}, not a category")
         array = pc.dictionary_encode(array)
-    return codes_of(array), array.dictionary
+    return dictionary_codes(array), array.dictionary
 
 
 def strings(column: Column) -> pa.Array:
     """A column as a plain pa.StringArray; numbers and times as they print. Raises StepError for blocks and others."""
     if isinstance(column, Block):
         raise StepError("it is a block of numeric columns, not text")
-    array = arrow_of(column) if isinstance(column, np.ndarray) else column
+    array = to_arrow(column) if isinstance(column, np.ndarray) else column
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if kind_of_arrow(array.type) is Kind.OTHER:
@@ -184,7 +184,7 @@ def missing(column: Column) -> NDArray[np.bool_]:
         if column.dtype.kind == "f":
             return np.isnan(column)
         return np.isnat(column) if column.dtype.kind == "M" else np.zeros(len(column), dtype=bool)
-    return absent(column)
+    return missing_mask(column)
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ class Batch:
 
     @classmethod
     def of_pandas(cls, frame: pd.DataFrame) -> Batch:
-        from clary.data.scans import arrow_of_pandas
+        from clary.data.frames import arrow_of_pandas
 
         return cls.of_arrow(arrow_of_pandas(frame)[0])
 
@@ -366,7 +366,7 @@ def _field(name: str, column: Column) -> Field:
 def _taken(column: Column, places: NDArray[Any]) -> Column:
     if isinstance(column, Block):
         return Block(column.names, column.matrix[places])
-    return column[places] if isinstance(column, np.ndarray) else column.take(arrow_of(places))
+    return column[places] if isinstance(column, np.ndarray) else column.take(to_arrow(places))
 
 
 def concatenated(batches: Sequence[Batch]) -> Batch:

@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Schema
 from clary.data.errors import DataError
+from clary.data.frames import arrow_of_pandas, distinct_names
+from clary.data.notes import Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,18 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BATCH_ROWS = 32_768  # 20 columns of 8 bytes are 5 MB then: they stay in the processor's caches from step to step
 _AHEAD = 2  # results of a part that wait for those before them
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a person should know of how a table was read: nothing is coerced in silence.
-
-    rows  how many rows it touched, 0 where it is about a column or a file
-    """
-
-    message: str
-    column: str = ""
-    rows: int = 0
 
 
 class Part(Protocol):
@@ -221,65 +211,6 @@ class FramePart:
                 yield pa.RecordBatch.from_struct_array(pa.StructArray.from_arrays([nothing], [""])).select([])
             return
         yield from mine.to_batches(max_chunksize=rows)
-
-
-def arrow_of_pandas(frame: pd.DataFrame) -> tuple[pa.Table, list[Note]]:
-    """(table, notes): the columns of a DataFrame; its index is left out.
-
-    A name that is there twice gets a number, as pandas' readers do ("a", "a.1"); a name that is no string becomes one;
-    a column of mixed types becomes text; each is noted. Raises DataError for what has no form in a table.
-    """
-    import pandas as pd
-
-    notes: list[Note] = []
-    if isinstance(frame.columns, pd.MultiIndex):
-        frame = frame.set_axis(["_".join(map(str, name)) for name in frame.columns], axis=1)
-        notes.append(Note("The levels of the columns' names were joined by '_'."))
-    names = distinct_names([str(name) for name in frame.columns])
-    for old, new in zip(frame.columns, names, strict=True):
-        if old != new:
-            notes.append(Note(f"The column's name was {old!r}; it is now {new!r}.", new))
-    arrays = []
-    for place, name in enumerate(names):
-        series = frame.iloc[:, place]
-        if isinstance(series.dtype, pd.SparseDtype):
-            series = pd.Series(series.to_numpy(), index=series.index)
-        arrays.append(_array_of(series, name, notes))
-    if not arrays:
-        return pa.table({"": pa.nulls(len(frame))}).drop_columns([""]), notes
-    return pa.Table.from_arrays(arrays, names=names), notes
-
-
-def _array_of(series: pd.Series, name: str, notes: list[Note]) -> pa.Array:
-    try:
-        array = pa.Array.from_pandas(series)
-        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError):
-        pass
-    present = series.notna()
-    try:
-        text = [str(value) if here else None for value, here in zip(series, present, strict=True)]
-        array = pa.array(text, pa.string())
-    except Exception as error:
-        raise DataError(f"column {name!r} of {series.dtype} has no form in a table: {error}") from None
-    found = sorted({type(value).__name__ for value, here in zip(series, present, strict=True) if here})
-    notes.append(Note(f"The column mixes {', '.join(found)}; it was read as text.", name, int(present.sum())))
-    return array
-
-
-def distinct_names(names: Sequence[str]) -> list[str]:
-    """The same names, a number behind each that was there before: a, a.1, a.2."""
-    taken = set(names)
-    seen: set[str] = set()
-    made = []
-    for name in names:
-        new, number = name, 0
-        while new in seen or (number and new in taken):
-            number += 1
-            new = f"{name}.{number}"
-        seen.add(new)
-        made.append(new)
-    return made
 
 
 def scan_of(data: Scan | pd.DataFrame | pa.Table) -> Scan:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clary.data.arrow import dictionary_codes, missing_mask, to_arrow, to_numpy
 from clary.data.batch import Kind
-from clary.data.flat import absent, arrow_of, codes_of, flat
 from clary.data.profiling.limits import Limits
 from clary.data.statistics.hashes import MISSING, Hashes, hashes_of
 from clary.data.statistics.tally import Tally
@@ -45,9 +45,9 @@ def _lengths(array: pa.Array) -> NDArray[np.int64]:
 def _whole(array: pa.Array) -> NDArray[np.int64]:
     """Without missing values: 0 stands there."""
     if not array.null_count:
-        return flat(array).astype(np.int64)
+        return to_numpy(array).astype(np.int64)
     data = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype())[array.offset : array.offset + len(array)]
-    return np.where(absent(array), 0, data).astype(np.int64)
+    return np.where(missing_mask(array), 0, data).astype(np.int64)
 
 
 def _counted(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -117,7 +117,7 @@ class TextLook:
             self.tally.lose()
 
     def of(self, array: pa.Array) -> Texts:
-        missing = absent(array) if array.null_count else None
+        missing = missing_mask(array) if array.null_count else None
         known = pa.types.is_dictionary(array.type)
         if known and (self.kind is Kind.OTHER or array.dictionary.null_count):
             array, known = array.dictionary_decode(), False
@@ -125,7 +125,7 @@ class TextLook:
             return Texts(len(array), missing, hashes_of(array), None, None, array)
         coded = array if known else pc.dictionary_encode(array)
         table = self._table(coded.dictionary) if known else table_of(coded.dictionary)
-        codes = codes_of(coded)
+        codes = dictionary_codes(coded)
         return Texts(len(array), missing, table.hashes.take(codes), table, codes, array)
 
     def _table(self, levels: pa.Array) -> Table:
@@ -167,5 +167,5 @@ class TextLook:
         present = np.flatnonzero(counts)
         counts = counts[present]
         self.lengths.add(table.lengths[present], counts)
-        values: Any = None if self.tally.lost else table.levels.take(arrow_of(present))
+        values: Any = None if self.tally.lost else table.levels.take(to_arrow(present))
         self.tally.add(table.hashes[present], counts, values)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from clary.data.batch import Kind, some
 from clary.data.errors import DataError
+from clary.data.notes import Note
 from clary.data.profiling.figures import ColumnFigures, Finding, Matrix, Pattern, Target
-from clary.data.scans import Note
 from clary.data.statistics.base import Sample
 
 if TYPE_CHECKING:

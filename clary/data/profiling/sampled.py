@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clary.data.arrow import to_arrow, to_numpy
 from clary.data.batch import Batch, Kind, Schema, coded, numbers
-from clary.data.flat import arrow_of, flat
 from clary.data.profiling.figures import Histogram, Level, Matrix
 
 MOST_COLUMNS = 100  # of a matrix
@@ -144,7 +144,7 @@ def words_of(texts: pa.Array, most: int) -> tuple[tuple[tuple[str, int], ...], f
 def reads_as(texts: pa.Array, wanted: pa.DataType) -> bool:
     """Whether every text that is not blank reads as that type, and there is one."""
     present = pc.utf8_trim_whitespace(texts.drop_null())
-    present = present.filter(arrow_of(flat(pc.binary_length(present)) > 0))
+    present = present.filter(to_arrow(to_numpy(pc.binary_length(present)) > 0))
     if not len(present):
         return False
     if pa.types.is_floating(wanted) and pc.any(pc.match_substring_regex(present, r"^[+-]?0\d")).as_py():

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from clary.data.batch import Kind, kind_of_arrow, some
 from clary.data.errors import DataError
-from clary.data.scans import Note, Part, Scan
+from clary.data.notes import Note
+from clary.data.scans import Part, Scan
 
 
 def check_columns(schema: pa.Schema, wanted: Sequence[str]) -> None:

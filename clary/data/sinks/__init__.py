@@ -16,7 +16,7 @@ from clary.data.errors import DataError
 from clary.data.scans import Scan, each_batch, scan_of
 from clary.data.sinks.columns import Columns
 from clary.data.sinks.files import files_at
-from clary.data.sinks.formats import writer_for
+from clary.data.sinks.formats import format_for
 from clary.data.sinks.sharded import ShardedSink
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ def sink(
     Raises         DataError where this cannot be.
     """
     name = os.fspath(target)
-    writer = writer_for(format, name, label, header, delimiter)
+    file_format = format_for(format, name, label, header, delimiter)
     for option, value in (("rows_per_file", rows_per_file), ("shards", shards)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise DataError(f"{option}={value!r} is not a number of at least 1")
     if rows_per_file is not None and shards is not None:
         raise DataError("rows_per_file and shards exclude each other: choose one")
-    files = files_at(name, writer.ending, many=rows_per_file is not None or shards is not None)
-    return ShardedSink(files, writer, Columns(schema, label), rows_per_file, shards or 1)
+    files = files_at(name, file_format.ending, many=rows_per_file is not None or shards is not None)
+    return ShardedSink(files, file_format, Columns(schema, label), rows_per_file, shards or 1)
 
 
 def write(

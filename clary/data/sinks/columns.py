@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Block, Column, kind_of_arrow, some
 from clary.data.errors import DataError
-from clary.data.scans import distinct_names
+from clary.data.frames import distinct_names
 
 
 class Columns:

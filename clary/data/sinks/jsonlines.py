@@ -11,20 +11,20 @@ import pyarrow.compute as pc
 
 from clary.data.batch import Batch, Kind, kind_of_arrow
 from clary.data.errors import DataError
+from clary.data.sinks.base import OpenFile
 from clary.data.sinks.columns import Columns
-from clary.data.sinks.formats import Open
 
 
 @dataclass(frozen=True)
-class JsonLinesWriter:
+class JsonLinesFormat:
     ending: str = ".jsonl"
     sparse: bool = False
 
-    def open(self, stream: IO[bytes], columns: Columns) -> Open:
-        return _JsonLines(stream, columns)
+    def open(self, stream: IO[bytes], columns: Columns) -> OpenFile:
+        return _JsonLinesFile(stream, columns)
 
 
-class _JsonLines:
+class _JsonLinesFile:
     def __init__(self, stream: IO[bytes], columns: Columns) -> None:
         self._stream, self._columns = stream, columns
 

@@ -15,21 +15,21 @@ import pyarrow.compute as pc
 
 from clary.data.batch import Batch
 from clary.data.errors import DataError
+from clary.data.sinks.base import OpenFile
 from clary.data.sinks.columns import Columns
-from clary.data.sinks.formats import Open
 from clary.data.sinks.matrix import features_of, label_of, stored
 
 
 @dataclass(frozen=True)
-class LibsvmWriter:
+class LibsvmFormat:
     ending: str = ".libsvm"
     sparse: bool = True
 
-    def open(self, stream: IO[bytes], columns: Columns) -> Open:
-        return _Libsvm(stream, columns)
+    def open(self, stream: IO[bytes], columns: Columns) -> OpenFile:
+        return _LibsvmFile(stream, columns)
 
 
-class _Libsvm:
+class _LibsvmFile:
     def __init__(self, stream: IO[bytes], columns: Columns) -> None:
         self._stream, self._columns = stream, columns
 

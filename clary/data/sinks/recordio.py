@@ -16,22 +16,22 @@ import numpy as np
 
 from clary.data.batch import Batch
 from clary.data.errors import DataError
+from clary.data.sinks.base import OpenFile
 from clary.data.sinks.columns import Columns
-from clary.data.sinks.formats import Open
 from clary.data.sinks.matrix import features_of, label_of
 from clary.formats.recordio import frame, write_rows
 
 
 @dataclass(frozen=True)
-class RecordIoWriter:
+class RecordIoFormat:
     ending: str = ".recordio"
     sparse: bool = True
 
-    def open(self, stream: IO[bytes], columns: Columns) -> Open:
-        return _RecordIo(stream, columns)
+    def open(self, stream: IO[bytes], columns: Columns) -> OpenFile:
+        return _RecordIoFile(stream, columns)
 
 
-class _RecordIo:
+class _RecordIoFile:
     def __init__(self, stream: IO[bytes], columns: Columns) -> None:
         self._stream, self._columns = stream, columns
 

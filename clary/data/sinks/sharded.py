@@ -8,9 +8,9 @@ import numpy as np
 
 from clary.data.batch import Batch, Block
 from clary.data.errors import DataError
+from clary.data.sinks.base import Format, OpenFile
 from clary.data.sinks.columns import Columns
 from clary.data.sinks.files import Files
-from clary.data.sinks.formats import Open, Writer
 
 # What a batch may take once its sparse columns are dense.
 DENSE_VALUES = 1 << 23
@@ -19,10 +19,12 @@ DENSE_VALUES = 1 << 23
 class ShardedSink:
     """A sink: one file, or a new one for each so many rows, or a given number side by side."""
 
-    def __init__(self, files: Files, writer: Writer, columns: Columns, rows_per_file: int | None, shards: int) -> None:
-        self._files, self._writer, self._columns = files, writer, columns
+    def __init__(
+        self, files: Files, file_format: Format, columns: Columns, rows_per_file: int | None, shards: int
+    ) -> None:
+        self._files, self._format, self._columns = files, file_format, columns
         self._rows_per_file, self._shards = rows_per_file, shards
-        self._open: list[Open] = []
+        self._open: list[OpenFile] = []
         self._rows = 0  # in the newest file, where there is a limit
         self._batches = 0
         self._over = False
@@ -41,7 +43,7 @@ class ShardedSink:
     def _pieces(self, batch: Batch) -> list[Batch]:
         """Of few enough rows that their sparse columns may be dense for a moment."""
         wide = sum(len(one.names) for one in batch.columns.values() if isinstance(one, Block) and one.sparse)
-        most = batch.rows if not wide or self._writer.sparse else max(1, DENSE_VALUES // wide)
+        most = batch.rows if not wide or self._format.sparse else max(1, DENSE_VALUES // wide)
         return [batch] if batch.rows <= most else [_slice(batch, at, most) for at in range(0, batch.rows, most)]
 
     def _put(self, batch: Batch) -> None:
@@ -70,7 +72,7 @@ class ShardedSink:
                 self._open[(place + self._batches) % self._shards].write(_slice(batch, start, end - start))
 
     def _begin(self) -> None:
-        self._open.append(self._writer.open(self._files.new(), self._columns))
+        self._open.append(self._format.open(self._files.new(), self._columns))
 
     def _finish(self) -> None:
         for one in self._open:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Scan
+from clary.data.notes import Note
+from clary.data.scans import Scan
 from clary.data.sources.files import check_options, scan_files
 from clary.data.sources.formats import BY_NAME, named
 from clary.data.sources.how import How

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
 
 # Beyond that an array is a matrix of numbers for something else than a table.
 MOST_COLUMNS = 100_000

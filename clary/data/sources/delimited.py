@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scans import BATCH_ROWS, Note, Scan, cores
+from clary.data.notes import Note
+from clary.data.scans import BATCH_ROWS, Scan, cores
 from clary.data.sources.ahead import in_order
 from clary.data.sources.blocks import TextBlock, blocks, utf8
 from clary.data.sources.cells import ARROW, Type, lossless, wider

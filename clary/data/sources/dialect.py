@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note
+from clary.data.notes import Note
 from clary.data.sources.cells import MISSING, PATTERNS, Cells, Type
 from clary.data.sources.header import Sample, columns_of, names_of
 from clary.data.sources.rows import fields_of

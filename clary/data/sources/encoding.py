@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note
+from clary.data.notes import Note
 
 HEAD_BYTES = 1 << 18
 _MARKS: tuple[tuple[bytes, str], ...] = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"))

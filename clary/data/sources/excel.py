@@ -7,7 +7,8 @@ from typing import Any
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scans import FrameScan, Note, Scan
+from clary.data.notes import Note
+from clary.data.scans import FrameScan, Scan
 from clary.data.sources.cells import MISSING, counted
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin

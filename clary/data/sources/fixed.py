@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Scan, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
+from clary.data.scans import Scan
 from clary.data.sources.blocks import TextBlock
 from clary.data.sources.cells import MISSING, Cells, Type
 from clary.data.sources.delimited import Reader, opening

@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scans import FrameScan, Note, Scan, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
+from clary.data.scans import FrameScan, Scan
 from clary.data.sources.arrays import table_of_array
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin

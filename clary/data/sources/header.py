@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
 from clary.data.sources.cells import Cells, Type
 from clary.data.sources.infer import guess
 

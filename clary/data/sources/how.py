@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note
+from clary.data.notes import Note
 
 SAMPLES = 10
 

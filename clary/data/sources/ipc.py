@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from clary.data.scans import FrameScan, Note, Part, Scan, cores, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
+from clary.data.scans import FrameScan, Part, Scan, cores
 from clary.data.sources.how import How
 from clary.data.sources.loose import spilled
 from clary.data.sources.origin import Origin

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Part, Scan
+from clary.data.notes import Note
+from clary.data.scans import Part, Scan
 from clary.data.sources.spill import fitted, of_no_columns
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Scan
+from clary.data.notes import Note
+from clary.data.scans import Scan
 from clary.data.sources.ahead import in_order
 from clary.data.sources.blocks import TextBlock, blocks, utf8
 from clary.data.sources.encoding import HEAD_BYTES, encoding_of_json

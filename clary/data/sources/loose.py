@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clary.data.scans import BATCH_ROWS, Note
+from clary.data.notes import Note
+from clary.data.scans import BATCH_ROWS
 from clary.data.sources.how import BadRows, How
 from clary.data.sources.joined import common_type
 from clary.data.sources.spill import DICTIONARY, Spill, SpillScan
@@ -90,7 +91,7 @@ def flattened(table: pa.Table) -> pa.Table:
     while any(pa.types.is_struct(one.type) for one in table.schema):
         table = table.flatten()
     if len(set(table.column_names)) < table.num_columns:
-        from clary.data.scans import distinct_names
+        from clary.data.frames import distinct_names
 
         table = table.rename_columns(distinct_names(table.column_names))
     return table

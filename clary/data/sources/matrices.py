@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clary.data.scans import BATCH_ROWS, Note, Part, cores
+from clary.data.notes import Note
+from clary.data.scans import BATCH_ROWS, Part, cores
 from clary.data.sources.spill import of_no_columns
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from clary.data.scans import Note, Scan
+from clary.data.notes import Note
+from clary.data.scans import Scan
 from clary.data.sources.ahead import in_order
 from clary.data.sources.how import BadRow, BadRows, How
 from clary.data.sources.loose import spilled

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Part, Scan
+from clary.data.notes import Note
+from clary.data.scans import Part, Scan
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin
 from clary.data.sources.spill import of_no_columns

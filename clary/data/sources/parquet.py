@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from clary.data.scans import Note, Part, Scan, cores, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
+from clary.data.scans import Part, Scan, cores
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin
 from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns

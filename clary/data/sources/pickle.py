@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scans import FrameScan, Note, Scan, arrow_of_pandas
+from clary.data.frames import arrow_of_pandas
+from clary.data.notes import Note
+from clary.data.scans import FrameScan, Scan
 from clary.data.sources.arrays import table_of_array
 from clary.data.sources.how import How
 from clary.data.sources.origin import Origin

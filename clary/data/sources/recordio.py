@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Scan
+from clary.data.notes import Note
+from clary.data.scans import Scan
 from clary.data.sources.how import How
 from clary.data.sources.matrices import MatrixScan
 from clary.data.sources.origin import Origin

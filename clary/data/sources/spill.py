@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Part, cores
+from clary.data.notes import Note
+from clary.data.scans import Part, cores
 
 PARTS_PER_CORE = 4
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())

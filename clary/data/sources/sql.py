@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
-from clary.data.scans import Note, Scan
+from clary.data.notes import Note
+from clary.data.scans import Scan
 from clary.data.sources.how import How
 from clary.data.sources.loose import spilled
 from clary.data.sources.origin import Origin

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clary.data.scans import Note
+from clary.data.notes import Note
 from clary.data.sources.cells import ZEROS, Cells, Type
 from clary.data.sources.infer import convert
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.data.errors import ReadError
-from clary.data.scans import Note, distinct_names
+from clary.data.frames import distinct_names
+from clary.data.notes import Note
 from clary.data.sources.cells import ARROW, Cells, Type
 from clary.data.sources.infer import guess
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clary.data.arrow import dictionary_codes, missing_mask, to_numpy
 from clary.data.batch import Column
-from clary.data.flat import absent, codes_of, flat
 
 Hashes = NDArray[np.uint64]
 
@@ -76,7 +76,7 @@ def hashes_of_texts(array: pa.Array) -> Hashes:
         digest = hashlib.blake2b(_bytes(array[int(row)].as_py()), digest_size=8).digest()
         hashes[row] = int.from_bytes(digest, "little")
     if array.null_count:
-        hashes[absent(array)] = MISSING
+        hashes[missing_mask(array)] = MISSING
     return hashes
 
 
@@ -106,7 +106,7 @@ def hashes_of(column: Column, missing: NDArray[np.bool_] | None = None) -> Hashe
         if not len(column.dictionary):
             return np.full(len(column), MISSING, np.uint64)
         table = np.append(hashes_of(column.dictionary), MISSING)
-        found: Hashes = table.take(codes_of(column))
+        found: Hashes = table.take(dictionary_codes(column))
         return found
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return hashes_of_texts(column)
@@ -119,7 +119,7 @@ def _hashes_of_others(column: pa.Array) -> Hashes:
         return hashes_of_texts(column.cast(pa.binary()))
     if pa.types.is_duration(column.type) or pa.types.is_time(column.type):
         whole = column.view(pa.int64() if column.type.bit_width == 64 else pa.int32())
-        missing = absent(column)
-        return hashes_of_numbers(flat(pc.fill_null(whole, 0)).astype(np.int64), missing)
+        missing = missing_mask(column)
+        return hashes_of_numbers(to_numpy(pc.fill_null(whole, 0)).astype(np.int64), missing)
     printed = [None if value is None else repr(value) for value in column.to_pylist()]
     return hashes_of_texts(pa.array(printed, pa.string()))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clary.data.flat import arrow_of
+from clary.data.arrow import to_arrow
 from clary.data.statistics.hashes import MISSING, Hashes, different
 
 _HASHES = float(1 << 64)
@@ -129,7 +129,7 @@ class Tally:
         if isinstance(values[0], np.ndarray):
             self._values = np.concatenate(values)[first]
         else:
-            self._values = pa.concat_arrays(values).take(arrow_of(first))
+            self._values = pa.concat_arrays(values).take(to_arrow(first))
 
     def lose(self) -> None:
         """From now on count only how many different values there are."""
@@ -155,5 +155,5 @@ class Tally:
         places = np.lexsort((self._order, -self._counts))
         if self._values is None:
             return np.empty(0), self._counts
-        taken = self._values[places] if isinstance(self._values, np.ndarray) else self._values.take(arrow_of(places))
+        taken = self._values[places] if isinstance(self._values, np.ndarray) else self._values.take(to_arrow(places))
         return taken, self._counts[places]

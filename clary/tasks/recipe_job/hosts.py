@@ -15,7 +15,8 @@ from clary.tasks import paths
 
 if TYPE_CHECKING:
     from clary.data.batch import Batch
-    from clary.data.scans import Note, Part, Scan
+    from clary.data.notes import Note
+    from clary.data.scans import Part, Scan
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import pandas as pd
 import pyarrow as pa
 
 from clary.data.batch import Batch, Block, Kind
+from clary.data.frames import arrow_of_pandas
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.path import transformed, whole
 from clary.data.recipe.step import FittedStep, Step
-from clary.data.scans import FramePart, FrameScan, arrow_of_pandas, scan_of
+from clary.data.scans import FramePart, FrameScan, scan_of
 from clary.data.statistics.base import Statistic
 
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from clary.data.batch import Batch, Schema
+from clary.data.frames import arrow_of_pandas
 from clary.data.recipe.fit import fit_steps
 from clary.data.recipe.row import compiled
 from clary.data.recipe.step import FittedStep, Step
-from clary.data.scans import FrameScan, Part, Scan, arrow_of_pandas
+from clary.data.scans import FrameScan, Part, Scan
 
 
 class CutScan(FrameScan):

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from clary.data import plot
 from clary.data.batch import Batch, Block
 from clary.data.errors import DataError
+from clary.data.frames import arrow_of_pandas
 from clary.data.plot.distributions import bin_edges
-from clary.data.scans import FrameScan, arrow_of_pandas
+from clary.data.scans import FrameScan
 
 
 @pytest.fixture(scope="module")

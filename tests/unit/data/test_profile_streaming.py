@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 
 from clary.data import scans
+from clary.data.frames import arrow_of_pandas
 from clary.data.profiling import limits as limits_module
 from clary.data.profiling import look, make, peek, profile
 from clary.data.profiling.limits import limits
-from clary.data.scans import FramePart, FrameScan, arrow_of_pandas
+from clary.data.scans import FramePart, FrameScan
 
 N = 30_000
 EDGES = [0, 1, 1_000, 7_000, 20_000]

@@ -279,7 +279,7 @@ def test_a_file_is_readable_by_whom_the_umask_allows(tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"target": "a.xyz"}, "say format="),
+        ({"target": "a.xyz"}, "give format="),
         ({"target": "a.csv", "format": "xyz"}, "format='xyz'"),
         ({"target": "a.csv", "label": "z"}, "label='z'"),
         ({"target": "a.csv", "rows_per_file": 0}, "rows_per_file=0"),

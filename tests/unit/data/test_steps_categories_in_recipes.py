@@ -10,9 +10,9 @@ import pytest
 
 from clary.data.batch import Batch
 from clary.data.errors import StepError
+from clary.data.frames import arrow_of_pandas
 from clary.data.recipe.fitted import FittedRecipe
 from clary.data.recipe.recipe import Recipe
-from clary.data.scans import arrow_of_pandas
 from clary.data.statistics.categories import Categories
 from tests.unit.data.steps_support import batch_of, scan_of
 

@@ -118,7 +118,7 @@ def columns_from(result: Any, names: Sequence[str], prefix: str) -> dict[str, Co
     """The columns of what came out, in a batch's forms; very many numbers, or a sparse matrix, as one block."""
     import pandas as pd
 
-    from clary.data.scans import arrow_of_pandas
+    from clary.data.frames import arrow_of_pandas
 
     if hasattr(result, "tocsr") and not isinstance(result, pd.DataFrame):
         from scipy.sparse import csr_matrix
