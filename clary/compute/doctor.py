@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clary.algorithms.registry import ALGORITHMS
 from clary.compute import sandbox
 from clary.compute.engine import why_not
 from clary.compute.machine import capacity, this_machine
@@ -127,17 +128,14 @@ def _user_namespaces() -> str:
 
 
 def _software(settings: Settings) -> Iterator[Finding]:
-    for module, image, distributions in (
-        ("xgboost", "sagemaker-xgboost", ("xgboost-cpu", "xgboost")),
-        ("sklearn", "sagemaker-scikit-learn", ("scikit-learn",)),
-        ("pyarrow", "clary/data", ("pyarrow",)),
-    ):
-        there = importlib.util.find_spec(module) is not None
+    for algorithm in ALGORITHMS.values():
+        installed = importlib.util.find_spec(algorithm.library) is not None
+        packages = (*algorithm.variants, algorithm.package)
         yield Finding(
-            distributions[-1],
-            there,
-            _version(distributions) if there else "not installed: pip install 'clary[algorithms]'",
-            f"the image {image}, without a container engine",
+            algorithm.package,
+            installed,
+            _version(packages) if installed else "not installed: pip install 'clary[algorithms]'",
+            f"the image {algorithm.image}, without a container engine",
         )
     if settings.embedded_s3:
         found = _rclone()
@@ -149,8 +147,8 @@ def _rclone() -> str:
     return shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone") or ""
 
 
-def _version(distributions: tuple[str, ...]) -> str:
-    for name in distributions:
+def _version(packages: tuple[str, ...]) -> str:
+    for name in packages:
         try:
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Image URIs: which of them are programs of Clary's own, and which program and libraries those stand for.
+"""Image URIs: which of them are programs of Clary's own, and which version of which library they stand for.
 
 AWS publishes an image under another account in every region, so the repository's name decides, not the account.
 """
@@ -9,114 +9,105 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-Name = Literal["xgboost", "scikit-learn", "data"]
+from clary.algorithms.manifest import Algorithm, Versions
+from clary.algorithms.registry import ALGORITHMS
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
     """An image that is a program of this machine.
 
+    name      of the algorithm
     version   of the library, as the tag has it: "1.7-1" is "1.7"; "" where the tag names none
     """
 
-    name: Name
+    name: str
     version: str = ""
 
     @property
-    def module(self) -> str:
-        """What `python -m` runs."""
-        return "clary.tasks.recipe_job" if self.name == "data" else f"clary.tasks.{self.name.replace('-', '_')}"
-
-    @property
-    def library(self) -> str:
-        """What it cannot do without, as Python imports it."""
-        return {"xgboost": "xgboost", "scikit-learn": "sklearn", "data": "pyarrow"}[self.name]
+    def algorithm(self) -> Algorithm:
+        return ALGORITHMS[self.name]
 
 
 def built_in(uri: str) -> BuiltIn | None:
     """What an image URI stands for; None where it is a container image like any other."""
-    if _DATA.fullmatch(uri):
-        return BuiltIn("data")  # Clary's own: there is no version but the server's
-    found = _URI.fullmatch(uri)
-    if found is None:
-        return None
-    name = _ECR_REPOSITORIES.get(found["repository"]) if found["ecr"] else _OWN_REPOSITORIES.get(found["repository"])
-    return BuiltIn(name, _version(name, found["tag"] or "")) if name else None
+    if found := _IN_ANY_REGISTRY.fullmatch(uri):
+        return _image(_OWN_REPOSITORIES[found["repository"]], found["tag"])
+    if found := _URI.fullmatch(uri):
+        known = _ECR_REPOSITORIES if found["ecr"] else _OWN_REPOSITORIES
+        if algorithm := known.get(found["repository"]):
+            return _image(algorithm, found["tag"])
+    return None
 
 
 def requirements(image: BuiltIn) -> tuple[str, ...]:
     """What pip installs for exactly this version of an image."""
-    if image.name == "xgboost":
-        pin = f"xgboost=={_last_patch(image, _XGBOOST)}"
-        return (pin, "scikit-learn", *_around(image, numpy_2_since=(2, 1)), *_ALWAYS)
-    pin = f"scikit-learn=={_last_patch(image, _SCIKIT_LEARN)}"
-    return (pin, *_around(image, numpy_2_since=(1, 5)), *_ALWAYS)
+    versions = image.algorithm.versions
+    assert versions is not None, "an image without versions runs in the server's own environment"
+    pin = f"{image.algorithm.package}=={_last_patch(image.version, versions)}"
+    return (pin, *versions.packages, *_scientific(image.version, versions), *_ALWAYS)
 
 
-def _version(name: Name, tag: str) -> str:
-    """The library's version in a tag: `1.7-1`, `0.90-2-cpu-py3`, `0.20.0-cpu-py3`; XGBoost's since 3: `3.0-5`."""
+def examples() -> str:
+    """Built-in images by name, for the text of an error."""
+    return ", ".join(algorithm.image for algorithm in ALGORITHMS.values() if algorithm.repositories)
+
+
+def _image(algorithm: Algorithm, tag: str | None) -> BuiltIn:
+    return BuiltIn(algorithm.name, _version(algorithm.versions, tag or "") if algorithm.versions else "")
+
+
+def _version(versions: Versions, tag: str) -> str:
+    """The library's version in a tag: `1.7-1`, `0.90-2-cpu-py3`, `0.20.0-cpu-py3`, `3.0-5`."""
     found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?", tag)
     if found is None:
-        return _TAGS_OF_OLD.get(tag, "") if name == "xgboost" else ""
+        return versions.tags.get(tag, "")
     major, minor, patch, build = found.groups()
-    if patch is None and name == "xgboost" and int(major) >= 3:
+    if patch is None and versions.build_is_patch is not None and int(major) >= versions.build_is_patch:
         patch = build
     return f"{major}.{minor}.{patch}" if patch else f"{major}.{minor}"
 
 
-def _last_patch(image: BuiltIn, known: Mapping[str, str]) -> str:
-    if image.version.count(".") == 2:
-        return image.version
-    return known.get(image.version) or f"{image.version}.*"
+def _last_patch(version: str, versions: Versions) -> str:
+    if version.count(".") == 2:
+        return version
+    return versions.pins.get(version) or f"{version}.*"
 
 
-def _around(image: BuiltIn, numpy_2_since: tuple[int, int]) -> tuple[str, ...]:
-    """What was built against NumPy 1 does not work with NumPy 2, and XGBoost 0.90 uses what SciPy dropped in 1.13."""
-    major, minor = image.version.split(".")[:2]
-    old = (int(major), int(minor)) < numpy_2_since
-    return ("numpy<2", "scipy<1.13", "pandas<2.3", "pyarrow<20") if old else ("numpy", "scipy", "pandas", "pyarrow")
+def _scientific(version: str, versions: Versions) -> tuple[str, ...]:
+    """What was built against NumPy 1 does not work with NumPy 2, and some of it uses what SciPy removed in 1.13."""
+    major, minor = version.split(".")[:2]
+    if (int(major), int(minor)) < versions.numpy_2:
+        return ("numpy<2", "scipy<1.13", "pandas<2.3", "pyarrow<20")
+    return ("numpy", "scipy", "pandas", "pyarrow")
 
 
+def _by_repository(attribute: str) -> Mapping[str, Algorithm]:
+    return MappingProxyType(
+        {name: algorithm for algorithm in ALGORITHMS.values() for name in getattr(algorithm, attribute)}
+    )
+
+
+_ECR_REPOSITORIES = _by_repository("repositories")
+_OWN_REPOSITORIES = _by_repository("own_repositories")
+
+_TAG = r"(?::(?P<tag>[\w][\w.\-]{0,127}))?(?:@sha256:[0-9a-f]{64})?"
 # Amazon ECR in every partition, dual stack and FIPS included.
 _URI = re.compile(
     r"(?:(?P<ecr>\d{12}\.dkr[.\-]ecr(?:-fips)?\.[a-z0-9\-]+\."
     r"(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn|c2s\.ic\.gov|"
     r"sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov))/)?"
-    r"(?P<repository>[a-z0-9][a-z0-9._/\-]*)(?::(?P<tag>[\w][\w.\-]{0,127}))?(?:@sha256:[0-9a-f]{64})?",
+    rf"(?P<repository>[a-z0-9][a-z0-9._/\-]*){_TAG}",
     re.ASCII,
 )
-# In any registry (a name with a dot or a port, as Docker tells one from a user): pipelines put theirs before it.
-_DATA = re.compile(
+# A registry is a name with a dot or a port, as Docker tells it from a user.
+_IN_ANY_REGISTRY = re.compile(
     r"(?:(?:localhost|[A-Za-z0-9\-]+(?=[.:])[A-Za-z0-9.\-]*)(?::\d+)?/)?"
-    r"clary/data(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    + "(?P<repository>"
+    + "|".join(re.escape(name) for name, algorithm in _OWN_REPOSITORIES.items() if algorithm.any_registry)
+    + f"){_TAG}",
     re.ASCII,
-)
-_ECR_REPOSITORIES: Mapping[str, Name] = MappingProxyType(
-    {"sagemaker-xgboost": "xgboost", "xgboost": "xgboost", "sagemaker-scikit-learn": "scikit-learn"}
-)
-_OWN_REPOSITORIES: Mapping[str, Name] = MappingProxyType(
-    {"clary/xgboost": "xgboost", "clary/scikit-learn": "scikit-learn"}
-)
-_TAGS_OF_OLD: Mapping[str, str] = MappingProxyType({"1": "0.72", "latest": "0.72"})
-
-# The last patch of each version AWS had an image of.
-_XGBOOST: Mapping[str, str] = MappingProxyType(
-    {
-        "0.72": "0.72.1",
-        "0.90": "0.90",
-        "1.0": "1.0.2",
-        "1.2": "1.2.1",
-        "1.3": "1.3.3",
-        "1.5": "1.5.2",
-        "1.7": "1.7.6",
-        "2.0": "2.0.3",
-        "2.1": "2.1.4",
-    }
-)
-_SCIKIT_LEARN: Mapping[str, str] = MappingProxyType(
-    {"0.20": "0.20.4", "0.23": "0.23.2", "1.0": "1.0.2", "1.2": "1.2.2", "1.4": "1.4.2"}
 )
 # What the programs in clary.tasks, and scripts written for AWS's images, import beside the library itself.
 _ALWAYS = ("uvicorn", "httptools", "boto3")

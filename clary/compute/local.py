@@ -6,7 +6,7 @@ import asyncio
 from typing import Literal
 
 from clary.compute import sandbox
-from clary.compute.images import built_in
+from clary.compute.images import built_in, examples
 from clary.compute.plan import Process
 from clary.compute.runtimes import missing, runtime_for
 from clary.core.errors import LaunchError
@@ -14,8 +14,8 @@ from clary.core.settings import Settings
 from clary.core.tasks import Task
 
 _NO_PROGRAM = (
-    'image "{image}" is a container image, and the setting backend = "local" runs none; use sagemaker-xgboost, '
-    'sagemaker-scikit-learn, or backend = "auto" with podman or docker'
+    'image "{image}" is a container image, and the setting backend = "local" runs none; use a '
+    'built-in image ({examples}), or backend = "auto" with podman or docker'
 )
 
 
@@ -29,14 +29,14 @@ class LocalResolver:
         """ "" where an image can be run, else why not."""
         image = built_in(uri)
         if image is None:
-            return _NO_PROGRAM.format(image=uri)
+            return _NO_PROGRAM.format(image=uri, examples=examples())
         return "" if self._settings.runtime_versions == "exact" and image.version else missing(image)
 
     async def resolve(self, task: Task) -> Process:
         """Raises LaunchError for an image that is no program, or whose libraries are not to be had."""
         image = built_in(task.image)
         if image is None:
-            raise LaunchError(_NO_PROGRAM.format(image=task.image))
+            raise LaunchError(_NO_PROGRAM.format(image=task.image, examples=examples()))
         kind = await asyncio.to_thread(self._sandbox)
         runtime = await runtime_for(image, self._settings.runtime_versions, self._settings.paths.runtimes)
         return Process(command(runtime.program, task), runtime.python, runtime.environment, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from clary.compute.engine import Engine, find_engine
+from clary.compute.images import examples
 from clary.compute.plan import Container
 from clary.core.errors import LaunchError
 from clary.core.settings import Settings
@@ -12,7 +13,7 @@ from clary.core.tasks import Task
 
 _NO_ENGINE = (
     'image "{image}" is a container image, and neither podman nor docker answers here: install one of them '
-    "(`clary doctor` tells what is wrong), or use sagemaker-xgboost or sagemaker-scikit-learn"
+    "(`clary doctor` reports what is wrong), or use a built-in image ({examples})"
 )
 
 
@@ -26,7 +27,7 @@ class OciResolver:
         """ "" where an image can be run, else why not. May take seconds."""
         engine = find_engine(self._settings)
         if engine is None:
-            return _NO_ENGINE.format(image=uri)
+            return _NO_ENGINE.format(image=uri, examples=examples())
         why_not = engine.unavailable(uri)
         return why_not and f'image "{uri}" cannot be run: {why_not}'
 
@@ -34,7 +35,7 @@ class OciResolver:
         """Raises LaunchError where no engine answers. That the image is there, the engine finds out when it runs it."""
         engine = await asyncio.to_thread(find_engine, self._settings)
         if engine is None:
-            raise LaunchError(_NO_ENGINE.format(image=task.image))
+            raise LaunchError(_NO_ENGINE.format(image=task.image, examples=examples()))
         return container(engine, task)
 
 

@@ -27,7 +27,7 @@ _LAST_LINES = 5
 
 _ASK_AGAIN_S = 0.1
 # What programs of built-in images import of Clary.
-_PROGRAM_PACKAGES = ("tasks", "formats")
+_PROGRAM_PACKAGES = ("algorithms", "formats", "tasks")
 
 # A command line, and the descriptor of the lock it keeps with it; raises LaunchError.
 Run = Callable[[Sequence[str], int], Awaitable[None]]
@@ -54,30 +54,30 @@ async def runtime_for(image: BuiltIn, versions: Literal["current", "exact"], run
     """
     if versions == "exact" and image.version:
         python = await environment(image, runtimes)
-        return Runtime((python, "-m", image.module), python, {"PYTHONPATH": str(programs(runtimes))})
+        return Runtime((python, "-m", image.algorithm.module), python, {"PYTHONPATH": str(programs(runtimes))})
     if why := missing(image):
         raise LaunchError(why)
-    return Runtime((sys.executable, "-m", image.module), sys.executable, {})
+    return Runtime((sys.executable, "-m", image.algorithm.module), sys.executable, {})
 
 
 def missing(image: BuiltIn) -> str:
     """ "" where the server's own environment has what an image needs, else what to do."""
-    if importlib.util.find_spec(image.library) is not None:
+    algorithm = image.algorithm
+    if importlib.util.find_spec(algorithm.library) is not None:
         return ""
-    needed = image.library if image.name == "data" else image.name
-    return f"{needed} is not installed beside Clary: run pip install 'clary[algorithms]'"
+    return f"{algorithm.package} is not installed beside Clary: run pip install 'clary[algorithms]'"
 
 
 def programs(runtimes: Path) -> Path:
     """A folder for PYTHONPATH in which only the programs of Clary are found, none of the server."""
-    shown = runtimes / "programs"
-    package = shown / "clary"
+    folder = runtimes / "programs"
+    package = folder / "clary"
     package.mkdir(parents=True, exist_ok=True)
     for name in _PROGRAM_PACKAGES:
         _link(package / name, Path(clary.__file__).parent / name)
     if not (package / "__init__.py").exists():
         write_whole(package / "__init__.py", "")
-    return shown
+    return folder
 
 
 def _link(link: Path, target: Path) -> None:

@@ -1,13 +1,10 @@
-"""What the server knows of the built-in algorithms without importing them: their metrics."""
+"""The metrics of a training job: those that the request defines, or those of the built-in algorithm."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from clary.compute.images import built_in
-from clary.tasks.xgboost.metrics import METRIC_DEFINITIONS as XGBOOST_METRICS
-
-_METRICS = {"xgboost": XGBOOST_METRICS}
 
 
 def metric_definitions(algorithm: dict[str, Any]) -> list[list[str]]:
@@ -18,4 +15,4 @@ def metric_definitions(algorithm: dict[str, Any]) -> list[list[str]]:
     if given := algorithm.get("MetricDefinitions"):
         return [[definition["Name"], definition["Regex"]] for definition in given]
     image = built_in(algorithm["TrainingImage"])
-    return [[name, regex] for name, regex in _METRICS.get(image.name if image else "", ())]
+    return [[metric.name, metric.regex] for metric in image.algorithm.metrics] if image else []

@@ -17,9 +17,8 @@ from clary.core.settings import Settings
 from clary.core.tasks import Input, Link, Task
 from clary.resources.user_code import staged_code
 
-# The image that answers without a script, and what it would be named by.
+# A container that names a script runs the user's code in place of the algorithm.
 _SCRIPT = "SAGEMAKER_PROGRAM"
-_FUSIBLE = ("data", "xgboost")
 
 
 def fusible(containers: Sequence[Mapping[str, Any]], settings: Settings) -> bool:
@@ -28,7 +27,7 @@ def fusible(containers: Sequence[Mapping[str, Any]], settings: Settings) -> bool
         return False
     for container in containers:
         image = built_in(container["image"])
-        if image is None or image.name not in _FUSIBLE or container["environment"].get(_SCRIPT):
+        if image is None or not image.algorithm.fusible or container["environment"].get(_SCRIPT):
             return False
         if settings.runtime_versions == "exact" and image.version:
             return False  # it has an environment of packages of its own

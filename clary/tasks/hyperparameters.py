@@ -1,4 +1,4 @@
-"""Hyperparameters of a built-in algorithm: strings in, values checked against a table out.
+"""Hyperparameters of a built-in algorithm: strings in, values checked against the algorithm's manifest out.
 
 Every value of hyperparameters.json is a string, as the request had it; clients that encode values as JSON leave quotes
 around words, which are taken off.
@@ -8,149 +8,94 @@ from __future__ import annotations
 
 import ast
 import json
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
+from clary.algorithms.domains import (
+    Boolean,
+    Categorical,
+    CategoryList,
+    Continuous,
+    Domain,
+    Integer,
+    IntegerList,
+    MetricList,
+    ObjectiveMetric,
+)
+from clary.algorithms.manifest import Algorithm
 from clary.tasks import paths
 from clary.tasks.failure import ClientError
 
 # Set by clients and by tuning jobs for the platform's own use, not the algorithm's.
 RESERVED = "sagemaker_"
-# A value may have 2500 characters; an error tells fewer.
+# A value may have 2500 characters; an error shows fewer.
 SHOWN_CHARACTERS = 100
 
-
-class Kind(Protocol):
-    """What a hyperparameter may be. `str()` of it is what an error says is allowed."""
-
-    def parse(self, text: str) -> Any:
-        """Raises ValueError where it is not allowed."""
-        ...
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """[low, high]; None where there is no bound."""
-
-    low: float | None = None
-    high: float | None = None
-    low_open: bool = False
-    high_open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = self.low is None or value > self.low or (value == self.low and not self.low_open)
-        below = self.high is None or value < self.high or (value == self.high and not self.high_open)
-        return math.isfinite(value) and above and below
-
-    def __str__(self) -> str:
-        low = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{self.low}"
-        high = "+inf)" if self.high is None else f"{self.high}{')' if self.high_open else ']'}"
-        return f"{low}, {high}"
-
-
-@dataclass(frozen=True, slots=True)
-class Integer:
-    interval: Interval
-
-    def parse(self, text: str) -> int:
-        value = float(text)  # "5.0" is what tuning and JSON make of 5
-        if value not in self.interval or not value.is_integer():
-            raise ValueError
-        return int(value)
-
-    def __str__(self) -> str:
-        return f"an integer in {self.interval}"
+def value_of(text: str, domain: Domain) -> Any:
+    """The value that a text stands for. Raises ValueError where the domain does not have it."""
+    match domain:
+        case Integer():
+            number = float(text)  # "5.0" is what tuning and JSON make of 5
+            return int(_checked(number, number in domain and number.is_integer()))
+        case Continuous():
+            number = float(text)
+            return _checked(number, number in domain)
+        case Categorical():
+            return _checked(text, text in domain.values)
+        case Boolean():
+            return _checked(text.lower(), text.lower() in ("true", "false")) == "true"
+        case CategoryList():
+            items = items_of(text)
+            return _checked(items, bool(items) and all(item in domain.values for item in items))
+        case IntegerList():
+            return _integers(text, domain)
+        case MetricList():
+            items = items_of(text)
+            return list(dict.fromkeys(_checked(items, bool(items) and all(is_metric(item, domain) for item in items))))
+        case ObjectiveMetric():
+            channel, _, metric = text.partition(":")
+            return _checked(metric, channel in domain.channels and is_metric(metric, domain.metrics))
 
 
-@dataclass(frozen=True, slots=True)
-class Real:
-    interval: Interval
-
-    def parse(self, text: str) -> float:
-        value = float(text)
-        if value not in self.interval:
-            raise ValueError
-        return value
-
-    def __str__(self) -> str:
-        return f"a number in {self.interval}"
+def is_metric(text: str, metrics: MetricList) -> bool:
+    """Whether it is one of them, by name or with a parameter: `error@0.7`."""
+    name, at, parameter = text.partition("@")
+    if not at:
+        return name in metrics.metrics
+    try:
+        float(parameter.removesuffix("-"))  # ndcg@5- scores lists without relevant items with 0
+    except ValueError:
+        return False
+    return name in metrics.parametrized
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    values: tuple[str, ...]
-
-    def parse(self, text: str) -> str:
-        if text not in self.values:
-            raise ValueError
-        return text
-
-    def __str__(self) -> str:
-        return f"one of {', '.join(self.values)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """ "true" or "false"."""
-
-    def parse(self, text: str) -> bool:
-        if text.lower() not in ("true", "false"):
-            raise ValueError
-        return text.lower() == "true"
-
-    def __str__(self) -> str:
-        return "true or false"
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Separated by commas, or a JSON list."""
-
-    values: tuple[str, ...]
-
-    def parse(self, text: str) -> list[str]:
-        words = words_of(text)
-        if not words or any(word not in self.values for word in words):
-            raise ValueError
-        return words
-
-    def __str__(self) -> str:
-        return f"a list, separated by commas, of {', '.join(self.values)}"
-
-
-@dataclass(frozen=True, slots=True)
-class IntegerList:
-    """(1, -1), or one level deeper, [[0, 1], [2, 3]]; parsed to what Python and JSON both write alike."""
-
-    interval: Interval
-    nested: bool = False
-
-    def parse(self, text: str) -> list[Any]:
-        try:
-            value = ast.literal_eval(text)
-        except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
-            raise ValueError from error
-        outer = value if self.nested and isinstance(value, list | tuple) else [value]
-        if not all(self._is_list(inner) for inner in outer):
-            raise ValueError
-        return [list(inner) for inner in outer] if self.nested else list(value)
-
-    def _is_list(self, value: object) -> bool:
-        return isinstance(value, list | tuple) and all(type(item) is int and item in self.interval for item in value)
-
-    def __str__(self) -> str:
-        inner = f"integers in {self.interval}"
-        return f"a list of lists of {inner}, as [[0, 1], [2, 3]]" if self.nested else f"a list of {inner}, as (1, -1)"
-
-
-def words_of(text: str) -> list[str]:
-    """Of `a, b` and of `["a", "b"]` alike."""
+def items_of(text: str) -> list[str]:
+    """The items of `a, b` and of `["a", "b"]` alike."""
     if text.lstrip().startswith("["):
-        items = json.loads(text)
-        return [item.strip() if isinstance(item, str) else "" for item in items]
-    return [word.strip() for word in text.split(",")]
+        return [item.strip() if isinstance(item, str) else "" for item in json.loads(text)]
+    return [item.strip() for item in text.split(",")]
+
+
+def _integers(text: str, domain: IntegerList) -> list[Any]:
+    """Lists and tuples, as Python and JSON both write them."""
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
+        raise ValueError from error
+    lists = value if domain.nested and isinstance(value, list | tuple) else [value]
+    for numbers in lists:
+        _checked(numbers, isinstance(numbers, list | tuple))
+        _checked(numbers, all(type(number) is int and number in domain.interval for number in numbers))
+    return [list(numbers) for numbers in lists] if domain.nested else list(value)
+
+
+def _checked(value: T, allowed: bool) -> T:
+    if not allowed:
+        raise ValueError
+    return value
 
 
 def read() -> dict[str, str]:
@@ -165,36 +110,31 @@ def read() -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
-def parse(
-    texts: Mapping[str, str],
-    table: Mapping[str, Kind],
-    *,
-    required: Collection[str] = (),
-    aliases: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """The values, by the table's names. Raises ClientError naming the hyperparameter, its value and what is allowed."""
+def parse(texts: Mapping[str, str], algorithm: Algorithm) -> dict[str, Any]:
+    """The values, by the manifest's names. Raises ClientError naming the hyperparameter and what it may be."""
+    domains, aliases = algorithm.domains, algorithm.aliases
     values: dict[str, Any] = {}
     for given, text in texts.items():
         if given.startswith(RESERVED):
             continue
-        name = (aliases or {}).get(given, given)
-        if name not in table:
+        name = aliases.get(given, given)
+        if name not in domains:
             raise ClientError(f"Extraneous hyperparameter found: {given[:SHOWN_CHARACTERS]}.")
         if name in values:
             raise ClientError(f"Hyperparameter {name} is given twice, once as an alias ({given}).")
-        values[name] = _parse_one(name, _unquoted(text), table[name])
-    for name in required:
+        values[name] = _parse(name, _unquoted(text), domains[name])
+    for name in algorithm.required:
         if name not in values:
-            raise ClientError(f"Missing required hyperparameter: {name}: {table[name]} is needed.")
+            raise ClientError(f"Missing required hyperparameter: {name}: {domains[name]} is needed.")
     return values
 
 
-def _parse_one(name: str, text: str, kind: Kind) -> Any:
+def _parse(name: str, text: str, domain: Domain) -> Any:
     try:
-        return kind.parse(text)
+        return value_of(text, domain)
     except ValueError:
         raise ClientError(
-            f"Hyperparameter {name}: value {text[:SHOWN_CHARACTERS]!r} is not allowed; it must be {kind}."
+            f"Hyperparameter {name}: value {text[:SHOWN_CHARACTERS]!r} is not allowed; it must be {domain}."
         ) from None
 
 

@@ -1,13 +1,14 @@
 """Several of Clary's own programs as one model host: what one answers is the next one's request, in one process.
 
 `python -m clary.tasks.pipeline`, with input/config/pipeline.json, a list in the order in which requests go through:
-    {"name": "container-1", "program": "data" | "xgboost", "environment": {...}, "model": "pipeline/container-1/model"}
+    {"name": "container-1", "program": ALGORITHM, "environment": {...}, "model": "pipeline/container-1/model"}
 Each program has the environment and the model of its own container; how many threads there are, and how long a request
 may take, is the process's environment's to say. Between them goes what would go over HTTP, byte for byte.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clary.algorithms.registry import ALGORITHMS
 from clary.tasks import paths
 from clary.tasks.host import Handlers, Refused, serve
 
@@ -62,26 +64,22 @@ class Pipeline:
 
 def stages() -> list[Stage]:
     """As the configuration says. Raises ValueError, naming what a container's environment has wrong."""
-    said = json.loads((paths.config_dir() / CONFIGURATION).read_text(encoding="utf-8"))
+    containers = json.loads((paths.config_dir() / CONFIGURATION).read_text(encoding="utf-8"))
     return [
-        Stage(one["name"], PROGRAMS[one["program"]](one["environment"]), paths.base_dir() / one["model"])
-        for one in said
+        Stage(
+            container["name"],
+            handlers(container["program"], container["environment"]),
+            paths.base_dir() / container["model"],
+        )
+        for container in containers
     ]
 
 
-def _recipe(environment: Mapping[str, str]) -> Handlers:
-    from clary.tasks.recipe import serving
-
-    return serving.Server(serving.Options.from_environment(environment))
-
-
-def _xgboost(environment: Mapping[str, str]) -> Handlers:
-    from clary.tasks.xgboost import serving
-
-    return serving.Server(serving.Options.from_environment(environment))
-
-
-PROGRAMS: Mapping[str, Callable[[Mapping[str, str]], Handlers]] = {"data": _recipe, "xgboost": _xgboost}
+def handlers(algorithm: str, environment: Mapping[str, str]) -> Handlers:
+    """An algorithm's own, as this environment sets them up. Raises ValueError naming a variable."""
+    serving = importlib.import_module(ALGORITHMS[algorithm].serving)
+    made: Handlers = serving.handlers(environment)
+    return made
 
 
 def main() -> None:

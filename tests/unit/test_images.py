@@ -341,8 +341,14 @@ async def test_exact_versions_take_the_image_s_own_environment(tmp_path, monkeyp
     assert how.argv == ("/made/xgboost-1.7/bin/python", "-m", "clary.tasks.xgboost", "train")
     shown = tmp_path / "runtimes" / "programs"
     assert how.environment == {"PYTHONPATH": str(shown)}
-    assert sorted(path.name for path in (shown / "clary").iterdir()) == ["__init__.py", "formats", "tasks"]
+    assert sorted(path.name for path in (shown / "clary").iterdir()) == [
+        "__init__.py",
+        "algorithms",
+        "formats",
+        "tasks",
+    ]
     assert (shown / "clary" / "tasks" / "__init__.py").exists()
+    assert (shown / "clary" / "algorithms" / "registry.py").exists()
 
 
 @pytest.mark.parametrize("program", ["xgboost", "scikit_learn", "script", "host"])

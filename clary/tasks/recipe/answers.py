@@ -12,12 +12,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from clary.algorithms.data import ALGORITHM
 from clary.formats import media_types
 from clary.tasks.host import Refused
-from clary.tasks.recipe.rows import JSON_LINES
 
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
-ACCEPTED = (media_types.CSV, media_types.JSON, *JSON_LINES, RECORDIO_PROTOBUF)
 
 
 def answer_type(accept: str | None, default: str) -> str:
@@ -26,9 +25,9 @@ def answer_type(accept: str | None, default: str) -> str:
     for name in wanted:
         if name in (media_types.ANY, "application/*", "text/*"):
             return default
-        if name in ACCEPTED:
+        if name in ALGORITHM.response_types:
             return name
-    raise Refused(406, f"Accept {accept} is not supported. Ask for {', '.join(ACCEPTED)}.")
+    raise Refused(406, f"Accept {accept} is not supported. Ask for {', '.join(ALGORITHM.response_types)}.")
 
 
 def encode(rows: Sequence[tuple[Any, ...]], name: str) -> bytes:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from clary.algorithms.data import ALGORITHM
 from clary.formats import media_types
 from clary.tasks.host import Refused
 
@@ -15,7 +16,6 @@ from clary.tasks.host import Refused
 Row = Mapping[str, Any] | Sequence[Any]
 
 JSON_LINES = (media_types.JSON_LINES, "application/x-jsonlines", "application/jsonl")
-ACCEPTED = (media_types.CSV, media_types.JSON, *JSON_LINES)
 # Keys that hold the values of one row.
 _ONE = ("features", "data", "values")
 
@@ -30,7 +30,8 @@ def read(body: bytes, content_type: str | None, columns: Sequence[str], header: 
     name, parameters = media_types.media_type(content_type)
     reader = _reader(name or guess(body))
     if reader is None:
-        raise Refused(415, f"Content type {content_type} is not supported. Send one of {', '.join(ACCEPTED)}.")
+        supported = ", ".join(ALGORITHM.content_types)
+        raise Refused(415, f"Content type {content_type} is not supported. Send one of {supported}.")
     told = parameters.get("header")
     if told not in (None, "present", "absent"):
         raise Refused(415, f"header={told} of content type {content_type} is neither present nor absent.")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clary.algorithms.data import ALGORITHM
 from clary.formats import media_types
-from clary.tasks.host import Refused
+from clary.tasks.host import Handlers, Refused
 from clary.tasks.host.options import Options as HostOptions
-from clary.tasks.recipe.answers import ACCEPTED, answer_type, encode
+from clary.tasks.recipe.answers import answer_type, encode
 from clary.tasks.recipe.rows import Row, read
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class Options:
     def from_environment(cls, environment: Mapping[str, str]) -> Options:
         """Raises ValueError naming the variable."""
         accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or media_types.CSV
-        if accept not in ACCEPTED:
-            raise ValueError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {accept!r}; give one of {', '.join(ACCEPTED)}.")
+        if accept not in ALGORITHM.response_types:
+            supported = ", ".join(ALGORITHM.response_types)
+            raise ValueError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {accept!r}; give one of {supported}.")
         return cls(
             accept=accept,
             header=environment.get("CLARY_CSV_HEADER", "").lower() not in (*FALSE, "absent"),
@@ -67,6 +69,11 @@ class Model:
     one: RowFunction
     columns: tuple[str, ...]
     in_order: bool
+
+
+def handlers(environment: Mapping[str, str]) -> Handlers:
+    """Raises ValueError naming the variable."""
+    return Server(Options.from_environment(environment))
 
 
 class Server:

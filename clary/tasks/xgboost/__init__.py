@@ -1,7 +1,7 @@
 """The XGBoost built-in algorithm: `python -m clary.tasks.xgboost train|serve`.
 
     hyperparameters ──> train ──> model (xgboost-model) ──> serve ──> answers
-    channels ───────────┘  └── own_metrics, checkpoints, rendezvous (several hosts)
+    channels ───────────┘  └── metrics, checkpoints, rendezvous (several hosts)
 
 Reference: "XGBoost algorithm with Amazon SageMaker AI" (developer guide).
 """

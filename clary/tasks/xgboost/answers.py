@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clary.formats.media_types import CSV, JSON, JSON_LINES
+from clary.formats.media_types import JSON, JSON_LINES
 from clary.formats.recordio import write_records
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
-ACCEPTED = (JSON, JSON_LINES, RECORDIO_PROTOBUF, CSV)
 
 CLASSES = ("predicted_label", "labels")
 PROBABILITIES = ("probability", "probabilities")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clary.algorithms.xgboost import MAXIMIZED
 from clary.formats.table import Table, widen
 from clary.tasks.failure import ClientError
 from clary.tasks.xgboost import checkpoints, model
+from clary.tasks.xgboost.custom_metrics import CustomMetrics
 from clary.tasks.xgboost.hyperparameters import Settings
 from clary.tasks.xgboost.library import reason, xgboost
-from clary.tasks.xgboost.metrics import is_maximized
-from clary.tasks.xgboost.own_metrics import OwnMetrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def boost(job: Settings, tables: Mapping[str, Table], where: Path | None, stop: 
             matrices["train"],
             num_boost_round=rounds,
             evals=[(matrix, name) for name, matrix in matrices.items()],
-            custom_metric=_own_metrics(job, library),
+            custom_metric=_custom_metrics(job, library),
             callbacks=_callbacks(job, library, "validation" in tables, where if leads else None, stop, done, leads),
             xgb_model=start,
             verbose_eval=False,
@@ -130,11 +130,11 @@ def _bounds(labels: Any) -> tuple[Any, Any]:
     return np.abs(labels), np.where(labels < 0, np.inf, labels).astype(np.float32)
 
 
-def _own_metrics(job: Settings, library: Any) -> OwnMetrics | None:
-    if not job.own_metrics:
+def _custom_metrics(job: Settings, library: Any) -> CustomMetrics | None:
+    if not job.custom_metrics:
         return None
-    return OwnMetrics(
-        job.own_metrics, job.objective, job.booster.get("num_class", 2), lambda part: _total(part, library)
+    return CustomMetrics(
+        job.custom_metrics, job.objective, job.booster.get("num_class", 2), lambda part: _total(part, library)
     )
 
 
@@ -161,7 +161,7 @@ def _callbacks(
                 rounds=job.early_stopping_rounds,
                 data_name="validation",
                 metric_name=metric,
-                maximize=is_maximized(metric) if metric else None,
+                maximize=metric.partition("@")[0] in MAXIMIZED if metric else None,
                 # A linear model is one, not a row of trees: it cannot be cut back.
                 save_best=job.booster.get("booster") != "gblinear",
             )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clary.algorithms.xgboost import ALGORITHM
 from clary.formats.decoding import Format, decode, format_of
 from clary.formats.media_types import ANY, CSV, accepted
 from clary.formats.table import DataError, Table, widen
-from clary.tasks.host import Refused
+from clary.tasks.host import Handlers, Refused
 from clary.tasks.host.options import Options as HostOptions
 from clary.tasks.xgboost import model
-from clary.tasks.xgboost.answers import ACCEPTED, encode, encode_selected
+from clary.tasks.xgboost.answers import encode, encode_selected
 from clary.tasks.xgboost.library import reason, xgboost
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Options:
         )
 
 
+def handlers(environment: Mapping[str, str]) -> Handlers:
+    """Raises ValueError naming the variable."""
+    return Server(Options.from_environment(environment))
+
+
 class Server:
     """The handlers of a model host."""
 
@@ -136,13 +142,12 @@ class Server:
     def _answer_type(self, accept: str | None) -> str:
         wanted = accepted(accept) or [ANY]
         for name in wanted:
-            if name in ACCEPTED:
+            if name in ALGORITHM.response_types:
                 return name
             if name == ANY:
                 return self.options.accept
-        raise Refused(
-            406, f"Accept type {accept} is not supported. Please use supported accept types: {', '.join(ACCEPTED)}."
-        )
+        supported = ", ".join(ALGORITHM.response_types)
+        raise Refused(406, f"Accept type {accept} is not supported. Please use supported accept types: {supported}.")
 
 
 def rows(body: bytes, content_type: str | None, loaded: Model) -> Any:

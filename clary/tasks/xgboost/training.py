@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
+from clary.algorithms.xgboost import ALGORITHM
 from clary.formats.decoding import Format, format_of
 from clary.formats.table import DataError, Table
 from clary.tasks import paths
@@ -22,9 +23,8 @@ from clary.tasks.xgboost.rendezvous import Party
 
 log = logging.getLogger(__name__)
 
-# Without a content type AWS's image reads LibSVM.
-DEFAULT_FORMAT = Format.LIBSVM
-DATA_CHANNELS = ("train", "validation")
+DEFAULT_CONTENT_TYPE = ALGORITHM.channels[0].content_types[0]
+DATA_CHANNELS = tuple(channel.name for channel in ALGORITHM.channels)
 # Clients bring code and drivers in channels of their own.
 OTHER_CHANNELS = ("code", "sm_drivers")
 STOPPED = 128 + signal.SIGTERM
@@ -133,9 +133,7 @@ def _read(there: Mapping[str, Channel], name: str, job: Settings) -> Table:
 
 def _format(there: Mapping[str, Channel], name: str) -> Format:
     """What the channel says, or else what channel train says."""
-    content_type = there[name].content_type or there["train"].content_type
-    if content_type is None:
-        return DEFAULT_FORMAT
+    content_type = there[name].content_type or there["train"].content_type or DEFAULT_CONTENT_TYPE
     try:
         kind, label_size = format_of(content_type)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""The metrics AWS adds to XGBoost's: of classes, by scikit-learn's definitions, and of numbers.
+"""The metrics AWS adds to XGBoost's: of classification, by scikit-learn's definitions, and of regression.
 
 All follow from sums over rows (a confusion matrix; sums of squares), so that several hosts, each with rows of its own,
 get the metric of all rows by adding up.
@@ -18,11 +18,25 @@ if TYPE_CHECKING:
 
     Sum = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # over all hosts
 
-OF_NUMBERS = ("mse", "r2")
+REGRESSION = ("mse", "r2")
+CLASSIFICATION = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "f1_binary",
+    "f1_macro",
+    "precision",
+    "precision_macro",
+    "precision_micro",
+    "recall",
+    "recall_macro",
+    "recall_micro",
+)
+CUSTOM_METRICS = (*CLASSIFICATION, *REGRESSION)
 
 
 @dataclass(frozen=True, slots=True)
-class OwnMetrics:
+class CustomMetrics:
     """Called by XGBoost after each round, with what the model predicts and the rows it predicts for."""
 
     names: Sequence[str]
@@ -33,9 +47,9 @@ class OwnMetrics:
     def __call__(self, predictions: Any, matrix: Any) -> list[tuple[str, float]]:
         labels = matrix.get_label()
         values: dict[str, float] = {}
-        if any(name not in OF_NUMBERS for name in self.names):
+        if any(name in CLASSIFICATION for name in self.names):
             values |= scores(self.total(self._confusion(labels, predictions)))
-        if any(name in OF_NUMBERS for name in self.names):
+        if any(name in REGRESSION for name in self.names):
             values |= errors(self.total(moments(labels, predictions)))
         return [(name, values[name]) for name in self.names]
 
