@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -27,6 +28,7 @@ from clary.compute.machine import capacity
 from clary.compute.plan import Platform
 from clary.compute.supervised import SupervisedBackend
 from clary.connection import environment, keep
+from clary.control.collect_metrics import MetricsCollector
 from clary.control.effects import World
 from clary.control.lease import while_held
 from clary.control.loop import Loop
@@ -47,9 +49,11 @@ from clary.services.keeper import Keeper
 from clary.services.s3 import embedded_s3
 from clary.services.service import Service
 from clary.startup import allow_many_connections, configure_logging
-from clary.store.base import Store
+from clary.store.database import open_database
 from clary.store.engine import sqlite_url
-from clary.store.sql import open_store
+from clary.store.metrics.base import Retention
+from clary.store.metrics.sql import SqlMetricStore
+from clary.store.sql import SqlStore
 from clary.wire.exchange import Exchange
 from clary.wire.server import make_app
 
@@ -81,7 +85,7 @@ async def serve(settings: Settings) -> None:
     listening = _listen(settings)
     keep(settings)
     environment(settings)  # writes the SDKs' configuration file
-    store = await open_store(settings.database_url or sqlite_url(paths.database))
+    store = SqlStore(await open_database(settings.database_url or sqlite_url(paths.database)))
     keeper = Keeper(_services(settings, credentials))
     parts = _Parts(settings, credentials, store, keeper)
     await parts.backend.open()
@@ -98,7 +102,7 @@ async def serve(settings: Settings) -> None:
 class _Parts:
     """The parts that need one another, put together."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, store: Store, keeper: Keeper) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials, store: SqlStore, keeper: Keeper) -> None:
         paths = settings.paths
         clock = SystemClock()
         self.settings = settings
@@ -109,6 +113,8 @@ class _Parts:
         world = World(store, self.backend, paths.routes, paths.run)
         changes = Changes()
         self.loop = Loop(store, FAMILIES, world, clock, changes)
+        metrics = SqlMetricStore(store.database)
+        self.collector = MetricsCollector(paths.metrics, metrics, clock, _retention(settings))
         self.context = Context(
             settings=settings,
             account=settings.account,
@@ -175,6 +181,16 @@ def _services(settings: Settings, credentials: Credentials) -> list[Service]:
     return [gateway, embedded_s3(settings, credentials)] if settings.embedded_s3 else [gateway]
 
 
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        single_values=timedelta(days=settings.metrics_single_values_days),
+        high_resolution=timedelta(hours=settings.metrics_high_resolution_hours),
+        minutes=timedelta(days=settings.metrics_minutes_days),
+        five_minutes=timedelta(days=settings.metrics_five_minutes_days),
+        hours=timedelta(days=settings.metrics_hours_days),
+    )
+
+
 def _platform(settings: Settings, credentials: Credentials) -> Platform:
     s3 = s3_access(settings, credentials)
     return Platform(
@@ -189,6 +205,7 @@ def _platform(settings: Settings, credentials: Credentials) -> Platform:
         s3_secret_access_key=s3.secret_access_key,
         region=settings.region,
         account_id=settings.account_id,
+        metrics=str(settings.paths.metrics),
     )
 
 
@@ -222,7 +239,7 @@ async def _until_asked_to_stop(settings: Settings, parts: _Parts, listening: soc
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
         )
     )
-    background = [asyncio.create_task(parts.control()), asyncio.create_task(parts.keeper.run())]
+    background = [asyncio.create_task(work) for work in (parts.control(), parts.keeper.run(), parts.collector.run())]
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     # What is here now stays: the collector need not look at it again, which took it tens of milliseconds each time.
     gc.collect()

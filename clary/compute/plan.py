@@ -68,6 +68,7 @@ class Container:
 class Platform:
     """Where the platform's own things lie, for every task alike.
 
+    metrics         the folder of spool files; "" where the server that wrote the plan kept no metrics
     events_socket   gets a datagram, the JSON of Task.owner, when a task's state changed
     s3_folder       where the embedded S3's buckets lie; "" for an S3 elsewhere
     endpoint_url    AWS_ENDPOINT_URL for programs; s3_endpoint_url likewise
@@ -84,6 +85,7 @@ class Platform:
     s3_secret_access_key: str
     region: str
     account_id: str
+    metrics: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def metrics(self) -> Path:
+        """Where metrics wait for the server to take them into its tables."""
+        return self.root / "metrics"
+
+    @property
     def routes(self) -> Path:
         return self.root / "routes"
 
@@ -111,6 +116,11 @@ class Settings:
     reconcile_workers: int = 16  # records worked on at once
     resync_s: float = 30.0  # how often every unfinished record is looked at anew
     lease_s: float = 15.0  # a server that has not renewed its lease for so long has lost it
+    metrics_single_values_days: float = 15.0  # what programs print is kept as printed for so long
+    metrics_high_resolution_hours: float = 3.0  # what gateways count every ten seconds
+    metrics_minutes_days: float = 15.0  # and then by the minute
+    metrics_five_minutes_days: float = 63.0  # and then, as what programs print, by five minutes
+    metrics_hours_days: float = 455.0  # and then by the hour, until it is removed
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -208,5 +218,8 @@ def _check(settings: Settings) -> None:
             f"host = {settings.host!r}: listening beyond this machine demands TLS; "
             "set tls_certificate and tls_key, or host = '127.0.0.1'"
         )
+    for name in (knob.name for knob in dataclasses.fields(settings) if knob.name.startswith("metrics_")):
+        if not 0 <= getattr(settings, name) <= 36500:
+            raise SettingsError(f"{name} = {getattr(settings, name)}: must be from 0 to 36500")
     if settings.s3_endpoint_url and not (settings.s3_access_key_id and settings.s3_secret_access_key):
         raise SettingsError("s3_endpoint_url needs s3_access_key_id and s3_secret_access_key beside it")

@@ -135,6 +135,8 @@ class Task:
     log_group     e.g. /aws/sagemaker/TrainingJobs
     log_stream    one per host; {host} stands for its name
     metrics       (name, regular expression) pairs searched in every log line
+    metric_dimensions   CloudWatch's dimensions of these metrics, e.g. {"TrainingJobName": …}; their namespace is the
+                  log group
     max_runtime_s counts from the program's start; None: no limit
     grace_s       between SIGTERM and SIGKILL
     queued_at     when it was asked for, epoch seconds: first come, first served
@@ -161,6 +163,7 @@ class Task:
     log_group: str = "/aws/sagemaker/TrainingJobs"
     log_stream: str = "{host}"
     metrics: tuple[tuple[str, str], ...] = ()
+    metric_dimensions: Mapping[str, str] = field(default_factory=dict)
     max_runtime_s: float | None = None
     grace_s: float = 120.0
     serve: Serve | None = None

@@ -46,6 +46,7 @@ def training_task(job: Record, task_id: str) -> Task:
         inputs=_inputs(spec) + code,
         outputs=_outputs(job.name, spec),
         metrics=tuple((name, regex) for name, regex in job.state["metric_definitions"]),
+        metric_dimensions={"TrainingJobName": job.name},
     )
 
 

@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 from clary.core.records import JSON
 from clary.store.codec import decode_json, decode_time, encode_json, encode_time, escape, unescape
 
-REVISION = "0002"  # the newest of migrations/versions: what `metadata` looks like
+REVISION = "0003"  # the newest of migrations/versions: what `metadata` looks like
 
 
 class AnyText(TypeDecorator[str]):

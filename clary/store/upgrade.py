@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select, text
 
+import clary.store.metrics.schema  # noqa: F401 - its tables belong to `metadata`
 from clary.core.errors import SettingsError
 from clary.store.schema import REVISION, metadata
 

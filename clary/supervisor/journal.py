@@ -17,8 +17,6 @@ from clary.compute.plan import RESERVE_BYTES, RESERVE_FILE, STATE_FILE
 from clary.core.files import write_whole
 from clary.core.tasks import Metric, Phase, TaskState
 
-METRICS_FILE = "metrics.jsonl"
-
 
 class Journal:
     """Every change of phase is written before it is told, and told before the supervisor goes on."""

@@ -5,13 +5,15 @@ The expressions come from callers, so each search has a limit of time, and one t
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clary.supervisor.journal import METRICS_FILE, Journal
+from clary.core.metrics import Sample, Series, Spool
+from clary.core.tasks import Task
+from clary.supervisor.journal import Journal
 
 if TYPE_CHECKING:
     import regex
@@ -21,17 +23,19 @@ _SLOW_SEARCHES_ALLOWED = 3
 
 
 class Metrics:
-    """The last value of each metric goes to the task's state, every value to metrics.jsonl."""
+    """The last value of each metric goes to the task's state, every value to the spool that the server reads."""
 
-    def __init__(self, definitions: Sequence[tuple[str, str]], journal: Journal, folder: Path) -> None:
-        self._definitions = definitions
+    def __init__(self, task: Task, journal: Journal, spool: str) -> None:
+        """`spool` is the folder of spool files; "" where metrics are not kept."""
+        self._task = task
+        self._definitions = task.metrics
         self._journal = journal
-        self._file = folder / METRICS_FILE
+        self._spool = Spool(Path(spool), f"task-{task.id}") if spool else None
         self._patterns: list[tuple[str, regex.Pattern[str]]] | None = None
         self._slow: dict[str, int] = {}
 
-    def search(self, host: str, lines: Sequence[str], at: float, say: Callable[[str], None]) -> None:
-        """Look through lines printed by a host; `say` tells the log of an expression that cannot be used."""
+    def search(self, lines: Sequence[str], at: float, say: Callable[[str], None]) -> None:
+        """Search lines that a host printed at `at`, epoch seconds; `say` writes a line into the host's log."""
         if not self._definitions:
             return
         if self._patterns is None:
@@ -44,11 +48,13 @@ class Metrics:
         ]
         for name, value in found:
             self._journal.note(name, value, at)
-        if found:
-            with self._file.open("a", encoding="utf-8") as file:
-                file.writelines(
-                    json.dumps({"name": name, "value": value, "at": at, "host": host}) + "\n" for name, value in found
-                )
+        if found and self._spool is not None:
+            moment = datetime.fromtimestamp(at, UTC)
+            self._spool.append((self._series(name), Sample.value(moment, value)) for name, value in found)
+
+    def _series(self, name: str) -> Series:
+        """As CloudWatch files it: a job's metrics have the namespace of its log group."""
+        return Series.of(self._task.log_group, name, self._task.metric_dimensions)
 
     def _compiled(self, say: Callable[[str], None]) -> list[tuple[str, regex.Pattern[str]]]:
         import regex  # takes longer to load than a small program to start

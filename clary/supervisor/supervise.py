@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,10 +134,10 @@ class Supervisor:
             from clary.supervisor.ports import hold_ports
 
             held = {name: hold_ports() for name in self._folders}
-        metrics = Metrics(self._task.metrics, self._journal, self._folder)
+        metrics = Metrics(self._task, self._journal, self._plan.platform.metrics)
         hosts: list[Host] = []
         for name, folder in self._folders.items():
-            log = Log(log_path(Path(self._plan.platform.logs), self._task, name), partial(metrics.search, name))
+            log = Log(log_path(Path(self._plan.platform.logs), self._task, name), metrics.search)
             ports = held[name].ports if held else None
             launch = launcher(self._task.of(name), self._plan.of(name), name, folder, self._folder, ports)
             hosts.append(Host(name, folder.ml, log, launch, ports.bind if ports else None))

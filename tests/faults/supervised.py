@@ -130,6 +130,7 @@ def maker(tmp_path: Path) -> Iterator[Make]:
             s3_secret_access_key="",
             region="eu-west-1",
             account_id="000000000000",
+            metrics=str(tmp_path / "metrics"),
         )
         given = argv or (sys.executable, "-c", textwrap.dedent(program))
         plan = Plan(Process(given, sys.executable, {}, kind), platform)  # type: ignore[arg-type]

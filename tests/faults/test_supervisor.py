@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from clary.compute.plan import PLAN_FILE, STATE_FILE, STOP_FILE, Process
+from clary.core.metrics import Series, from_line, is_abandoned
 from clary.core.tasks import Cause, Input, Output, Phase, Resources, Serve, TaskState
 from tests.faults.supervised import BUBBLEWRAP, SANDBOXES, Make, maker, until
 
@@ -589,6 +590,7 @@ def test_metrics(make: Make) -> None:
         print("loss=0.5")
         print("loss=1e-3x")
         """,
+        metric_dimensions={"TrainingJobName": "measured"},
         metrics=(
             ("train:rmse", r".*\[[0-9]+\].*#011train-rmse:(\S+)"),
             ("raw", r"\ttrain-rmse:(\S+)"),
@@ -606,9 +608,12 @@ def test_metrics(make: Make) -> None:
         "raw": 2.0,
         "loss": 0.5,
     }
-    noted = [json.loads(line) for line in (running.folder / "metrics.jsonl").read_text().splitlines()]
-    assert [entry["value"] for entry in noted if entry["name"] == "raw"] == [3.0, 1.0, 2.0]
-    assert all(entry["host"] == "algo-1" for entry in noted)
+    (spooled,) = (running.home / "metrics").iterdir()
+    assert is_abandoned(spooled)
+    noted = [from_line(line) for line in spooled.read_text().splitlines()]
+    assert [sample.sum for series, sample in noted if series.name == "raw"] == [3.0, 1.0, 2.0]
+    raw = Series.of("/aws/sagemaker/TrainingJobs", "raw", {"TrainingJobName": "measured"})
+    assert {series for series, _ in noted if series.name == "raw"} == {raw}
     assert "clary: metric 'broken': the regular expression '(' is not valid" in running.log()
     assert "clary: metric 'groupless'" in running.log()
     assert "clary: metric 'slow': the regular expression" in running.log()

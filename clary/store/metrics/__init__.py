@@ -1,0 +1,1 @@
+"""Metrics over time: what programs print and gateways count."""
