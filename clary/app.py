@@ -24,9 +24,7 @@ from clary.artifacts.logs import LogStreams
 from clary.artifacts.stores import open_store as open_objects
 from clary.artifacts.stores import s3_access
 from clary.compute.backends import check_image, make_backend
-from clary.compute.machine import capacity
 from clary.compute.plan import Platform
-from clary.compute.supervised import SupervisedBackend
 from clary.connection import environment, keep
 from clary.control.collect_metrics import MetricsCollector
 from clary.control.effects import World
@@ -109,7 +107,7 @@ class _Parts:
         self.store = store
         self.keeper = keeper
         self.clock = clock
-        self.backend: SupervisedBackend = make_backend(settings, _platform(settings, credentials), self._wake_owner)
+        self.backend = make_backend(settings, _platform(settings, credentials), self._wake_owner)
         world = World(store, self.backend, paths.routes, paths.run)
         changes = Changes()
         self.loop = Loop(store, FAMILIES, world, clock, changes)
@@ -124,7 +122,7 @@ class _Parts:
             backend=self.backend,
             objects=open_objects(s3_access(settings, credentials)),
             logs=LogStreams(paths.logs),
-            machine=capacity(settings),
+            machine=self.backend.machine,
             families={family.kind: family for family in FAMILIES},
             check_image=partial(check_image, settings=settings),
             wake=self.loop.queue.put,

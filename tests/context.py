@@ -11,7 +11,6 @@ from clary.control.loop import Loop
 from clary.core.changes import Changes
 from clary.core.clock import Clock
 from clary.core.credentials import Credentials
-from clary.core.instances import Machine
 from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS
@@ -47,7 +46,7 @@ class Server:
             backend=self.backend,
             objects=EverythingStore(),
             logs=LogStreams(folder / "logs"),
-            machine=Machine(cpus=2, memory_mib=8192, gpus=0),
+            machine=self.backend.machine,
             families={family.kind: family for family in FAMILIES},
             check_image=lambda uri: "",
             wake=lambda ref: self.loop.queue.put(ref),  # noqa: PLW0108 - the loop of that moment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from clary.compute.base import Backend
 from clary.compute.capacity import ReplicaShare
 from clary.compute.images import built_in
 from clary.compute.local import LocalResolver
@@ -51,8 +52,8 @@ def resolver(settings: Settings) -> Resolver:
             return OciResolver(settings)
 
 
-def make_backend(settings: Settings, platform: Platform, notify: Notify) -> SupervisedBackend:
-    """The backend of the settings' choice. `open` it from the event loop it is to work in, and `close` it there."""
+def make_backend(settings: Settings, platform: Platform, notify: Notify) -> Backend:
+    """The backend of the settings' choice: programs and containers on this machine."""
     return SupervisedBackend(
         settings.paths.tasks,
         platform,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Protocol
 
+from clary.core.instances import Machine
 from clary.core.tasks import LogLine, Task, TaskState
 
 
@@ -12,8 +13,22 @@ class Backend(Protocol):
     """Runs tasks. Knows nothing of records or statuses. Each verb may be repeated without harm.
 
     Whoever makes a backend hands it `notify`, called with a task's owner, from the event loop, whenever the task's
-    state may have changed. It is a hint: what is true is what `poll` says.
+    state may have changed. It is a hint: what is true is what `poll` returns.
     """
+
+    @property
+    def machine(self) -> Machine:
+        """The largest machine that one host of a task can have: of an instance type that is larger it gets so much."""
+        ...
+
+    async def open(self) -> None:
+        """Take up the tasks that an earlier server left, and keep the queue moving. Called in the event loop that the
+        backend is to work in, before anything else. Every other verb does it too where it was not done."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything: tasks go on, and may be taken up again."""
+        ...
 
     async def launch(self, task: Task) -> None:
         """Start a task, or queue it until the machine has room; one that exists already is left alone.

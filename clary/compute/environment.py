@@ -19,6 +19,10 @@ from clary.core.s3_clients import CLIENT_ENVIRONMENT
 from clary.core.tasks import Task
 
 OPT_ML = "/opt/ml"
+# All hosts of a task are on this machine: this is the address that programs answer at, and the interface over which
+# the hosts reach each other (NCCL, Gloo and MPI bind to it).
+LOOPBACK = "127.0.0.1"
+NETWORK_INTERFACE = "lo"
 CONTAINER_PORT = 8080
 TASK_VARIABLE = "CLARY_TASK_ID"  # processes that a dead supervisor left behind are known by it
 
@@ -93,6 +97,11 @@ def host_gpus(task: Task, plan: Plan, host: str) -> tuple[int, ...]:
     return plan.gpus[first : first + each]
 
 
+def for_host(text: str, host: str) -> str:
+    """A file of Task.host_files, as this host gets it."""
+    return text.replace("{host}", host).replace("{network_interface}", NETWORK_INTERFACE)
+
+
 def at_base(text: str, base: str) -> str:
     """A path or command that speaks of /opt/ml, where that is another folder."""
     return _OPT_ML_PATH.sub(lambda _: base, text)
@@ -106,7 +115,7 @@ def _reach_loopback_directly(environment: Mapping[str, str]) -> dict[str, str]:
     """A proxy is for the world outside: the platform's own services are on this machine."""
     if not any(name.lower().endswith("_proxy") for name in environment):
         return {}
-    own = "localhost,127.0.0.1"
+    own = f"localhost,{LOOPBACK}"
     return {name: ",".join(filter(None, (environment.get(name), own))) for name in ("NO_PROXY", "no_proxy")}
 
 
@@ -191,7 +200,7 @@ def _of_hosts(resources: dict[str, Any], task: Task, host: str) -> dict[str, Any
         "current_host": host,
         "current_instance_type": resources.get("current_instance_type", "local"),
         "current_instance_group": resources.get("current_group_name", "homogeneousCluster"),
-        "network_interface_name": resources.get("network_interface_name", "lo"),
+        "network_interface_name": resources.get("network_interface_name", NETWORK_INTERFACE),
         "resource_config": resources,
     }
 
@@ -233,7 +242,7 @@ def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
 def _config(task: Task, name: str, host: str) -> dict[str, Any]:
     """A configuration file of the task's, as this host sees it; nothing where it has none."""
     path = f"{name}.json"
-    text = task.host_files[path].replace("{host}", host) if path in task.host_files else task.files.get(path, "{}")
+    text = for_host(task.host_files[path], host) if path in task.host_files else task.files.get(path, "{}")
     return dict(json.loads(text))
 
 

@@ -84,7 +84,7 @@ class SupervisedBackend:
         self._platform = platform
         self._notify = notify
         self._resolve = resolve
-        self._machine = machine
+        self.machine = machine
         self._replica = replica
         self._supervisor = supervisor
         self._look_every_s = look_every_s
@@ -125,7 +125,7 @@ class SupervisedBackend:
         await self.open()
         if await self.poll([task.id]):
             return
-        self._arriving[task.id] = (capacity.claim(task, self._machine, self._replica), time.monotonic())
+        self._arriving[task.id] = (capacity.claim(task, self.machine, self._replica), time.monotonic())
         try:
             await asyncio.to_thread(create, self._tasks, task, await self._planned(task))
             folder = folder_of(self._tasks, task.id)
@@ -196,7 +196,7 @@ class SupervisedBackend:
     def _claim(self, folder: TaskFolder, task: Task | None) -> Claim:
         with contextlib.suppress(CapacityError):  # accelerators that were there before the restart, and are gone
             if task is not None:
-                return capacity.claim(task, self._machine, self._replica)
+                return capacity.claim(task, self.machine, self._replica)
         return Claim(folder.path.name, 0.0)
 
     def _holding(self, known: _Known, folder: TaskFolder) -> Held:
@@ -275,7 +275,7 @@ class SupervisedBackend:
             claim for claim, since in self._arriving.values() if since > late and claim.task_id not in self._known
         ]
         by_id = {known.claim.task_id: known for known in living}
-        for claim, gpus in capacity.admit([*waiting, *coming], holding, self._machine):
+        for claim, gpus in capacity.admit([*waiting, *coming], holding, self.machine):
             if claim.task_id in by_id:
                 await self._start(by_id[claim.task_id], gpus)
 

@@ -47,7 +47,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a task holds while it lives. cpus and memory are per host, already clamped to the machine."""
+    """What each host of a task holds while it lives: no more CPUs and memory than the backend's `machine` has."""
 
     cpus: float = 1.0
     memory_mib: int = 0  # 0: no limit, nothing held
@@ -131,7 +131,8 @@ class Task:
                   or arguments are given
     environment   beside what the platform itself sets
     files         text files to write as they are, path relative to /opt/ml
-    host_files    likewise, but {host} in them stands for the host's name
+    host_files    likewise, but {host} in them stands for the host's name, {network_interface} for the interface over
+                  which hosts reach each other
     log_group     e.g. /aws/sagemaker/TrainingJobs
     log_stream    one per host; {host} stands for its name
     metrics       (name, regular expression) pairs searched in every log line
@@ -226,7 +227,7 @@ class TaskState:
                   "CapacityError: …", "InternalServerError: …"; at most 1024 characters
     cause         why it ended, where somebody or something ended it
     message       what a processing job left in /opt/ml/output/message, at most 1024 bytes of UTF-8
-    address       of a replica: "http://127.0.0.1:PORT"; "" while there is none
+    address       of a replica: the URL at which the gateway reaches it; "" while there is none
     further       of a pipeline: the addresses of the hosts behind the first one
     uploaded      Output.path -> URI, for each output that is wholly in S3
     *_at          epoch seconds, 0 while not reached: staging (inputs), started (program), ended (program), over

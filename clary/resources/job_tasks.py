@@ -14,9 +14,6 @@ from clary.core.records import Record
 from clary.core.tasks import Input, Resources, Task
 from clary.resources.jobs import STOP_GRACE_S
 
-# The interface that NCCL, Gloo and MPI bind to: hosts of a job share this machine.
-NETWORK_INTERFACE = "lo"
-
 
 def job_task(
     job: Record,
@@ -81,6 +78,6 @@ def _resource_config(instance_type: str, hosts: tuple[str, ...]) -> str:
             "current_group_name": group,
             "hosts": sorted(hosts),
             "instance_groups": [{"instance_group_name": group, "instance_type": instance_type, "hosts": sorted(hosts)}],
-            "network_interface_name": NETWORK_INTERFACE,
+            "network_interface_name": "{network_interface}",  # the backend knows it
         }
     )

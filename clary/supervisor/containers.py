@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from clary.compute.environment import CONTAINER_PORT, OPT_ML, Ports
+from clary.compute.environment import CONTAINER_PORT, LOOPBACK, OPT_ML, Ports
 from clary.compute.plan import Container
 from clary.core.tasks import Task
 from clary.supervisor.endings import CannotRun, with_log
@@ -71,7 +71,7 @@ def _network(how: Container, task: Task, host: str, addresses: Mapping[str, str]
     if any(option.partition("=")[0] in _NETWORK_OPTIONS for option in how.options):
         return names  # the person who runs this machine chose
     if port is not None:
-        return ["--hostname", host, "--publish", f"127.0.0.1:{port}:{CONTAINER_PORT}", *names]
+        return ["--hostname", host, "--publish", f"{LOOPBACK}:{port}:{CONTAINER_PORT}", *names]
     if task.isolated:
         return ["--hostname", host, "--network", "none", *names]
     # The platform listens on loopback, which a container reaches in the machine's own network alone.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
-from clary.compute.environment import OPT_ML, at_base
+from clary.compute.environment import LOOPBACK, OPT_ML, at_base, for_host
 from clary.core.tasks import Task
 from clary.supervisor.endings import CannotRun
 
@@ -65,7 +64,8 @@ def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool, ba
     taken = [*(item.path for item in task.inputs), *(output.path for output in task.outputs)]
     for path in (*_ALWAYS[task.layout], *taken):
         (folder.ml / inside(path)).mkdir(parents=True, exist_ok=True)
-    for path, text in (_moved(task, base) | _filled(task.host_files, host)).items():
+    own_files = {path: for_host(text, host) for path, text in task.host_files.items()}
+    for path, text in (_moved(task, base) | own_files).items():
         file = folder.ml / inside(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -108,10 +108,6 @@ def _open_and_retry(function: object, path: str, _: object) -> None:
         return
 
 
-def _filled(files: Mapping[str, str], host: str) -> dict[str, str]:
-    return {path: text.replace("{host}", host) for path, text in files.items()}
-
-
 def _moved(task: Task, base: str) -> dict[str, str]:
     """The task's files. What a processing job's says of folders is true also where /opt/ml is another one.
 
@@ -125,7 +121,7 @@ def _moved(task: Task, base: str) -> dict[str, str]:
 
 def _names(task: Task) -> str:
     own = "".join(f"{host_address(task, host)} {host}\n" for host in task.hosts)
-    return f"127.0.0.1 localhost\n::1 localhost\n{own}"
+    return f"{LOOPBACK} localhost\n::1 localhost\n{own}"
 
 
 def _machine_names() -> str:

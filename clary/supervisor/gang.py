@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clary.compute.environment import LOOPBACK
 from clary.core.tasks import Cause, Phase, Serve, Task
 from clary.supervisor.endings import Ended, blamed, program_failure, shortened, with_log
 from clary.supervisor.journal import Journal
@@ -179,7 +180,7 @@ class Gang:
     def _is_ready(self, host: Host) -> None:
         self._unready.discard(host.name)
         if not self._unready:
-            address, *further = (f"http://127.0.0.1:{host.port}" for host in self._hosts)
+            address, *further = (f"http://{LOOPBACK}:{host.port}" for host in self._hosts)
             self._journal.move(Phase.READY, address=address, further=tuple(further))
 
     def _unhealthy(self, host: Host, why: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 
+from clary.compute.environment import LOOPBACK
+
 _STATUS = re.compile(rb"HTTP/1\.[01] 200 ")
 _LONGEST_ANSWER = 64 << 10
 
@@ -15,8 +17,8 @@ class Ping:
     def __init__(self, port: int) -> None:
         self.socket = socket.socket()
         self.socket.setblocking(False)
-        self.socket.connect_ex(("127.0.0.1", port))
-        self._request = f"GET /ping HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+        self.socket.connect_ex((LOOPBACK, port))
+        self._request = f"GET /ping HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nConnection: close\r\n\r\n".encode()
         self._answer = b""
 
     @property

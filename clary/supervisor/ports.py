@@ -6,7 +6,7 @@ import random
 import socket
 from dataclasses import dataclass
 
-from clary.compute.environment import Ports
+from clary.compute.environment import LOOPBACK, Ports
 from clary.supervisor.endings import CannotRun
 
 # Below what the system gives to outgoing connections, so that none takes a port before its program listens on it.
@@ -41,7 +41,7 @@ def hold_ports() -> HeldPorts:
 def _is_free(port: int) -> bool:
     with socket.socket() as tried:
         try:
-            tried.bind(("127.0.0.1", port))
+            tried.bind((LOOPBACK, port))
         except OSError:
             return False
     return True

@@ -39,7 +39,6 @@ class BackendWorld:
     """Where a backend under test works.
 
     make              a new backend over the same machine, as a restarted server has it
-    open, close       what a server does with a backend at its start and its end
     machine           what its tasks may hold together
     image             an image with /bin/sh
     server            an entrypoint that answers 200 on SAGEMAKER_BIND_TO_PORT, whatever it is asked
@@ -48,8 +47,6 @@ class BackendWorld:
     """
 
     make: Callable[[Notify], Backend]
-    open: Callable[[Any], Any]
-    close: Callable[[Any], Any]
     machine: Machine
     image: str
     server: tuple[str, ...]
@@ -62,11 +59,11 @@ class BackendWorld:
     async def serving(self) -> AsyncIterator[Backend]:
         """A server's life."""
         backend = self.make(self.told.append)
-        await self.open(backend)
+        await backend.open()
         try:
             yield backend
         finally:
-            await self.close(backend)
+            await backend.close()
 
     def task(self, script: str, task_id: str = "task-0", **changes: Any) -> Task:
         whole: dict[str, Any] = {
@@ -127,6 +124,10 @@ class BackendContract:
         async with world.serving() as backend:
             for task_id in await backend.poll():
                 await backend.forget(task_id)
+
+    async def test_it_has_the_machine_it_was_given(self, world: BackendWorld) -> None:
+        async with world.serving() as backend:
+            assert backend.machine == world.machine
 
     # launch and poll
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clary.artifacts.base import S3Uri, Stored
 from clary.core.errors import ComputeError
+from clary.core.instances import Machine
 from clary.core.tasks import Cause, LogLine, Phase, Task, TaskState
 
 Owner = tuple[str, str, str]
@@ -19,13 +20,24 @@ class PretendBackend:
     launched   how often each task was really started: more than once would be a fault of the caller or of this
     """
 
-    def __init__(self, notify: Callable[[Owner], None] = lambda owner: None) -> None:
+    def __init__(
+        self,
+        notify: Callable[[Owner], None] = lambda owner: None,
+        machine: Machine = Machine(cpus=2, memory_mib=8192),  # noqa: B008 - frozen
+    ) -> None:
         self.notify = notify
+        self.machine = machine
         self.tasks: dict[str, Task] = {}
         self.states: dict[str, TaskState] = {}
         self.launched: dict[str, int] = {}
         self.asked_to_stop: set[str] = set()
         self.refuse: ComputeError | None = None
+
+    async def open(self) -> None:
+        """Nothing to take up."""
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     async def launch(self, task: Task) -> None:
         if self.refuse is not None:

@@ -69,8 +69,6 @@ def a_world(home, image, server, **changes):
 
     return BackendWorld(
         make=make,
-        open=SupervisedBackend.open,
-        close=SupervisedBackend.close,
         machine=MACHINE,
         image=image,
         server=server,

@@ -54,7 +54,7 @@ def a_task(**changes: Any) -> Task:
                         "hosts": ["algo-1", "algo-2"],
                     }
                 ],
-                "network_interface_name": "lo",
+                "network_interface_name": "{network_interface}",
             }
         )
     }
@@ -114,6 +114,7 @@ def test_scripts_find_what_the_toolkit_would_set() -> None:
     assert (made["SM_CURRENT_HOST"], made["SM_HOSTS"]) == ("algo-2", '["algo-1", "algo-2"]')
     assert json.loads(made["SM_CURRENT_INSTANCE_GROUP_HOSTS"]) == ["algo-1", "algo-2"]
     assert json.loads(made["SM_RESOURCE_CONFIG"])["current_host"] == "algo-2"
+    assert made["SM_NETWORK_INTERFACE_NAME"] == json.loads(made["SM_RESOURCE_CONFIG"])["network_interface_name"] == "lo"
     assert json.loads(made["SM_TRAINING_ENV"])["hps"]["alpha"] == 0.5
 
 
