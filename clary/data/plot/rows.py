@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Kind, Schema, coded, kind_of, missing, numbers, some
 from clary.data.errors import DataError, StepError
 from clary.data.scans import Scan, each_batch, scan_of, schema_of
-from clary.data.statistics.base import SAMPLE_ROWS, SampleRows, hashed
+from clary.data.statistics.hashes import uniform
+from clary.data.statistics.samples import SAMPLE_ROWS, SampleRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def shown(data: Data, columns: Sequence[str] = (), most: int = SAMPLE_ROWS) -> S
     rows = None
     if isinstance(data, pd.DataFrame) and len(data) > most:  # only what is drawn is made into Arrow's form
         rows = len(data)
-        data = data.iloc[np.flatnonzero(hashed(np.arange(rows)) < most / rows)]
+        data = data.iloc[np.flatnonzero(uniform(np.arange(rows)) < most / rows)]
     scan = scan_in(data)
     there = schema_of(scan)
     for name in columns:
@@ -61,7 +62,7 @@ def shown(data: Data, columns: Sequence[str] = (), most: int = SAMPLE_ROWS) -> S
     names = tuple(dict.fromkeys(columns)) or there.names
     sampling = SampleRows(names, scan.rows, most if rows is None else scan.rows)
     drawn: list[Batch] | None = None
-    for found in each_batch(scan, names, sampling.of):
+    for found in each_batch(scan, names, sampling.compute):
         drawn = found if drawn is None else sampling.merge(drawn, found)
     batch = sampling.result(drawn).batch
     if not batch.columns:

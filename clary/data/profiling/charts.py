@@ -109,7 +109,7 @@ def _cell(value: float) -> tuple[str, str]:
     kind = "plus" if value >= 0 else "minus"
     return f"{value:.2f}".replace(
         "-", "−"
-    ), f"background: color-mix(in srgb, var(--{kind}) {abs(value):.0%}, transparent)"
+    ), f"background: color-murmur_mix(in srgb, var(--{kind}) {abs(value):.0%}, transparent)"
 
 
 def strongest(values: NDArray[np.float64]) -> bool:

@@ -30,8 +30,8 @@ from clary.data.profiling.peek import peek
 from clary.data.profiling.rows import RowHashes
 from clary.data.progress import Progress, counted, quiet
 from clary.data.scans import Scan, each_batch, schema_of
-from clary.data.statistics.base import Sample, SampleRows, without_dictionaries
-from clary.data.statistics.hashes import Hashes, hashes_of, mix
+from clary.data.statistics.base import Sample
+from clary.data.statistics.hashes import Hashes, hashes_of, murmur_mix
 from clary.data.statistics.ordered import Cut, Ordered, cut
 from clary.data.statistics.pairwise import (
     Centring,
@@ -43,6 +43,7 @@ from clary.data.statistics.pairwise import (
     together,
 )
 from clary.data.statistics.ranks import Floats, Ranks, Window, first_windows
+from clary.data.statistics.samples import SampleRows, without_dictionaries
 
 MOST_PAIRED = 300  # columns whose correlations are worked out: the work grows with their square
 SAMPLE_ROWS = 50_000
@@ -155,7 +156,7 @@ class Look:
 
     def _part(self, batch: Batch) -> TablePart:
         rows = np.zeros(batch.rows, np.uint64)
-        weights = mix(batch.row_numbers.astype(np.uint64)) | np.uint64(1) if self.alike else rows
+        weights = murmur_mix(batch.row_numbers.astype(np.uint64)) | np.uint64(1) if self.alike else rows
         masks: dict[int, NDArray[np.bool_]] = {}
         columns: list[NumberPart | TextPart] = []
         fingerprints: list[np.uint64] = []
@@ -177,14 +178,14 @@ class Look:
                 fingerprints.append(np.uint64((seen.hashes * weights).sum()))
         sums = [grouped(floats, group, one) for group, one in zip(self.groups, self.centrings, strict=True)]
         patterns = self.patterns.count(batch.rows, masks)
-        useful = self.row_hashes.take(mix(rows), batch.first_row)
+        useful = self.row_hashes.take(murmur_mix(rows), batch.first_row)
         return TablePart(
             columns,
             sums,
             useful,
             patterns,
             fingerprints,
-            [without_dictionaries(one) for one in self._sampling.of(batch)],
+            [without_dictionaries(one) for one in self._sampling.compute(batch)],
         )
 
     def recentre(self) -> None:

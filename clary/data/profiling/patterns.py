@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from clary.data.statistics.hashes import Hashes, mix
+from clary.data.statistics.hashes import Hashes, murmur_mix
 
 Masks = Mapping[int, NDArray[np.bool_]]  # column's place -> where it is missing
 
@@ -22,7 +22,7 @@ class Patterns:
         # Up to 64 columns a bit each; of more, numbers whose sums tell sets apart but once in 2^64.
         self._numbers = np.uint64(1) << np.arange(width, dtype=np.uint64)
         if width > 64:
-            self._numbers = mix(np.arange(1, width + 1, dtype=np.uint64))
+            self._numbers = murmur_mix(np.arange(1, width + 1, dtype=np.uint64))
         self._most = most
         self.counts: dict[int, int] = {}
         self.columns: dict[int, tuple[int, ...]] = {0: ()}

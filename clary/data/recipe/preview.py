@@ -28,7 +28,7 @@ from clary.data.recipe.fit import fit_steps, label
 from clary.data.recipe.schema import as_wanted
 from clary.data.recipe.step import FittedStep
 from clary.data.scans import FrameScan, Scan, each_batch
-from clary.data.statistics.base import SampleRows
+from clary.data.statistics.samples import SampleRows
 
 if TYPE_CHECKING:
     from clary.data.recipe.recipe import Recipe
@@ -159,10 +159,10 @@ def _drawn(scan: Scan, rows: int) -> Batch:
 
 
 def _sampler(drawing: SampleRows, share: float) -> Any:
-    from clary.data.statistics.base import hashed
+    from clary.data.statistics.hashes import uniform
 
     def of(batch: Batch) -> list[Batch]:
-        return [batch if share >= 1 else batch.take(hashed(batch.row_numbers, drawing.seed) < share)]
+        return [batch if share >= 1 else batch.take(uniform(batch.row_numbers, drawing.seed) < share)]
 
     return of
 

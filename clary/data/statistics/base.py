@@ -1,8 +1,8 @@
-"""What a statistic of a table is: worked out batch by batch on all cores, merged in the table's order.
+"""What a statistic of a table is: computed batch by batch on all cores, merged in the table's order.
 
-    of(batch) ─> state ┐
-    of(batch) ─> state ┴ merge ─> state ─> … ─> result
-Merging in order makes every figure the same however many cores there are.
+    compute(batch) ─> state ┐
+    compute(batch) ─> state ┴ merge ─> state ─> … ─> result
+Merging in order makes every result the same however many cores there are. passes.py is what runs them.
 """
 
 from __future__ import annotations
@@ -11,18 +11,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from clary.data.batch import Batch, concatenated
+from clary.data.batch import Batch
 
 State = TypeVar("State")
 Result = TypeVar("Result")
-
-SAMPLE_ROWS = 100_000
-SAMPLE_CELLS = 4_000_000  # of a wide table fewer rows are taken
-SAMPLE_FILES = 2_000  # rows of a table that holds pictures or sounds
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,7 @@ class Sample:
 
 
 class Statistic(ABC, Generic[State, Result]):
-    """A figure, or many, of some columns. A frozen dataclass: two equal ones are worked out once.
+    """Something computed of some columns. Mostly a frozen dataclass: two equal ones are computed once.
 
     What `prepared` adds is kept in fields with compare=False.
     """
@@ -47,95 +39,40 @@ class Statistic(ABC, Generic[State, Result]):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """What it reads."""
+        """The columns it reads."""
 
     @property
-    def settled(self) -> bool:
-        """Whether the sample told all: `result(None)` is right without a pass."""
+    def known_from_sample(self) -> bool:
+        """Whether the sample was enough: `result(None)` is right without a pass."""
         return False
 
     def prepared(self, sample: Sample) -> Statistic[State, Result]:
         """The same with what it needs to know beforehand; the sample has at least its columns."""
         return self
 
+    def initial(self) -> State | None:
+        """What the first batch's state is merged into; None: that state is the first."""
+        return None
+
     @abstractmethod
-    def of(self, batch: Batch) -> State:
-        """Of these rows alone. Called from several threads at once. Raises StepError where columns do not fit."""
+    def compute(self, batch: Batch) -> State:
+        """The state of these rows alone. Called from several threads at once.
+
+        Raises StepError where columns do not fit.
+        """
 
     @abstractmethod
     def merge(self, first: State, second: State) -> State:
-        """Of both; `first` may be changed and returned."""
+        """The state of the rows of both; `first` may be changed and returned."""
 
     @abstractmethod
     def result(self, state: State | None) -> Result:
-        """The figures; None stands for a table without rows. Raises Again where another pass is needed."""
+        """None stands for a table without rows. Raises AnotherPass where one pass was not enough."""
 
 
-class Again(Exception):
-    """The pass was not enough: run this statistic in its place, its result is the other's."""
+class AnotherPass(Exception):
+    """The pass was not enough: run this statistic in place of the one that raised it; its result is the result."""
 
     def __init__(self, statistic: Statistic[Any, Any]) -> None:
         super().__init__("another pass")
         self.statistic = statistic
-
-
-@dataclass(frozen=True)
-class SampleRows(Statistic[list[Batch], Sample]):
-    """Rows of a table of which the number of rows is known, chosen by a hash of their place.
-
-    The same rows whatever the number of cores or the size of batches; about `wanted` of them, all where there are
-    no more than that.
-    """
-
-    names: tuple[str, ...]
-    table_rows: int
-    wanted: int = SAMPLE_ROWS
-    seed: int = 0
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
-
-    @property
-    def most(self) -> int:
-        return min(self.wanted, max(1_000, SAMPLE_CELLS // max(1, len(self.names))))
-
-    def of(self, batch: Batch) -> list[Batch]:
-        batch = batch.only(self.names)
-        if self.table_rows <= self.most:
-            return [batch]
-        return [without_dictionaries(batch.take(hashed(batch.row_numbers, self.seed) < self.most / self.table_rows))]
-
-    def merge(self, first: list[Batch], second: list[Batch]) -> list[Batch]:
-        first.extend(second)
-        return first
-
-    def result(self, state: list[Batch] | None) -> Sample:
-        kept = [batch for batch in state or () if batch.rows] or (state or [])[:1]
-        batch = concatenated(kept) if kept else Batch({}, 0)
-        return Sample(batch, complete=self.table_rows <= self.most)
-
-
-def without_dictionaries(batch: Batch) -> Batch:
-    """The same rows without dictionaries: they would keep all of the memory they were read into."""
-    columns = {
-        name: column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
-        for name, column in batch.columns.items()
-    }
-    return Batch(columns, batch.rows, batch.first_row, batch.places)
-
-
-def hashed(values: NDArray[np.int64] | NDArray[np.uint64], seed: int = 0) -> NDArray[np.float64]:
-    """Each value as a number in [0, 1) that looks random and is always the same: SplitMix64.
-
-    Reference  Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators, OOPSLA.
-    """
-    return (mixed(values, seed) >> np.uint64(11)).astype(np.float64) / float(1 << 53)
-
-
-def mixed(values: NDArray[Any], seed: int = 0) -> NDArray[np.uint64]:
-    """Each value's 64 bits, mixed: SplitMix64's output function."""
-    x = values.astype(np.uint64) + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & 0xFFFFFFFFFFFFFFFF)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

@@ -49,7 +49,7 @@ class BlockMoments(Statistic[BlockMoment, BlockMoment | None]):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def of(self, batch: Batch) -> BlockMoment:
+    def compute(self, batch: Batch) -> BlockMoment:
         block = batch[self.column]
         if not isinstance(block, Block):
             raise StepError("it is no block", column=self.column)

@@ -57,12 +57,12 @@ class Categories(Statistic[Any, Levels | None]):
     def _counts(self) -> Counts:
         return Counts(self.column, self.most)
 
-    def of(self, batch: Batch) -> Any:
+    def compute(self, batch: Batch) -> Any:
         try:
             column = category(batch[self.column])
         except StepError as error:
             raise StepError(error.reason, column=self.column) from None
-        found = self._counts.of(Batch({self.column: column}, batch.rows))
+        found = self._counts.compute(Batch({self.column: column}, batch.rows))
         return found if len(found) <= self.most else self._too_many()
 
     def merge(self, first: Any, second: Any) -> Any:

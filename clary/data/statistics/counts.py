@@ -42,7 +42,7 @@ class Counts(Statistic[Levels, Levels]):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def of(self, batch: Batch) -> Levels:
+    def compute(self, batch: Batch) -> Levels:
         codes, levels = coded(batch[self.column])
         counts = np.bincount(codes + 1, minlength=len(levels) + 1)
         missing, counts = int(counts[0]), counts[1:]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, numbers
-from clary.data.statistics.base import Again, Sample, Statistic
+from clary.data.statistics.base import AnotherPass, Sample, Statistic
 from clary.data.statistics.quantiles import Found, Quantiles
 
 
@@ -32,15 +32,15 @@ class Deviations(Statistic[Found, NDArray[np.float64]]):
         return self.quantiles or Quantiles(self.column, (0.5,))
 
     @property
-    def settled(self) -> bool:
-        return self._of_these.settled
+    def known_from_sample(self) -> bool:
+        return self._of_these.known_from_sample
 
     def prepared(self, sample: Sample) -> Deviations:
         given = replace(sample, batch=self._deviations(sample.batch)) if sample.batch.rows else sample
         return replace(self, quantiles=self._of_these.prepared(given))
 
-    def of(self, batch: Batch) -> Found:
-        return self._of_these.of(self._deviations(batch))
+    def compute(self, batch: Batch) -> Found:
+        return self._of_these.compute(self._deviations(batch))
 
     def merge(self, first: Found, second: Found) -> Found:
         return self._of_these.merge(first, second)
@@ -48,8 +48,8 @@ class Deviations(Statistic[Found, NDArray[np.float64]]):
     def result(self, state: Found | None) -> NDArray[np.float64]:
         try:
             return self._of_these.result(state)
-        except Again as again:
-            raise Again(replace(self, quantiles=cast("Quantiles", again.statistic))) from None
+        except AnotherPass as again:
+            raise AnotherPass(replace(self, quantiles=cast("Quantiles", again.statistic))) from None
 
     def _deviations(self, batch: Batch) -> Batch:
         with np.errstate(

@@ -36,7 +36,7 @@ class Gaps(Statistic[Gap, Gap]):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
-    def of(self, batch: Batch) -> Gap:
+    def compute(self, batch: Batch) -> Gap:
         found = [_gaps(batch[name]) for name in self.names]
         gone = [one for one, _ in found] or [np.empty(0, np.int64)]
         endless = [one for _, one in found] or [np.empty(0, np.int64)]

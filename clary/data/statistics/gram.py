@@ -39,7 +39,7 @@ class Gram(Statistic[Sums, Sums]):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
-    def of(self, batch: Batch) -> Sums:
+    def compute(self, batch: Batch) -> Sums:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))
 
     def _of(self, batch: Batch) -> Sums:

@@ -58,7 +58,7 @@ class Groups(Statistic[Classes, Classes]):
     def columns(self) -> tuple[str, ...]:
         return (*self.names, self.by)
 
-    def of(self, batch: Batch) -> Classes:
+    def compute(self, batch: Batch) -> Classes:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.columns)))
 
     def _of(self, batch: Batch) -> Classes:

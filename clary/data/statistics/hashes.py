@@ -25,8 +25,24 @@ _ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MASKS = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
 
 
-def mix(bits: Hashes) -> Hashes:
-    """The finaliser of MurmurHash3 (Appleby, 2011), in place."""
+def uniform(values: NDArray[np.int64] | Hashes, seed: int = 0) -> NDArray[np.float64]:
+    """Each value as a number in [0, 1) that looks random and is always the same."""
+    return (splitmix64(values, seed) >> np.uint64(11)).astype(np.float64) / float(1 << 53)
+
+
+def splitmix64(values: NDArray[Any], seed: int = 0) -> Hashes:
+    """Each value's 64 bits, mixed: rows are chosen, and divided, by it; saved recipes hold what it gave.
+
+    Reference  Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators, OOPSLA.
+    """
+    x = values.astype(np.uint64) + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & 0xFFFFFFFFFFFFFFFF)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def murmur_mix(bits: Hashes) -> Hashes:
+    """The finaliser of MurmurHash3 (Appleby, 2011), in place: values are hashed by it."""
     bits ^= bits >> np.uint64(33)
     bits *= np.uint64(0xFF51_AFD7_ED55_8CCD)
     bits ^= bits >> np.uint64(33)
@@ -51,7 +67,7 @@ def hashes_of_numbers(values: NDArray[Any], missing: NDArray[np.bool_] | None = 
         if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and len(values):
             large = (values > _LARGE) | (values < -_LARGE) if values.dtype.kind == "i" else values > _LARGE
             np.copyto(bits, values.view(np.uint64) ^ _ODD, where=large)
-    mix(bits)
+    murmur_mix(bits)
     if missing is not None:
         np.copyto(bits, MISSING, where=missing)
     return bits
@@ -71,7 +87,7 @@ def hashes_of_texts(array: pa.Array) -> Hashes:
         word *= _ODD
         word ^= word >> np.uint64(32)
         hashes[rows] = word
-    mix(hashes)
+    murmur_mix(hashes)
     for row in np.flatnonzero(lengths > _LONG):
         digest = hashlib.blake2b(_bytes(array[int(row)].as_py()), digest_size=8).digest()
         hashes[row] = int.from_bytes(digest, "little")

@@ -41,7 +41,7 @@ class Misfits(Statistic[Misfit, Misfit]):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def of(self, batch: Batch) -> Misfit:
+    def compute(self, batch: Batch) -> Misfit:
         column = batch[self.column]
         _, misfits = self.converter(column)
         places = np.flatnonzero(misfits)

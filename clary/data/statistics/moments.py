@@ -52,7 +52,7 @@ class Moments(Statistic[Moment, Moment]):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def of(self, batch: Batch) -> Moment:
+    def compute(self, batch: Batch) -> Moment:
         with np.errstate(over="ignore", invalid="ignore"):  # of infinities, and of sums of huge values
             return self._of(numbers(batch[self.column]))
 

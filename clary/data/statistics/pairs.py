@@ -58,7 +58,7 @@ class Correlations(Statistic[Together, Correlation]):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
-    def of(self, batch: Batch) -> Together:
+    def compute(self, batch: Batch) -> Together:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))
 
     def _of(self, batch: Batch) -> Together:

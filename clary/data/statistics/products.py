@@ -43,7 +43,7 @@ class Products(Statistic[Product, Product]):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
-    def of(self, batch: Batch) -> Product:
+    def compute(self, batch: Batch) -> Product:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))
 
     def _of(self, batch: Batch) -> Product:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, numbers
-from clary.data.statistics.base import Again, Sample, Statistic
+from clary.data.statistics.base import AnotherPass, Sample, Statistic
 
 _DEVIATIONS = 5.0  # of a rank in the sample, either way: missed once in two million
 
@@ -60,7 +60,7 @@ class Quantiles(Statistic[Found, NDArray[np.float64]]):
         return (self.column,)
 
     @property
-    def settled(self) -> bool:
+    def known_from_sample(self) -> bool:
         return self.complete
 
     def prepared(self, sample: Sample) -> Quantiles:
@@ -77,7 +77,7 @@ class Quantiles(Statistic[Found, NDArray[np.float64]]):
         low = float(values[first]) if n and first >= 0 else -math.inf
         return Range(low, float(values[last]) if n and last < n else math.inf)
 
-    def of(self, batch: Batch) -> Found:
+    def compute(self, batch: Batch) -> Found:
         values = numbers(batch[self.column])
         values = values[~np.isnan(values)] if np.isnan(values.sum()) else values
         tallies = np.zeros((len(self.ranges), 3), np.int64)
@@ -114,7 +114,7 @@ class Quantiles(Statistic[Found, NDArray[np.float64]]):
         return _between(low, self._ranked(place, math.ceil(rank), state, found), rank - math.floor(rank))
 
     def _ranked(self, place: int, rank: int, state: Found, found: list[NDArray[np.float64]]) -> float:
-        """The value with that many values before it. Raises Again where the range missed it."""
+        """The value with that many values before it. Raises AnotherPass where the range missed it."""
         here = self._place_of_range(place)
         one, values = self.ranges[here], found[here]
         below, at_low, at_high = (int(tally) for tally in state.tallies[here])
@@ -125,7 +125,7 @@ class Quantiles(Statistic[Found, NDArray[np.float64]]):
             return float(values[inner - at_low])
         if 0 <= inner - at_low - len(values) < at_high:
             return one.high
-        raise Again(self._wider())
+        raise AnotherPass(self._wider())
 
     def _place_of_range(self, place: int) -> int:
         assert self.sample is not None

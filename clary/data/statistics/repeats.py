@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block, Column, Kind, coded, kind_of, missing
-from clary.data.statistics.base import Statistic, mixed
-from clary.data.statistics.hashes import hashes_of
+from clary.data.statistics.base import Statistic
+from clary.data.statistics.hashes import hashes_of, splitmix64
 
 # Two keys for pandas' SipHash: two hashes of a text that do not know of each other.
 _KEYS = ("clary.data.first", "clary.data.other")
@@ -46,12 +46,12 @@ class Repeats(Statistic[RowHashes, NDArray[np.int64]]):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
-    def of(self, batch: Batch) -> RowHashes:
+    def compute(self, batch: Batch) -> RowHashes:
         first, second = np.zeros(batch.rows, np.uint64), np.zeros(batch.rows, np.uint64)
         for name in self.names:
             for one, two in _hashes(batch[name]):
-                first = mixed(first ^ one, 1)
-                second = mixed(second ^ two, 2)
+                first = splitmix64(first ^ one, 1)
+                second = splitmix64(second ^ two, 2)
         return RowHashes([first], [second], [batch.row_numbers])
 
     def merge(self, first: RowHashes, second: RowHashes) -> RowHashes:
@@ -100,7 +100,7 @@ def _of_numbers(values: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[np.ui
         rest = values - nearest.astype(values.dtype)
     if not rest.any():
         return bits, bits
-    return bits ^ np.where(rest == 0, 0, mixed(rest, 3)), bits ^ np.where(rest == 0, 0, mixed(rest, 4))
+    return bits ^ np.where(rest == 0, 0, splitmix64(rest, 3)), bits ^ np.where(rest == 0, 0, splitmix64(rest, 4))
 
 
 def _of_texts(levels: pa.Array) -> list[NDArray[np.uint64]]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, coded, numbers
 from clary.data.errors import StepError
-from clary.data.statistics.base import Statistic, hashed
+from clary.data.statistics.base import Statistic
 from clary.data.statistics.categories import category
+from clary.data.statistics.hashes import uniform
 
 _LARGEST = 1e145  # of a target: sums of its squares over any number of rows are still finite
 
@@ -49,7 +50,7 @@ class LevelTargets:
 
 def folds_of(row_numbers: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     """Each row's fold, by a hash of its number: the same however the table is cut."""
-    return (hashed(row_numbers, seed) * folds).astype(np.int64)
+    return (uniform(row_numbers, seed) * folds).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class TargetsByLevel(Statistic[LevelTargets, LevelTargets]):
     def columns(self) -> tuple[str, ...]:
         return (self.column, self.target) if self.column != self.target else (self.column,)
 
-    def of(self, batch: Batch) -> LevelTargets:
+    def compute(self, batch: Batch) -> LevelTargets:
         width = len(self.levels) + 1
         places = _places(batch[self.column], self.levels)
         places = folds_of(batch.row_numbers, self.folds, self.seed) * width + np.where(places < 0, width - 1, places)

@@ -232,7 +232,7 @@ class Terms(Statistic[Pieces, TermCounts]):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def of(self, batch: Batch) -> Pieces:
+    def compute(self, batch: Batch) -> Pieces:
         matrix, terms = self.analysis.counted(batch[self.column])
         documents = np.bincount(matrix.indices, minlength=len(terms))
         occurrences = np.bincount(matrix.indices, weights=matrix.data, minlength=len(terms)).astype(np.int64)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, coded
 from clary.data.errors import StepError
-from clary.data.statistics.base import Again, Statistic, mixed
+from clary.data.statistics.base import AnotherPass, Statistic
+from clary.data.statistics.hashes import splitmix64
 
 _BITS = 12  # rows are counted by the first bits of their hash; only the few that share a threshold's are then kept
 _MOST_CLASSES = 10_000
@@ -31,8 +32,8 @@ class Thresholds(Statistic[Seen, dict[Any, tuple[int, ...]]]):
     """Of each class of the column `by` (None: of the whole table, as class None), hashes below which so many rows are.
 
     wanted  from the rows of a class to how many are wanted below each threshold; the same for the same rows
-    A row's hash is `mixed(row_number, seed)`. Takes two passes, and memory for a few thousandths of the table. Rows
-    without a class are the class None. Raises StepError for more than 10,000 classes.
+    A row's hash is `splitmix64(row_number, seed)`. Takes two passes, and memory for a few thousandths of the table.
+    Rows without a class are the class None. Raises StepError for more than 10,000 classes.
     """
 
     wanted: Wanted
@@ -44,8 +45,8 @@ class Thresholds(Statistic[Seen, dict[Any, tuple[int, ...]]]):
     def columns(self) -> tuple[str, ...]:
         return (self.by,) if self.by is not None else ()
 
-    def of(self, batch: Batch) -> Seen:
-        hashes = mixed(batch.row_numbers, self.seed)
+    def compute(self, batch: Batch) -> Seen:
+        hashes = splitmix64(batch.row_numbers, self.seed)
         seen = Seen({}, {})
         for level, rows in classes_of(batch, self.by).items():
             mine = hashes[rows]
@@ -69,7 +70,7 @@ class Thresholds(Statistic[Seen, dict[Any, tuple[int, ...]]]):
         if state is None:
             return {}
         if not self.buckets:
-            raise Again(replace(self, buckets=state.buckets))
+            raise AnotherPass(replace(self, buckets=state.buckets))
         return {level: self._of_class(level, np.sort(np.concatenate(kept))) for level, kept in state.kept.items()}
 
     def _places(self, level: Any) -> list[int]:

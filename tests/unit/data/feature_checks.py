@@ -53,7 +53,7 @@ def merged(statistic: Statistic[Any, Any], data: pd.DataFrame | Batch, cut: int)
     batch = data if isinstance(data, Batch) else Batch.of_pandas(data)
     state = None
     for start in range(0, batch.rows, cut):
-        more = statistic.of(batch.take(np.arange(start, min(batch.rows, start + cut))))
+        more = statistic.compute(batch.take(np.arange(start, min(batch.rows, start + cut))))
         state = more if state is None else statistic.merge(state, more)
     return statistic.result(state)
 

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from clary.data.batch import Batch, concatenated
 from clary.data.errors import StepError
 from clary.data.scans import FrameScan, each_batch
-from clary.data.statistics.base import Again, Sample, SampleRows, Statistic, hashed
+from clary.data.statistics.base import AnotherPass, Sample, Statistic
 from clary.data.statistics.counts import Counts
+from clary.data.statistics.hashes import uniform
 from clary.data.statistics.moments import Moments
 from clary.data.statistics.products import Products
 from clary.data.statistics.quantiles import Quantiles
+from clary.data.statistics.samples import SampleRows
 
 FLOATS = st.floats(-1e6, 1e6) | st.just(math.nan) | st.sampled_from([0.0, 1.0, -1.0])
 
@@ -34,7 +36,7 @@ def cut(values: list, sizes: list[int], name: str = "x") -> list[Batch]:
 def of_batches(statistic: Statistic, batches: list[Batch]):
     state = None
     for batch in batches:
-        more = statistic.of(batch)
+        more = statistic.compute(batch)
         state = more if state is None else statistic.merge(state, more)
     return statistic.result(state)
 
@@ -69,7 +71,7 @@ def test_quantiles_are_exact_however_bad_the_sample(values, sizes, data):
         try:
             found = of_batches(statistic, cut(values, sizes))
             break
-        except Again as again:
+        except AnotherPass as again:
             statistic = again.statistic
     present = np.array(values)[~np.isnan(values)]
     wanted = np.quantile(present, q) if len(present) else np.full(len(q), np.nan)
@@ -79,7 +81,7 @@ def test_quantiles_are_exact_however_bad_the_sample(values, sizes, data):
 def test_quantiles_of_a_table_that_is_its_own_sample_need_no_pass():
     values = list(np.random.default_rng(0).normal(size=1000))
     statistic = Quantiles("x", (0.1, 0.5)).prepared(Sample(cut(values, [])[0], complete=True))
-    assert statistic.settled
+    assert statistic.known_from_sample
     np.testing.assert_array_equal(statistic.result(None), np.quantile(values, (0.1, 0.5)))
 
 
@@ -87,7 +89,7 @@ def test_quantiles_keep_few_values_where_one_value_is_frequent():
     values = np.concatenate([np.zeros(500_000), np.random.default_rng(0).normal(size=500_000)])
     sample = Batch({"x": np.random.default_rng(1).choice(values, 10_000)}, 10_000)
     statistic = Quantiles("x", (0.25, 0.5, 0.75)).prepared(Sample(sample, complete=False))
-    state = statistic.of(Batch({"x": values}, len(values)))
+    state = statistic.compute(Batch({"x": values}, len(values)))
     assert sum(len(part) for kept in state.inside for part in kept) < 0.15 * len(values)
     np.testing.assert_allclose(statistic.result(state), np.quantile(values, (0.25, 0.5, 0.75)))
 
@@ -111,14 +113,14 @@ def test_counts_are_in_the_order_of_first_appearance(parts, dictionary):
 
 def test_a_dictionary_value_that_no_row_has_is_no_level():
     column = pa.DictionaryArray.from_arrays(pa.array([1, 1], pa.int32()), pa.array(["never", "always"]))
-    assert Counts("x").of(Batch({"x": column}, 2)).values.to_pylist() == ["always"]
+    assert Counts("x").compute(Batch({"x": column}, 2)).values.to_pylist() == ["always"]
 
 
 def test_more_levels_than_allowed_are_told():
     statistic = Counts("x", most=3)
-    first = statistic.of(Batch({"x": pa.array(["a", "b"])}, 2))
+    first = statistic.compute(Batch({"x": pa.array(["a", "b"])}, 2))
     with pytest.raises(StepError, match="column 'x': there are more than 3 distinct values"):
-        statistic.merge(first, statistic.of(Batch({"x": pa.array(["c", "d"])}, 2)))
+        statistic.merge(first, statistic.compute(Batch({"x": pa.array(["c", "d"])}, 2)))
 
 
 @given(st.lists(st.tuples(FLOATS, FLOATS), max_size=40), st.integers(1, 40))
@@ -141,7 +143,7 @@ def test_a_sample_is_the_same_however_the_table_is_cut(threads, rows):
 
     def draw(threads: int, rows: int) -> Sample:
         state = None
-        for more in each_batch(scan, ["x"], statistic.of, rows=rows, threads=threads):
+        for more in each_batch(scan, ["x"], statistic.compute, rows=rows, threads=threads):
             state = more if state is None else statistic.merge(state, more)
         return statistic.result(state)
 
@@ -153,7 +155,7 @@ def test_a_sample_is_the_same_however_the_table_is_cut(threads, rows):
 
 
 def test_hashes_of_neighbours_are_spread_evenly():
-    found = hashed(np.arange(100_000), seed=3)
+    found = uniform(np.arange(100_000), seed=3)
     counts, _ = np.histogram(found, bins=20, range=(0, 1))
     assert counts.min() > 4_700
     assert counts.max() < 5_300

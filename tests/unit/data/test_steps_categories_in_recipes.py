@@ -117,6 +117,6 @@ def test_an_error_names_the_step_the_column_and_the_remedy(homes):
 def test_too_many_levels_are_no_category():
     table = batch_of(pd.DataFrame({"c": list("abcd")}))
     with pytest.raises(StepError, match="column 'c': there are more than 3 distinct values: too many for a category"):
-        Categories("c", 3).of(table)
+        Categories("c", 3).compute(table)
     quiet = Categories("c", 3, all_or_error=False)
-    assert quiet.result(quiet.merge(quiet.of(table), quiet.of(table))) is None
+    assert quiet.result(quiet.merge(quiet.compute(table), quiet.compute(table))) is None

@@ -85,7 +85,7 @@ def test_large_whole_numbers_are_not_taken_for_each_other():
 
 def test_rows_of_lists_and_bytes_are_compared_too():
     table = pa.table({"a": pa.array([[1], [1], [1, 2], None, None]), "b": pa.array([b"x", b"x", b"x", b"y", b"y"])})
-    assert Repeats(("a", "b")).result(Repeats(("a", "b")).of(Batch.of_arrow(table))).tolist() == [1, 4]
+    assert Repeats(("a", "b")).result(Repeats(("a", "b")).compute(Batch.of_arrow(table))).tolist() == [1, 4]
 
 
 def test_rows_copied_to_balance_classes_are_not_repeats():

@@ -134,7 +134,7 @@ def test_a_missing_text_has_no_terms():
 def test_more_terms_than_memory_should_hold_are_refused():
     statistic = Terms("c", Analysis(), most=3)
     with pytest.raises(StepError, match="column 'c': its texts have more than 3 distinct terms; use `hash_text`"):
-        statistic.result(statistic.of(batch_of(text_table(["aa bb cc dd"]))))
+        statistic.result(statistic.compute(batch_of(text_table(["aa bb cc dd"]))))
 
 
 def test_what_is_no_recipe_is_refused():

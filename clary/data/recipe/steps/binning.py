@@ -17,9 +17,9 @@ from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, need, one_of, step
 from clary.data.recipe.steps.presence import may_lack
 from clary.data.statistics.base import Sample
-from clary.data.statistics.drawn import Drawn
 from clary.data.statistics.moments import Moment, Moments
 from clary.data.statistics.quantiles import Quantiles
+from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
@@ -79,7 +79,7 @@ class Bin(Step):
             found = yield [Quantiles(name, shares) for name in names]
             edges = [_equal_frequency(name, one) for name, one in zip(names, found, strict=True)]
         else:
-            (drawn,) = yield [Drawn(names)]
+            (drawn,) = yield [SampleColumns(names)]
             edges = [_clusters(name, drawn, self.n_bins) for name in names]
         if self.encode == "ordinal":
             return Binned(names, tuple(edges))

@@ -15,8 +15,8 @@ from clary.data.batch import Column, Field, Kind, Schema, coded, some
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, PerColumn, Step, need, one_of, step
 from clary.data.recipe.steps.conversions import SCALARS, SURE, Conversion
-from clary.data.statistics.drawn import Drawn
 from clary.data.statistics.misfits import Converter, Misfit, Misfits, examples_of
+from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
@@ -167,7 +167,7 @@ class ParseDates(Step):
         names = self.chosen(schema)
         formats = [self.format or ""] * len(names)
         if self.format is None:
-            (drawn,) = yield [Drawn(names)]
+            (drawn,) = yield [SampleColumns(names)]
             formats = [_inferred(name, drawn.batch[name], self.dayfirst) for name in names]
         found = yield [Misfits(name, Dates(one)) for name, one in zip(names, formats, strict=True)]
         told = [f"{name!r} is read as {one}." for name, one in zip(names, formats, strict=True)]

@@ -13,9 +13,9 @@ from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, step
 from clary.data.recipe.steps.derived import Extraction, Made
 from clary.data.recipe.steps.features import Feature, by_row, features, free, refuse_gaps, sampled, varies, whole_matrix
-from clary.data.statistics.drawn import Drawn
 from clary.data.statistics.gram import Gram, Sums
 from clary.data.statistics.products import Product, Products
+from clary.data.statistics.samples import SampleColumns
 
 # Sums of products of more columns would not fit beside each other in memory: 2,048² numbers are 32 MB a core.
 MOST_EXACT = 2_048
@@ -189,7 +189,7 @@ class TruncatedSvd(Extraction):
         base = Made(names, tuple(one.name for one in flat), self.named(self.n_components), self.keep_columns)
         free(schema, base.removed, base.outputs)
         if len(flat) > MOST_EXACT:
-            (sample,) = yield [Drawn(names)]
+            (sample,) = yield [SampleColumns(names)]
             return self._of_sample(base, sample.batch, sample.complete)
         (sums,) = yield [Gram(names)]
         if sums.left_out:

@@ -26,7 +26,7 @@ from clary.data.recipe.steps.foreign import (
     table_of,
 )
 from clary.data.recipe.steps.imports import check, check_parameters, found
-from clary.data.statistics.drawn import Drawn
+from clary.data.statistics.samples import SampleColumns
 
 _TRIED = 200  # rows that tell which columns come out
 
@@ -77,7 +77,7 @@ class SklearnStep(Step):
             raise StepError("there are no columns of the kind that it works on; name them in `columns`")
         estimator = self._estimator()
         target = self._target(estimator, schema, names)
-        (sample,) = yield [Drawn((*names, target) if target else names)]
+        (sample,) = yield [SampleColumns((*names, target) if target else names)]
         given = _given(sample.batch.only(names), self.frame, estimator)
         with told(self._called):
             estimator.fit(given, *([_target_values(sample.batch[target])] if target else []))
@@ -193,7 +193,7 @@ class FunctionStep(Step):
             raise StepError("there are no columns of the kind that it works on; name them in `columns`")
         call = _Call(self.function, tuple(self.params.items()))
         call.resolved()
-        (sample,) = yield [Drawn(names)]
+        (sample,) = yield [SampleColumns(names)]
         result = call(_head(sample.batch.only(names)))
         outputs = output_names(None, result, self.prefix)
         columns = columns_from(result, outputs, self.prefix)

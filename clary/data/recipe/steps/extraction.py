@@ -20,7 +20,7 @@ from clary.data.recipe.steps.derived import Extraction, Made
 from clary.data.recipe.steps.discriminant import Lda
 from clary.data.recipe.steps.features import by_row, features, free, sampled, whole_matrix
 from clary.data.recipe.steps.maps import embedding
-from clary.data.statistics.drawn import Drawn
+from clary.data.statistics.samples import SampleColumns
 
 __all__ = ["KMeansDistance", "Lda", "Pca", "TruncatedSvd", "Tsne", "Umap", "embedding"]
 
@@ -63,7 +63,7 @@ class KMeansDistance(Extraction):
         flat = tuple(one.name for one in features(schema, names))
         base = Made(names, flat, self.named(self.n_clusters), self.keep_columns)
         free(schema, base.removed, base.outputs)
-        (sample,) = yield [Drawn(names)]
+        (sample,) = yield [SampleColumns(names)]
         matrix = whole_matrix(sample.batch, names)
         distinct = _distinct(matrix)
         if distinct < self.n_clusters:

@@ -16,8 +16,9 @@ from clary.data.batch import Batch, Column, Field, Kind, coded, missing, numbers
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, PerColumn
 from clary.data.recipe.steps.presence import may_lack
-from clary.data.statistics.base import Sample, hashed
+from clary.data.statistics.base import Sample
 from clary.data.statistics.counts import Levels
+from clary.data.statistics.hashes import uniform
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
@@ -127,7 +128,7 @@ def estimated(step: Impute, names: tuple[str, ...], drawn: Sample) -> Estimated:
         from sklearn.impute import KNNImputer
 
         if len(frame) > step.sample:
-            order = np.argsort(hashed(drawn.batch.row_numbers, step.seed + 1), kind="stable")
+            order = np.argsort(uniform(drawn.batch.row_numbers, step.seed + 1), kind="stable")
             frame = frame.iloc[np.sort(order[: step.sample])]
             told = f"The nearest rows are sought among {len(frame):,} of the table's, chosen by chance."
         estimator = KNNImputer(n_neighbors=step.n_neighbors, weights=step.weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +12,10 @@ from clary.data.batch import Batch, some
 from clary.data.errors import DataError, StepError
 from clary.data.recipe.step import select
 from clary.data.recipe.steps.features import NUMERIC, numbered
-from clary.data.scans import Scan, each_batch, scan_of, schema_of
-from clary.data.statistics.base import Sample, SampleRows
+from clary.data.scans import Scan, scan_of, schema_of
+from clary.data.statistics.base import Sample
+from clary.data.statistics.passes import computed
+from clary.data.statistics.samples import SampleRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +73,8 @@ def _drawn(scan: Scan, columns: tuple[str, ...] | str, leave: tuple[str, ...], r
     names = select(schema_of(scan), columns, NUMERIC, leave)
     if not names:
         raise StepError("there are no columns of numbers to make a map of")
-    sampling = SampleRows(names, scan.rows, wanted=rows, seed=seed)
-    states = list(each_batch(scan, names, sampling.of))
-    return sampling.result(functools.reduce(sampling.merge, states) if states else None)
+    sample: Sample = computed(scan, SampleRows(names, scan.rows, wanted=rows, seed=seed))
+    return sample
 
 
 def _usable(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:

@@ -15,10 +15,10 @@ from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, sele
 from clary.data.recipe.steps.imputed import Carried, Filled, estimated, most_frequent
 from clary.data.statistics.base import Statistic
 from clary.data.statistics.counts import Counts
-from clary.data.statistics.drawn import Drawn
 from clary.data.statistics.gaps import Gaps
 from clary.data.statistics.moments import Moments
 from clary.data.statistics.quantiles import Quantiles
+from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
@@ -94,7 +94,7 @@ class Impute(Step):
         if self.strategy == "forward_fill":
             return Carried(names, kinds)
         if self.strategy in ("knn", "iterative") and names:
-            (drawn,) = yield [Drawn(names)]
+            (drawn,) = yield [SampleColumns(names)]
             return estimated(self, names, drawn)
         found = yield [self._asked(name) for name in names] if self.strategy != "constant" else []
         fills = found if self.strategy != "constant" else [self.value] * len(names)

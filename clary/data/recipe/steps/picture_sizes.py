@@ -30,7 +30,7 @@ class Shapes(Statistic[Sizes, Sizes]):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def of(self, batch: Batch) -> Sizes:
+    def compute(self, batch: Batch) -> Sizes:
         found: Sizes = {}
         for row, value in enumerate(values_of(batch[self.column])):
             if value is None:

@@ -15,7 +15,7 @@ from clary.data.batch import Column, Kind, Schema, numbers, some
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, need, one_of, step
 from clary.data.statistics.base import Sample
-from clary.data.statistics.drawn import Drawn
+from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
     from clary.data.recipe.row_code import RowCode
@@ -35,7 +35,7 @@ class Power(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        (drawn,) = yield [Drawn(names)]
+        (drawn,) = yield [SampleColumns(names)]
         found = [self._learnt(name, _values(name, drawn)) for name in names]
         return Powered(
             names,
@@ -230,7 +230,7 @@ class Quantile(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        (drawn,) = yield [Drawn(names)]
+        (drawn,) = yield [SampleColumns(names)]
         for name in names:
             _values(name, drawn)
         references = np.linspace(0, 1, max(1, min(self.n_quantiles, drawn.batch.rows)))

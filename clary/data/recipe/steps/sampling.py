@@ -16,8 +16,8 @@ from clary.data.batch import Batch, Kind, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.training import RowStep
-from clary.data.statistics.base import mixed
 from clary.data.statistics.counts import Counts
+from clary.data.statistics.hashes import splitmix64
 from clary.data.statistics.thresholds import Thresholds, classes_of
 
 
@@ -146,7 +146,7 @@ class RowsByChance(RowStep):
         return (self.by,) if self.by else ()
 
     def transform(self, batch: Batch) -> Batch:
-        hashes = mixed(batch.row_numbers, self.seed)
+        hashes = splitmix64(batch.row_numbers, self.seed)
         counts: NDArray[np.int64] = np.zeros(batch.rows, np.int64)
         for level, rows in classes_of(batch, self.by or None).items():
             name = str(level) if self.by else ""

@@ -17,7 +17,7 @@ from clary.data.recipe.steps.estimators import TASKS, checked, model_of, task_of
 from clary.data.recipe.steps.features import NUMERIC, Feature, features, sampled, whole_matrix
 from clary.data.recipe.steps.imports import check_parameters
 from clary.data.statistics.base import Sample
-from clary.data.statistics.drawn import Drawn
+from clary.data.statistics.samples import SampleColumns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class _ByModel(Step):
         names = self.chosen(schema)
         flat = features(schema, names)
         target = target_of(self, schema, names)
-        (sample,) = yield [Drawn((*names, target))]
+        (sample,) = yield [SampleColumns((*names, target))]
         keep, reasons, figures, sentences = self._judged(sample, names, flat, target)
         return selection(flat, keep, reasons, figures, (*sentences, *sampled(sample.complete, sample.batch.rows)))
 

@@ -14,9 +14,9 @@ from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps import scores
 from clary.data.recipe.steps.chosen_features import Selection, selection, target_of, with_target
 from clary.data.recipe.steps.features import NUMERIC, Feature, features, refuse_gaps, sampled, whole_matrix
-from clary.data.statistics.drawn import Drawn
 from clary.data.statistics.groups import Classes, Groups
 from clary.data.statistics.products import Products
+from clary.data.statistics.samples import SampleColumns
 
 SCORES = ("f_classif", "f_regression", "chi2", "mutual_info_classif", "mutual_info_regression")
 _DEFAULT_K = 10  # scikit-learn's
@@ -76,7 +76,7 @@ class SelectUnivariate(Step):
                 yield from refuse_gaps(names, [one.name for one in flat])
             found = self._of_classes(classes, flat, target)
         else:
-            (sample,) = yield [Drawn((*names, target))]
+            (sample,) = yield [SampleColumns((*names, target))]
             found = self._mutual(sample.batch, names, target)
             told = sampled(sample.complete, sample.batch.rows)
         return self._selected(flat, *found, told)

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Field, Kind, Schema, missing, numbers
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, step
-from clary.data.statistics.base import mixed
 from clary.data.statistics.counts import Counts
-from clary.data.statistics.hashes import hashes_of
+from clary.data.statistics.hashes import hashes_of, splitmix64
 from clary.data.statistics.moments import Moments
 from clary.data.statistics.quantiles import Quantiles
 from clary.data.statistics.thresholds import Thresholds, classes_of
@@ -102,7 +101,7 @@ class Split(Step):
         if self.method == "group":
             (counts,) = yield [Counts(by[0])]
             self._all_there(counts.missing, by[0])
-            hashes = np.sort(mixed(hashes_of(_column(counts.values)), self.seed))
+            hashes = np.sort(splitmix64(hashes_of(_column(counts.values)), self.seed))
             ends = self._ranks(len(hashes))
             below = tuple(int(hashes[end]) if end < len(hashes) else _ALL for end in ends)
             return Divided(by, self.method, {"": (below[0], below[1])}, self.seed, self._shares)
@@ -172,8 +171,8 @@ class Divided(FittedStep):
             return (values > first).astype(np.int64) + (values > second)
         if self.method == "group":
             column = batch[self.by[0]]
-            return _above(mixed(hashes_of(column, missing(column)), self.seed), self.limits[""])
-        hashes = mixed(batch.row_numbers, self.seed)
+            return _above(splitmix64(hashes_of(column, missing(column)), self.seed), self.limits[""])
+        hashes = splitmix64(batch.row_numbers, self.seed)
         codes = np.zeros(batch.rows, np.int64)
         for level, rows in classes_of(batch, self.by[0] if self.by else None).items():
             codes[rows] = _above(hashes[rows], self.limits.get(_name(level) if self.by else "", (_ALL, _ALL)))
