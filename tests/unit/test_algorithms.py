@@ -15,7 +15,7 @@ import pytest
 from clary.algorithms.domains import Continuous, Integer, MetricList, ObjectiveMetric
 from clary.algorithms.registry import ALGORITHMS
 from clary.compute.images import built_in, requirements
-from clary.tasks.hyperparameters import value_of
+from clary.tasks.algorithm.hyperparameters import value_of
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = [pytest.param(algorithm, id=name) for name, algorithm in ALGORITHMS.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # A Python process runs one thread of Python at a time, but NumPy, scikit-learn and XGBoost let go of the lock, and
 # code that waits for something else must not hold up everybody. Two threads at least, so that it never does.
@@ -12,6 +13,9 @@ THREADS = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity"
 
 # A replica has 30 s between SIGTERM and SIGKILL.
 DRAIN_S = 25
+
+# Of a request in a batch transform job.
+MAX_PAYLOAD_MB = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +63,18 @@ def _number(environment: Mapping[str, str], name: str, default: int, low: int, h
     if not (text.isascii() and text.isdigit() and len(text) <= 15 and low <= int(text) <= high):
         raise ValueError(f"environment variable {name} is {text[:50]!r}; give a whole number from {low} to {high}.")
     return int(text)
+
+
+def flag(environment: Mapping[str, str], name: str) -> bool:
+    """Whether a variable is set to anything but false, no or 0."""
+    return environment.get(name, "").lower() not in ("", "0", "false", "no")
+
+
+def execution_parameters(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """The answer to GET /execution-parameters: batch transform sends as many requests at once as the host works on."""
+    options = Options.from_environment(environment)
+    return {
+        "MaxConcurrentTransforms": options.workers * options.threads,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": MAX_PAYLOAD_MB,
+    }

@@ -19,14 +19,11 @@ from clary.tasks.host import Refused
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 
 
-def answer_type(accept: str | None, default: str) -> str:
-    """The first media type of an Accept header that we know. Raises Refused (406)."""
-    wanted = media_types.accepted(accept) or [media_types.ANY]
-    for name in wanted:
-        if name in (media_types.ANY, "application/*", "text/*"):
-            return default
-        if name in ALGORITHM.response_types:
-            return name
+def response_type(accept: str | None, default: str) -> str:
+    """The first media type of an Accept header that is supported. Raises Refused (406)."""
+    wildcards = (media_types.ANY, "application/*", "text/*")
+    if found := media_types.preferred(accept, ALGORITHM.response_types, default, wildcards):
+        return found
     raise Refused(406, f"Accept {accept} is not supported. Ask for {', '.join(ALGORITHM.response_types)}.")
 
 

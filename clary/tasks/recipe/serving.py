@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from clary.algorithms.data import ALGORITHM
 from clary.formats import media_types
 from clary.tasks.host import Handlers, Refused
-from clary.tasks.host.options import Options as HostOptions
-from clary.tasks.recipe.answers import answer_type, encode
+from clary.tasks.host.options import execution_parameters, flag
+from clary.tasks.recipe.answers import encode, response_type
 from clary.tasks.recipe.rows import Row, read
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from clary.data.recipe import FittedRecipe, RowFunction
 
 NAME = "recipe.clary"
-FALSE = ("", "0", "false", "no")
-MAX_PAYLOAD_MB = 6
 # From so many rows on a table is quicker than one row after the other. What comes out is the same.
 TABLE_ROWS = 256
 
@@ -53,8 +51,8 @@ class Options:
             raise ValueError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {accept!r}; give one of {supported}.")
         return cls(
             accept=accept,
-            header=environment.get("CLARY_CSV_HEADER", "").lower() not in (*FALSE, "absent"),
-            allow_pickle=environment.get("CLARY_ALLOW_PICKLE", "").lower() not in FALSE,
+            header=flag(environment, "CLARY_CSV_HEADER") and environment["CLARY_CSV_HEADER"].lower() != "absent",
+            allow_pickle=flag(environment, "CLARY_ALLOW_PICKLE"),
         )
 
 
@@ -92,18 +90,12 @@ class Server:
         return Model(fitted, one, one.columns, any(step.in_order for _, step in fitted.live))
 
     def transform(self, model: Model, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
-        name = answer_type(accept, self.options.accept)
+        name = response_type(accept, self.options.accept)
         rows = read(body, content_type, model.columns, self.options.header)
         return encode(features(model, rows), name), name
 
     def execution_parameters(self) -> Mapping[str, Any]:
-        """For batch transform, as many requests at once as the host works on."""
-        host = HostOptions.from_environment(os.environ)
-        return {
-            "MaxConcurrentTransforms": host.workers * host.threads,
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": MAX_PAYLOAD_MB,
-        }
+        return execution_parameters(os.environ)
 
 
 def find(model_dir: Path) -> Path:

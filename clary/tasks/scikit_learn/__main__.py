@@ -1,22 +1,21 @@
-"""Heavy things are imported where they are used: a script should start at once."""
+"""`train` or `serve`, as AWS's image is started. Heavy modules are imported where they are used."""
 
 from __future__ import annotations
 
-import sys
+from clary.tasks.algorithm import program
 
 
-def main() -> None:
-    match sys.argv[1:]:
-        case ["train"]:
-            from clary.tasks import script
+def train() -> int:
+    from clary.tasks.script import training
 
-            script.main("sagemaker_sklearn_container.training:main")
-        case ["serve"]:
-            from clary.tasks.scikit_learn import serving
-
-            serving.main()
-        case given:
-            sys.exit(f"give train or serve, not {' '.join(given)!r}.")
+    return training.train("sagemaker_sklearn_container.training:main")
 
 
-main()
+def serve() -> None:
+    from clary.tasks.scikit_learn import serving
+
+    serving.serve()
+
+
+if __name__ == "__main__":
+    program.main(train, serve)

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from clary.tasks import paths
-from clary.tasks.script.failure import ClientError
+from clary.tasks import configuration, paths
+from clary.tasks.failure import ClientError
 
 # Hyperparameters that are for the toolkit and not for the script: these, and whatever else starts with the prefix,
 # which the script may look up in SM_FRAMEWORK_PARAMS.
@@ -41,12 +41,12 @@ class Configuration(NamedTuple):
     @classmethod
     def read(cls) -> Configuration:
         """Raises ClientError naming the file or field."""
-        every = {key: decoded(value) for key, value in _object("hyperparameters.json").items()}
+        every = {key: decoded(value) for key, value in configuration.read("hyperparameters.json").items()}
         return cls(
             settings={key: value for key, value in every.items() if _ours(key)},
             hyperparameters={key: value for key, value in every.items() if not _ours(key)},
-            resources={"current_host": "algo-1", "hosts": ["algo-1"], **_object("resourceconfig.json")},
-            channels=_object("inputdataconfig.json"),
+            resources={"current_host": "algo-1", "hosts": ["algo-1"], **configuration.read("resourceconfig.json")},
+            channels=configuration.read("inputdataconfig.json"),
         )
 
     @property
@@ -83,16 +83,3 @@ def decoded(value: object) -> Any:
 
 def _ours(key: str) -> bool:
     return key in TOOLKIT or key.startswith(PREFIX)
-
-
-def _object(name: str) -> dict[str, Any]:
-    file = paths.config_dir() / name
-    try:
-        value = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise ClientError(f"{file} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ClientError(f"{file} holds no JSON object.")
-    return value

@@ -6,12 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from clary.tasks import paths
+from clary.tasks import hardware, paths
+from clary.tasks.failure import ClientError
 from clary.tasks.script.configuration import PREFIX, TOOLKIT, Configuration
-from clary.tasks.script.failure import ClientError
 
 # Linux takes no longer text as one argument or variable (MAX_ARG_STRLEN).
 LONGEST = 128 * 1024 - 1
@@ -107,8 +106,8 @@ def describe(job: Configuration, framework_module: str) -> dict[str, Any]:
         "module_dir": job.submit_directory,
         "module_name": job.program.removesuffix(".py"),
         "network_interface_name": resources.get("network_interface_name", "eth0"),
-        "num_cpus": _count("SM_NUM_CPUS", cpus),
-        "num_gpus": _count("SM_NUM_GPUS", gpus),
+        "num_cpus": _number("SM_NUM_CPUS", hardware.cpus),
+        "num_gpus": _number("SM_NUM_GPUS", hardware.gpus),
         "num_neurons": 0,
         "output_data_dir": str(output / "data"),
         "output_dir": str(output),
@@ -119,22 +118,9 @@ def describe(job: Configuration, framework_module: str) -> dict[str, Any]:
     }
 
 
-def cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpus() -> int:
-    """Those the task may use, without asking the driver, which takes long."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-def _count(name: str, look: Callable[[], int]) -> int:
-    """What the platform says that we may use, else what there is."""
-    told = os.environ.get(name, "")
-    return int(told) if told.isdecimal() else look()
+def _number(name: str, available: Callable[[], int]) -> int:
+    granted = hardware.granted(name)
+    return available() if granted is None else granted
 
 
 def _text(value: object) -> str:

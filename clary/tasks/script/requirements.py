@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from clary.tasks.script import process
-from clary.tasks.script.failure import ProcessError
+from clary.tasks.script.errors import ProcessError
 
 
 def is_package(code: Path) -> bool:
@@ -27,15 +27,15 @@ def install(code: Path) -> str:
     python = task_python()
     if not package and not listed:
         return python
-    from clary.tasks.script import layers
+    from clary.tasks.script import virtual_environment
 
     if python == sys.executable:
-        python = layers.make(layers.folder())
+        python = virtual_environment.create(virtual_environment.folder())
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     if listed:
         command += ["-r", "requirements.txt"]
     if package:
-        command += ["--no-build-isolation", "."] if layers.can_build() else ["."]
+        command += ["--no-build-isolation", "."] if virtual_environment.can_build() else ["."]
     print("Installing:", " ".join(command), flush=True)
     ended = process.run(command, code, dict(os.environ))
     if ended.told:

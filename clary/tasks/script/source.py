@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from clary.tasks import paths
-from clary.tasks.script.failure import ClientError
+from clary.tasks.failure import ClientError
 
 
 def fetch(where: str, target: Path) -> None:

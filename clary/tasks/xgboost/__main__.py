@@ -1,45 +1,27 @@
-"""`train` or `serve`, as AWS's image is started."""
+"""`train` or `serve`, as AWS's image is started. Heavy modules are imported where they are used."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 
-from clary.tasks import hyperparameters
-
-USAGE = "usage: python -m clary.tasks.xgboost train|serve"
-
-
-def main(arguments: list[str]) -> int:
-    match arguments:
-        case ["train"]:
-            return train()
-        case ["serve"]:
-            from clary.tasks.xgboost.serving import serve
-
-            serve()
-            return 0
-    print(USAGE, file=sys.stderr)
-    return 2
+from clary.tasks.algorithm import program
 
 
 def train() -> int:
-    """The exit code. A job that names a script gets script mode, any other the algorithm."""
-    from clary.tasks.failure import report
+    return program.train(_algorithm, "sagemaker_xgboost_container.training:main")
 
-    try:
-        texts = hyperparameters.read()
-        if "sagemaker_program" in texts:
-            from clary.tasks import script
 
-            return script.train("sagemaker_xgboost_container.training:main")
-        from clary.tasks.xgboost.training import run
+def _algorithm(hyperparameters: Mapping[str, str]) -> None:
+    from clary.tasks.xgboost.training import run
 
-        run(texts)
-    except Exception as error:
-        report(error)
-        return 1
-    return 0
+    run(hyperparameters)
+
+
+def serve() -> None:
+    from clary.tasks.xgboost import serving
+
+    serving.serve()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    program.main(train, serve)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clary.algorithms.xgboost import ALGORITHM, LINEAR_UPDATERS, REMOVED_UPDATERS, TREE_UPDATERS
+from clary.tasks.algorithm.hyperparameters import parse
 from clary.tasks.failure import ClientError
-from clary.tasks.hyperparameters import parse
 from clary.tasks.xgboost.custom_metrics import CUSTOM_METRICS
 
 MULTICLASS = ("multi:softmax", "multi:softprob")

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from clary.tasks.algorithm import artifacts
+from clary.tasks.algorithm.artifacts import ModelError
 from clary.tasks.xgboost.library import reason, xgboost
 
 NAME = "xgboost-model"
-
-
-class ModelError(Exception):
-    """This file is no model that can be loaded; the message says why, and what to do."""
+CHECKPOINT = "xgboost-checkpoint"
 
 
 def save(booster: Any, file: Path) -> None:
-    """Whole or not at all: a job may be killed at any time."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_bytes(booster.save_raw(raw_format="ubj"))
-    part.replace(file)
+    """Whole or not at all."""
+    artifacts.write(file, bytes(booster.save_raw(raw_format="ubj")))
 
 
 def load(file: Path) -> Any:
@@ -86,9 +81,3 @@ def _unpickle(data: bytes, file: Path) -> Any:
     if not isinstance(booster, library.Booster):
         raise ModelError(f"{file.name} is a pickle of a {type(booster).__name__}, not of an xgboost.Booster.")
     return booster
-
-
-def threads() -> int:
-    """The processors this task may use; 0: XGBoost shall find out."""
-    text = os.environ.get("SM_NUM_CPUS", "")
-    return int(text) if text.isdigit() else 0

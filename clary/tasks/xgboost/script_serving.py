@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from clary.formats.decoding import decode, format_of
 from clary.formats.table import DataError
-from clary.tasks.host import Refused, serve
-from clary.tasks.host.user_code import Defaults, UserCode
-from clary.tasks.scikit_learn import codecs
-from clary.tasks.scikit_learn.serving import prepare
-from clary.tasks.script.failure import ClientError, ProcessError, tell
+from clary.tasks.host import Refused, codecs
+from clary.tasks.host.user_code import Defaults
+from clary.tasks.script.inference import serve_script
 
 
-def main() -> None:
-    try:
-        script = prepare()
-    except (ClientError, ProcessError) as error:
-        tell(str(error))
-        sys.exit(1)
-    serve(UserCode(script, Defaults(to_matrix, to_matrix, predict, codecs.encode)))
+def serve() -> None:
+    """Until SIGTERM."""
+    serve_script(Defaults(to_matrix, to_matrix, predict, codecs.encode))
 
 
 def to_matrix(body: bytes | str, content_type: str) -> Any:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from clary.algorithms.xgboost import ALGORITHM
 from clary.formats.decoding import Format, decode, format_of
-from clary.formats.media_types import ANY, CSV, accepted
+from clary.formats.media_types import CSV, preferred
 from clary.formats.table import DataError, Table, widen
+from clary.tasks.algorithm.artifacts import ModelError
 from clary.tasks.host import Handlers, Refused
-from clary.tasks.host.options import Options as HostOptions
+from clary.tasks.host.options import execution_parameters, flag
 from clary.tasks.xgboost import model
-from clary.tasks.xgboost.answers import encode, encode_selected
 from clary.tasks.xgboost.library import reason, xgboost
+from clary.tasks.xgboost.responses import encode, encode_selected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # These predict a class, so that an ensemble votes.
 VOTING = ("multi:softmax", "binary:hinge")
-FALSE = ("", "0", "false", "no")
-MAX_PAYLOAD_MB = 6
 
 
 def serve() -> None:
@@ -36,7 +35,7 @@ def serve() -> None:
     if os.environ.get("SAGEMAKER_PROGRAM"):
         from clary.tasks.xgboost import script_serving
 
-        script_serving.main()
+        script_serving.serve()
     else:
         host.serve(Server())
 
@@ -73,7 +72,7 @@ class Options:
     def from_environment(cls, environment: Mapping[str, str]) -> Options:
         selected = environment.get("SAGEMAKER_INFERENCE_OUTPUT", "").replace(" ", "").lower()
         return cls(
-            batch=environment.get("SAGEMAKER_BATCH", "").lower() not in FALSE,
+            batch=flag(environment, "SAGEMAKER_BATCH"),
             selected=tuple(key for key in selected.split(",") if key),
             accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or CSV,
             ensemble=environment.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true").lower() == "true",
@@ -95,7 +94,7 @@ class Server:
         """Raises ModelError."""
         found = model.files(model_dir, self.options.ensemble)
         if not found:
-            raise model.ModelError(f"There is no model in {model_dir}: a file {model.NAME} is expected.")
+            raise ModelError(f"There is no model in {model_dir}: a file {model.NAME} is expected.")
         boosters = tuple(model.load(file) for file in found)
         for booster in boosters:
             booster.set_param({"nthread": 1})  # requests run beside each other
@@ -112,14 +111,14 @@ class Server:
     def transform(self, loaded: Model, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
         if not body:
             return b"", ""
-        answer_type = self._answer_type(accept)
+        response_type = self._response_type(accept)
         predictions = predict(loaded, rows(body, content_type, loaded))
         if self.options.selected:
             try:
                 answer = encode_selected(
                     predictions,
                     self.options.selected,
-                    answer_type,
+                    response_type,
                     self.options.batch,
                     loaded.objective,
                     loaded.num_class,
@@ -127,25 +126,15 @@ class Server:
             except ValueError as error:
                 raise Refused(400, str(error)) from None
         else:
-            answer = encode(predictions, answer_type, self.options.batch)
-        return answer, f"{CSV}; charset=utf-8" if answer_type == CSV else answer_type
+            answer = encode(predictions, response_type, self.options.batch)
+        return answer, f"{CSV}; charset=utf-8" if response_type == CSV else response_type
 
     def execution_parameters(self) -> Mapping[str, Any]:
-        """For batch transform, as many requests at once as the host works on."""
-        host = HostOptions.from_environment(os.environ)
-        return {
-            "MaxConcurrentTransforms": host.workers * host.threads,
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": MAX_PAYLOAD_MB,
-        }
+        return execution_parameters(os.environ)
 
-    def _answer_type(self, accept: str | None) -> str:
-        wanted = accepted(accept) or [ANY]
-        for name in wanted:
-            if name in ALGORITHM.response_types:
-                return name
-            if name == ANY:
-                return self.options.accept
+    def _response_type(self, accept: str | None) -> str:
+        if found := preferred(accept, ALGORITHM.response_types, self.options.accept):
+            return found
         supported = ", ".join(ALGORITHM.response_types)
         raise Refused(406, f"Accept type {accept} is not supported. Please use supported accept types: {supported}.")
 

@@ -2,145 +2,83 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
 import sys
 from collections.abc import Mapping
-from types import FrameType
-from typing import Any
 
 from clary.algorithms.xgboost import ALGORITHM
-from clary.formats.decoding import Format, format_of
-from clary.formats.table import DataError, Table
-from clary.tasks import paths
-from clary.tasks.channels import Channel, channels
+from clary.formats.decoding import Format
+from clary.formats.table import Table
+from clary.tasks import configuration, paths
+from clary.tasks.algorithm import checkpoints, cluster, log, stopping
+from clary.tasks.algorithm.channels import (
+    Channel,
+    channels,
+    data_channels,
+    empty_error,
+    format_of_channel,
+    read_table,
+)
+from clary.tasks.algorithm.cluster import Cluster
+from clary.tasks.algorithm.stopping import StopRequest
 from clary.tasks.failure import ClientError
-from clary.tasks.xgboost import checkpoints, model, rendezvous
+from clary.tasks.xgboost import collective, model
 from clary.tasks.xgboost.hyperparameters import Settings, settings
-from clary.tasks.xgboost.rendezvous import Party
 
-log = logging.getLogger(__name__)
-
-DEFAULT_CONTENT_TYPE = ALGORITHM.channels[0].content_types[0]
-DATA_CHANNELS = tuple(channel.name for channel in ALGORITHM.channels)
-# Clients bring code and drivers in channels of their own.
-OTHER_CHANNELS = ("code", "sm_drivers")
-STOPPED = 128 + signal.SIGTERM
+logger = logging.getLogger(__name__)
 
 
-class Stop:
-    """SIGTERM: before there is anything to save, an end; later, a wish that the round in hand be the last."""
-
-    def __init__(self) -> None:
-        self.wished = False
-        self.can_wait = False
-        signal.signal(signal.SIGTERM, self.on_signal)
-
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.wished = True
-        if not self.can_wait:
-            sys.exit(STOPPED)
-
-
-def run(texts: Mapping[str, str]) -> None:
-    """Train as the hyperparameters say, and write the model. Raises ClientError for what the user can put right."""
-    speak()
-    stop = Stop()
-    job = settings(texts)
+def run(hyperparameters: Mapping[str, str]) -> None:
+    """Train and write the model. Raises ClientError for what the user can put right."""
+    log.configure()
+    stop = StopRequest()
+    job = settings(hyperparameters)
     for name in job.without_effect:
-        log.warning("Hyperparameter %s has no effect any more", name)
-    there = channels()
-    _check(there)
-    party = _party(there)
-    if not party.trains:
-        log.warning("Host %s has no data and takes no part: divide the data among the hosts", party.host)
+        logger.warning("Hyperparameter %s has no effect any more", name)
+    data = data_channels(channels(), ALGORITHM)
+    formats = {name: _format(name, data) for name in data}
+    hosts = _cluster(data)
+    if not hosts.trains:
+        logger.warning("Host %s has no data and takes no part: divide the data among the hosts", hosts.host)
         return
-    with rendezvous.together(party):
-        _train(job, there, party, stop)
+    with collective.connected(hosts):
+        _train(job, {name: _table(data[name], formats[name], job) for name in data}, hosts, stop)
 
 
-def speak() -> None:
-    """The log as AWS's image has it, on stdout with the metrics, so that lines keep their order."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="[%(asctime)s:%(levelname)s] %(message)s",
-        datefmt="%Y-%m-%d:%H:%M:%S",
-    )
-
-
-def _check(there: Mapping[str, Channel]) -> None:
-    if "train" not in there:
-        raise ClientError(f"Missing required channel: train. The job has {', '.join(there) or 'none'}.")
-    for name in set(there).difference(DATA_CHANNELS, OTHER_CHANNELS):
-        log.warning("Channel %s is not read: the algorithm knows %s", name, " and ".join(DATA_CHANNELS))
-    for name in DATA_CHANNELS:
-        if name in there:
-            _format(there, name)
-
-
-def _party(there: Mapping[str, Channel]) -> Party:
+def _cluster(data: Mapping[str, Channel]) -> Cluster:
     """The hosts that train. One without files in a channel it should have takes no part."""
-    resources = _resources()
-    host, hosts = resources.get("current_host", "algo-1"), resources.get("hosts", ["algo-1"])
-    empty = [name for name in DATA_CHANNELS if name in there and not there[name].sources()]
-    if len(hosts) > 1:
-        log.info("Distributed node training with %s hosts: %s", len(hosts), hosts)
-        name = os.environ.get("TRAINING_JOB_ARN") or os.environ.get("TRAINING_JOB_NAME") or "job"
-        return rendezvous.meet(host, hosts, not empty, name, resources.get("network_interface_name", "eth0"))
-    for channel in empty:
-        raise ClientError(f"No data in {channel} channel path {there[channel].folder}.")
-    return rendezvous.alone(host)
+    empty = [channel for channel in data.values() if not channel.sources()]
+    if empty and len(configuration.resources().hosts) == 1:
+        raise empty_error(empty[0])
+    return cluster.join(not empty, collective.start_tracker)
 
 
-def _resources() -> dict[str, Any]:
-    file = paths.config_dir() / "resourceconfig.json"
-    value: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return value
-
-
-def _train(job: Settings, there: Mapping[str, Channel], party: Party, stop: Stop) -> None:
+def _train(job: Settings, tables: Mapping[str, Table], hosts: Cluster, stop: StopRequest) -> None:
     from clary.tasks.xgboost import boosting
 
-    tables = {name: _read(there, name, job) for name in DATA_CHANNELS if name in there}
     train = tables["train"]
-    log.info("Train matrix has %s rows and %s columns", train.rows, train.columns)
+    logger.info("Train matrix has %s rows and %s columns", train.rows, train.columns)
     if "validation" in tables:
-        log.info("Validation matrix has %s rows", tables["validation"].rows)
-    stop.can_wait = True
-    booster = boosting.boost(job, tables, checkpoints.folder(), stop, leads=party.leads)
-    if party.leads and (job.keep_on_stop or not stop.wished):
+        logger.info("Validation matrix has %s rows", tables["validation"].rows)
+    stop.deferred = True
+    booster = boosting.boost(job, tables, checkpoints.folder(), stop, leads=hosts.leads)
+    if hosts.leads and (job.keep_on_stop or not stop.requested):
         model.save(booster, paths.model_dir() / model.NAME)
-        log.info("Model of %s rounds written to %s", booster.num_boosted_rounds(), paths.model_dir() / model.NAME)
-    if stop.wished:
-        log.info("Stopped by SIGTERM")
-        sys.exit(STOPPED)
+        logger.info("Model of %s rounds written to %s", booster.num_boosted_rounds(), paths.model_dir() / model.NAME)
+    if stop.requested:
+        logger.info("Stopped by SIGTERM")
+        sys.exit(stopping.EXIT_CODE)
 
 
-def _read(there: Mapping[str, Channel], name: str, job: Settings) -> Table:
-    kind = _format(there, name)
-    try:
-        table = there[name].read(kind, weights=job.csv_weights and kind == Format.CSV)
-    except DataError as error:
-        raise ClientError(f"Failed to load {kind} data of channel {name}: {error}") from None
-    if table is None:
-        raise ClientError(f"No data in {name} channel path {there[name].folder}.")
-    return table
+def _table(channel: Channel, kind: Format, job: Settings) -> Table:
+    return read_table(channel, kind, weights=job.csv_weights and kind == Format.CSV)
 
 
-def _format(there: Mapping[str, Channel], name: str) -> Format:
-    """What the channel says, or else what channel train says."""
-    content_type = there[name].content_type or there["train"].content_type or DEFAULT_CONTENT_TYPE
-    try:
-        kind, label_size = format_of(content_type)
-    except DataError as error:
-        raise ClientError(f"Channel {name}: {error}") from None
+def _format(name: str, data: Mapping[str, Channel]) -> Format:
+    kind, label_size = format_of_channel(name, data, ALGORITHM)
     if label_size != 1:
         raise ClientError(
-            f"Channel {name}: {content_type} is not an accepted csv ContentType. "
-            "Optional parameter label_size must be equal to 1."
+            f"Channel {name}: {data[name].content_type or data['train'].content_type} is not an accepted csv "
+            "ContentType. Optional parameter label_size must be equal to 1."
         )
     return kind

@@ -19,7 +19,7 @@ from clary.formats.decoding import Format, decode, format_of
 from clary.formats.recordio import MAGIC, frame, records, write_records, write_rows
 from clary.formats.table import DataError, Table, stack
 from clary.tasks import paths
-from clary.tasks.channels import channels
+from clary.tasks.algorithm.channels import channels
 
 LABELS = np.array([1, 0, 2], dtype=np.float32)
 FEATURES = np.array([[1.5, -2, 3e8], [0, 0.1, 7], [1e-7, 5, 6]], dtype=np.float32)

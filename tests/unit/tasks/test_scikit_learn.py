@@ -14,8 +14,7 @@ import pytest
 import scipy.sparse
 
 from clary.formats.media_types import accepted, media_type
-from clary.tasks.host import Refused
-from clary.tasks.scikit_learn import codecs
+from clary.tasks.host import Refused, codecs
 from tests.unit.tasks.programs import Host, opt_ml, run, started, wheel
 
 SCRIPT = """
@@ -135,7 +134,7 @@ def test_requirements_are_there_when_the_script_is_imported(tmp_path: Path) -> N
 
 def test_what_is_neither_train_nor_serve_is_told(tmp_path: Path) -> None:
     result = run(opt_ml(tmp_path), "clary.tasks.scikit_learn", "sing")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "give train or serve, not 'sing'" in result.stderr
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from clary.tasks.script import invocation, layers
+from clary.tasks.script import virtual_environment
+from clary.tasks.script.training import invocation
 from tests.unit.tasks.programs import opt_ml, run, surroundings, until, wheel
 
 TRAIN = ("clary.tasks.scikit_learn", "train")
@@ -406,7 +407,7 @@ class TestRequirements:
     def test_they_go_into_the_environment_that_the_platform_made(self, tmp_path: Path) -> None:
         base = a_job(tmp_path, WITNESS + "import clary_test_wheel, numpy")
         (base / "code" / "requirements.txt").write_text(str(wheel(tmp_path, "clary_test_wheel", "")))
-        python = layers.make(tmp_path / "own")
+        python = virtual_environment.create(tmp_path / "own")
         assert run(base, *TRAIN, PIP_NO_INDEX="1", VIRTUAL_ENV=str(tmp_path / "own")).returncode == 0
         assert seen(base)["python"] == python
         assert len(list((tmp_path / "own").rglob("clary_test_wheel.py"))) == 1

@@ -13,8 +13,10 @@ import xgboost as xgb
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from clary.formats.table import Table
+from clary.tasks.algorithm import checkpoints
+from clary.tasks.algorithm.checkpoints import Checkpoints
 from clary.tasks.failure import ClientError
-from clary.tasks.xgboost import boosting, checkpoints, model
+from clary.tasks.xgboost import boosting, model
 from clary.tasks.xgboost.hyperparameters import settings
 
 
@@ -27,8 +29,12 @@ def tables(load: Any) -> dict[str, Table]:
     return {"train": table(load, slice(0, None, 2)), "validation": table(load, slice(1, None, 2))}
 
 
-def going(wished: bool = False) -> Any:
-    return SimpleNamespace(wished=wished)
+def going(requested: bool = False) -> Any:
+    return SimpleNamespace(requested=requested)
+
+
+def latest(folder: Path) -> Any:
+    return checkpoints.latest(folder, model.CHECKPOINT, model.load)
 
 
 def train(load: Any, where: Path | None = None, stop: Any = None, **texts: str) -> Any:
@@ -137,9 +143,9 @@ def test_survival_times_may_be_censored() -> None:
 
 
 def test_a_stop_ends_after_the_round_and_leaves_a_checkpoint(tmp_path: Path) -> None:
-    booster = train(load_diabetes, tmp_path, going(wished=True))
+    booster = train(load_diabetes, tmp_path, going(requested=True))
     assert booster.num_boosted_rounds() == 1
-    assert checkpoints.latest(tmp_path).num_boosted_rounds() == 1
+    assert latest(tmp_path).num_boosted_rounds() == 1
 
 
 def test_resumed_training_ends_where_an_uninterrupted_one_does(
@@ -156,18 +162,18 @@ def test_resumed_training_ends_where_an_uninterrupted_one_does(
 
 
 def test_checkpoints_are_few_and_a_broken_one_is_passed_over(tmp_path: Path) -> None:
-    saver = checkpoints.Saver(tmp_path)
+    saver = Checkpoints(tmp_path, model.CHECKPOINT, model.save)
     booster = train(load_diabetes, num_round="2")
     for number in range(7):
         saver.save(booster, number)
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"xgboost-checkpoint.{n}" for n in range(2, 7)]
     (tmp_path / "xgboost-checkpoint.9").write_bytes(b"{ half of")
     (tmp_path / "xgboost-checkpoint.10.part").write_bytes(b"")
-    assert checkpoints.latest(tmp_path).num_boosted_rounds() == 2
-    assert checkpoints.latest(tmp_path / "none") is None
+    assert latest(tmp_path).num_boosted_rounds() == 2
+    assert latest(tmp_path / "none") is None
 
 
-def test_checkpoints_take_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_take_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:
     now_s = 0.0
 
     def slow_save(booster: Any, file: Path) -> None:
@@ -175,8 +181,7 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatc
         now_s += 5
         file.touch()
 
-    monkeypatch.setattr(model, "save", slow_save)
-    saver = checkpoints.Saver(tmp_path, clock=lambda: now_s)
+    saver = Checkpoints(tmp_path, model.CHECKPOINT, slow_save, clock=lambda: now_s)
     for number in range(100):
         now_s += 1
         saver.after_round(None, number)

@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 
 from clary.algorithms.xgboost import ALGORITHM, METRICS
 from clary.tasks.failure import ClientError
-from clary.tasks.xgboost.boosting import _line
+from clary.tasks.xgboost.callbacks import metric_line
 from clary.tasks.xgboost.custom_metrics import CUSTOM_METRICS, CustomMetrics, classes, errors, moments, scores
 
 REGEXES = {metric.name: metric.regex for metric in ALGORITHM.metrics}
@@ -100,7 +100,7 @@ def test_every_metric_is_found_in_its_line_and_no_other() -> None:
     """As the platform does it: TAB reads #011 in the log."""
     values = {metric: 0.5 + index / 1000 for index, metric in enumerate(METRICS.metrics)}
     logs = {channel: {metric: [value] for metric, value in values.items()} for channel in ("train", "validation")}
-    line = _line(12, logs).replace("\t", "#011")
+    line = metric_line(12, logs).replace("\t", "#011")
     assert line.startswith("[12]#011train-accuracy:0.50000#011")
     found = {name: float(re.search(regex, line)[1]) for name, regex in REGEXES.items()}  # type: ignore[index]
     assert found == {f"{channel}:{metric}": round(value, 5) for channel in logs for metric, value in values.items()}

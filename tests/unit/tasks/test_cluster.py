@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from clary.tasks.algorithm import cluster
+from clary.tasks.algorithm.cluster import Cluster, join_hosts, ports
 from clary.tasks.failure import ClientError
-from clary.tasks.xgboost import rendezvous
-from clary.tasks.xgboost.rendezvous import Party, meet, ports
 
 HOSTS = ["algo-1", "algo-10", "algo-2"]
 
 
-@pytest.fixture(autouse=True)
-def tracker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        rendezvous, "_start_tracker", lambda members, address: {"dmlc_tracker_uri": address, "n": members}
-    )
+def coordinator(members: int, address: str) -> Mapping[str, Any]:
+    return {"uri": address, "n": members}
 
 
 @pytest.fixture
@@ -29,28 +27,31 @@ def job(request: pytest.FixtureRequest) -> str:
     return request.node.name
 
 
-def gather(job: str, with_data: set[str]) -> dict[str, Party]:
+def gather(job: str, with_data: set[str]) -> dict[str, Cluster]:
     with ThreadPoolExecutor(len(HOSTS)) as pool:
-        found = {host: pool.submit(meet, host, HOSTS, host in with_data, job, "lo") for host in reversed(HOSTS)}
+        found = {
+            host: pool.submit(join_hosts, host, HOSTS, host in with_data, job, "lo", coordinator)
+            for host in reversed(HOSTS)
+        }
         return {host: future.result(30) for host, future in found.items()}
 
 
-def test_all_learn_who_trains_and_where_the_tracker_is(job: str) -> None:
-    parties = gather(job, {"algo-1", "algo-10", "algo-2"})
-    assert {party.members for party in parties.values()} == {("algo-1", "algo-10", "algo-2")}
-    assert all(party.tracker == {"dmlc_tracker_uri": "127.0.0.1", "n": 3} for party in parties.values())
-    assert [host for host, party in parties.items() if party.leads] == ["algo-1"]
+def test_all_learn_who_trains_and_where_the_coordinator_is(job: str) -> None:
+    clusters = gather(job, {"algo-1", "algo-10", "algo-2"})
+    assert {found.members for found in clusters.values()} == {("algo-1", "algo-10", "algo-2")}
+    assert all(found.coordinator == {"uri": "127.0.0.1", "n": 3} for found in clusters.values())
+    assert [host for host, found in clusters.items() if found.leads] == ["algo-1"]
 
 
 def test_hosts_without_data_take_no_part(job: str) -> None:
-    parties = gather(job, {"algo-10", "algo-2"})
-    assert [host for host in HOSTS if parties[host].trains] == ["algo-10", "algo-2"]
-    assert parties["algo-10"].leads
+    clusters = gather(job, {"algo-10", "algo-2"})
+    assert [host for host in HOSTS if clusters[host].trains] == ["algo-10", "algo-2"]
+    assert clusters["algo-10"].leads
 
 
-def test_one_host_with_data_needs_no_tracker(job: str) -> None:
-    party = gather(job, {"algo-2"})["algo-2"]
-    assert (party.leads, party.tracker) == (True, {})
+def test_one_host_with_data_needs_no_coordinator(job: str) -> None:
+    found = gather(job, {"algo-2"})["algo-2"]
+    assert (found.leads, found.coordinator) == (True, {})
 
 
 def test_no_data_anywhere(job: str) -> None:
@@ -92,30 +93,30 @@ def test_strangers_do_not_matter(job: str) -> None:
         for thread in threads:
             thread.start()
         try:
-            parties = gather(job, set(HOSTS))
+            clusters = gather(job, set(HOSTS))
         finally:
             done.set()
             listener.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(10)
-    assert parties["algo-2"].members == tuple(HOSTS)
+    assert clusters["algo-2"].members == tuple(HOSTS)
 
 
 @pytest.mark.parametrize(
     ("host", "says"),
-    [("algo-1", "Hosts algo-10, algo-2 did not come"), ("algo-2", "The first host did not answer at 127.0.0.1")],
+    [("algo-1", "Hosts algo-10, algo-2 did not report"), ("algo-2", "The first host did not answer at 127.0.0.1")],
 )
-def test_patience_ends(host: str, says: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendezvous, "PATIENCE_S", 0.2)
+def test_waiting_ends(host: str, says: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "TIMEOUT_S", 0.2)
     with pytest.raises(TimeoutError, match=says):
-        meet(host, HOSTS, True, job, "lo")
+        join_hosts(host, HOSTS, True, job, "lo", coordinator)
 
 
 def test_a_name_that_does_not_resolve(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(name: str) -> Any:
         raise socket.gaierror("Name or service not known")
 
-    monkeypatch.setattr(rendezvous, "PATIENCE_S", 0)
+    monkeypatch.setattr(cluster, "TIMEOUT_S", 0)
     monkeypatch.setattr(socket, "gethostbyname", unknown)
     with pytest.raises(TimeoutError, match="Host algo-1 does not resolve"):
-        meet("algo-2", HOSTS, True, job, "eth0")
+        join_hosts("algo-2", HOSTS, True, job, "eth0", coordinator)

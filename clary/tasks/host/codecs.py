@@ -1,4 +1,4 @@
-"""The scikit-learn image's own input_fn, predict_fn and output_fn."""
+"""The input_fn, predict_fn and output_fn that AWS's images have for scripts without their own: NumPy arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clary.tasks.host import Refused
 def decode(body: bytes | str, content_type: str) -> Any:
     """A request's body as an array with one row per instance; numbers of CSV and JSON are float32.
 
-    Raises Refused: 415 for a content type we do not know, 400 for a body that is not what it says.
+    Raises Refused: 415 for an unknown content type, 400 for a body that is not of it.
     """
     reader = READERS.get(media_types.media_type(content_type)[0])
     if reader is None:
@@ -40,12 +40,9 @@ def predict(data: Any, model: Any) -> Any:
 
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
-    """A prediction in the first content type of the Accept header that we know. Raises Refused (406)."""
-    for name in media_types.accepted(accept):
-        if name == media_types.ANY:
-            name = media_types.JSON  # noqa: PLW2901
-        if name in WRITERS:
-            return WRITERS[name](prediction), name
+    """A prediction in the first supported content type of the Accept header. Raises Refused (406)."""
+    if name := media_types.preferred(accept, WRITERS, media_types.JSON):
+        return WRITERS[name](prediction), name
     raise Refused(406, f"Accept {accept} is not supported. Ask for {', '.join(WRITERS)}, or define output_fn.")
 
 
@@ -93,12 +90,12 @@ def _to_csv(prediction: Any) -> bytes:
 
 
 def _to_json(prediction: Any) -> bytes:
-    def plain(value: Any) -> Any:
+    def to_list(value: Any) -> Any:
         if hasattr(value, "tolist"):
             return value.tolist()
         raise TypeError(f"{type(value).__name__} cannot be written as JSON; define output_fn.")
 
-    return json.dumps(prediction, default=plain).encode()
+    return json.dumps(prediction, default=to_list).encode()
 
 
 def _to_npy(prediction: Any) -> bytes:

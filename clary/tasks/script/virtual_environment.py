@@ -1,6 +1,6 @@
-"""An environment of a task's own, laid over the one we run in.
+"""A virtual environment of a task's own, which sees the packages of the environment that this program runs in.
 
-What is there already is used; what one task installs no other task sees.
+What one task installs no other task sees.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def folder() -> Path:
     return place
 
 
-def make(place: Path) -> str:
-    """Make an empty environment that sees everything ours has. Returns its Python."""
+def create(place: Path) -> str:
+    """Create one without packages of its own. Returns its Python."""
     venv.create(place, system_site_packages=False, with_pip=False, symlinks=True)
     above = _site_packages(place)
     above.mkdir(parents=True, exist_ok=True)
@@ -41,8 +41,8 @@ def make(place: Path) -> str:
     return str(place / "bin" / "python")
 
 
-def enter(python: str) -> None:
-    """Use a layer's packages in this very process, before anything heavy is imported."""
+def activate(python: str) -> None:
+    """Import its packages in this very process, before those of our own environment."""
     if python == sys.executable:
         return
     known = list(sys.path)

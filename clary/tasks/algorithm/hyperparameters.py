@@ -23,7 +23,6 @@ from clary.algorithms.domains import (
     ObjectiveMetric,
 )
 from clary.algorithms.manifest import Algorithm
-from clary.tasks import paths
 from clary.tasks.failure import ClientError
 
 # Set by clients and by tuning jobs for the platform's own use, not the algorithm's.
@@ -96,18 +95,6 @@ def _checked(value: T, allowed: bool) -> T:
     if not allowed:
         raise ValueError
     return value
-
-
-def read() -> dict[str, str]:
-    """hyperparameters.json, as it is. Raises ClientError where it is no object of strings."""
-    file = paths.config_dir() / "hyperparameters.json"
-    try:
-        values = json.loads(file.read_text()) if file.exists() else {}
-    except ValueError as error:
-        raise ClientError(f"{file.name} is not JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise ClientError(f"{file.name} must hold one JSON object.")
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
 def parse(texts: Mapping[str, str], algorithm: Algorithm) -> dict[str, Any]:
