@@ -28,7 +28,7 @@ from clary.compute.plan import Platform
 from clary.connection import environment, keep
 from clary.control.collect_metrics import MetricsCollector
 from clary.control.effects import World
-from clary.control.lease import while_held
+from clary.control.leases import RenewedLeases, node_of
 from clary.control.loop import Loop
 from clary.control.run import control
 from clary.core import sigv4
@@ -37,20 +37,22 @@ from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials, credentials_for
 from clary.core.errors import ServiceError, SettingsError
 from clary.core.files import sweep
-from clary.core.records import Ref, new_uid
+from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.detached.lock import hold_lock
 from clary.resources import FAMILIES, OPERATIONS, deployments, endpoints
+from clary.resources.children import Children
 from clary.resources.context import Context
 from clary.resources.first_look import FirstLooks
 from clary.services.keeper import Keeper
 from clary.services.s3 import embedded_s3
 from clary.services.service import Service
 from clary.startup import allow_many_connections, configure_logging
-from clary.store.database import open_database
+from clary.store.database import Database, open_database
 from clary.store.engine import sqlite_url
 from clary.store.metrics.base import Retention
 from clary.store.metrics.sql import SqlMetricStore
+from clary.store.reporting import ReportingStore
 from clary.store.sql import SqlStore
 from clary.wire.exchange import Exchange
 from clary.wire.server import make_app
@@ -83,9 +85,9 @@ async def serve(settings: Settings) -> None:
     listening = _listen(settings)
     keep(settings)
     environment(settings)  # writes the SDKs' configuration file
-    store = SqlStore(await open_database(settings.database_url or sqlite_url(paths.database)))
+    database = await open_database(settings.database_url or sqlite_url(paths.database))
     keeper = Keeper(_services(settings, credentials))
-    parts = _Parts(settings, credentials, store, keeper)
+    parts = _Parts(settings, credentials, database, keeper)
     await parts.backend.open()
     try:
         await keeper.start()
@@ -93,25 +95,30 @@ async def serve(settings: Settings) -> None:
     finally:
         await _stop_serving(parts)
         await parts.backend.close()
-        await store.close()
+        await database.close()
     log.info("down")
 
 
 class _Parts:
     """The parts that need one another, put together."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, store: SqlStore, keeper: Keeper) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials, database: Database, keeper: Keeper) -> None:
         paths = settings.paths
         clock = SystemClock()
+        changes = Changes()
+        store = ReportingStore(SqlStore(database), changes.notify_of)
         self.settings = settings
         self.store = store
         self.keeper = keeper
         self.clock = clock
         self.backend = make_backend(settings, _platform(settings, credentials), self._wake_owner)
-        world = World(store, self.backend, paths.routes, paths.run)
-        changes = Changes()
-        self.loop = Loop(store, FAMILIES, world, clock, changes)
-        metrics = SqlMetricStore(store.database)
+        families = {family.kind: family for family in FAMILIES}
+        children = Children(families, settings, self.backend.machine, clock)
+        world = World(store, self.backend, paths.routes, paths.run, children.new_record)
+        self.leases = RenewedLeases(store, node_of(paths.node), clock, settings.lease_s)
+        self.loop = Loop(store, FAMILIES, world, clock, self.leases)
+        changes.subscribe(self.loop.queue.put)
+        metrics = SqlMetricStore(database)
         self.collector = MetricsCollector(paths.metrics, metrics, clock, _retention(settings))
         self.context = Context(
             settings=settings,
@@ -123,9 +130,8 @@ class _Parts:
             objects=open_objects(s3_access(settings, credentials)),
             logs=LogStreams(paths.logs),
             machine=self.backend.machine,
-            families={family.kind: family for family in FAMILIES},
+            families=families,
             check_image=partial(check_image, settings=settings),
-            wake=self.loop.queue.put,
             changes=changes,
             first_looks=FirstLooks(),
         )
@@ -137,10 +143,10 @@ class _Parts:
         self.loop.queue.put(Ref(kind, name))
 
     async def control(self) -> None:
-        """The control loop, whenever this server holds the lease."""
+        """The control loop, whenever this server holds the lease of its node."""
         settings = self.settings
         work = partial(control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s)
-        await while_held(self.store, _holder(settings), self.clock, settings.lease_s, work)
+        await self.leases.while_held(work)
 
     async def _status(self, request: Request) -> Response:
         """What `clary status` shows, to whom has the keys."""
@@ -154,11 +160,6 @@ class _Parts:
         services = {service.name: await service.describe() for service in self.keeper.services}
         counts = {family.kind: await self.store.count(family.kind) for family in FAMILIES}
         return JSONResponse({"services": services, "resources": counts})
-
-
-def _holder(settings: Settings) -> str:
-    """Who has the lease. The home's own database has one server at a time: it takes over from one that died at once."""
-    return f"{socket.gethostname()}-{os.getpid()}-{new_uid()}" if settings.database_url else "this home's server"
 
 
 def _services(settings: Settings, credentials: Credentials) -> list[Service]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from clary.artifacts.logs import LogStreams
 from clary.control.effects import World
 from clary.control.loop import Loop
+from clary.control.sweep import sweep
 from clary.core.changes import Changes
-from clary.core.clock import Clock
 from clary.core.credentials import Credentials
+from clary.core.decisions import Family
 from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS
+from clary.resources.children import Children
 from clary.resources.context import Context
 from clary.resources.first_look import FirstLooks
 from clary.store.base import Store
 from clary.store.memory import MemoryStore
+from clary.store.reporting import ReportingStore
 from clary.testing.clock import ManualClock
-from clary.testing.doubles import EverythingStore, PretendBackend
+from clary.testing.doubles import EverythingStore, HeldLeases, PretendBackend
+
+W = TypeVar("W", bound=World)
 
 ROLE = "arn:aws:iam::000000000000:role/anybody"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -28,14 +34,25 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 class Server:
     """Operations, a loop that is stepped by hand, and a world that a test moves."""
 
-    def __init__(self, folder: Path, store: Store | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Store | None = None,
+        families: Sequence[Family] = FAMILIES,
+        node: str = "node",
+        **settings: Any,
+    ) -> None:
         self.folder = folder
         self.settings = Settings(home=folder, **{"first_look_s": 0.0, **settings})
         self.clock = ManualClock()
-        self.store = store or MemoryStore()
+        self.changes = Changes()
+        self.changes.subscribe(lambda ref: self.loop.queue.put(ref))  # noqa: PLW0108 - the loop of that moment
+        self.store: Store = ReportingStore(store or MemoryStore(), self.changes.notify_of)
+        self.leases = HeldLeases(node)
+        self.families = {family.kind: family for family in families}
         self.backend = PretendBackend(lambda owner: self.loop.queue.put(Ref(owner[0], owner[1])))
         folder.joinpath("routes").mkdir(parents=True, exist_ok=True)
-        self.world = World(self.store, self.backend, folder / "routes", folder / "run")
+        self.world = self.new_world(World)
         self.loop = self.new_loop()
         self.context = Context(
             settings=self.settings,
@@ -47,16 +64,25 @@ class Server:
             objects=EverythingStore(),
             logs=LogStreams(folder / "logs"),
             machine=self.backend.machine,
-            families={family.kind: family for family in FAMILIES},
+            families=self.families,
             check_image=lambda uri: "",
-            wake=lambda ref: self.loop.queue.put(ref),  # noqa: PLW0108 - the loop of that moment
-            changes=Changes(),
+            changes=self.changes,
             first_looks=FirstLooks(),
         )
 
+    def new_world(self, kind: type[W]) -> W:
+        children = Children(self.families, self.settings, self.backend.machine, self.clock)
+        return kind(self.store, self.backend, self.folder / "routes", self.folder / "run", children.new_record)
+
     def new_loop(self) -> Loop:
-        clock: Clock = self.clock
-        return Loop(self.store, FAMILIES, self.world, clock)
+        return Loop(self.store, self.families.values(), self.world, self.clock, self.leases)
+
+    async def work_on_everything(self) -> None:
+        """What a server does when it starts, and every `resync_s`."""
+        for ref in await self.loop.unfinished():
+            self.loop.queue.put(ref)
+        await sweep(self.loop, self.backend)
+        await self.settle()
 
     async def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """An operation of SageMaker, without the wire."""
@@ -69,7 +95,7 @@ class Server:
                 return
             ref = await self.loop.queue.get()
             try:
-                await self.loop.look_at(ref)
+                await self.loop.work_on(ref)
             finally:
                 self.loop.queue.done(ref)
         raise AssertionError("the loop never rests")

@@ -1,4 +1,4 @@
-"""The control loop's day: look at everything once, then at what changes, and at everything again now and then."""
+"""The control loop's day: work on everything once, then on what changes, and on everything again now and then."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from clary.core.clock import Clock
 
 
 async def control(loop: Loop, backend: Backend, clock: Clock, workers: int, resync_s: float) -> None:
-    """Work until cancelled. What happened while nobody worked is found by looking at everything first."""
+    """Work until cancelled. What happened while nobody worked is found by working on everything first."""
     async with asyncio.TaskGroup() as group:
         group.create_task(loop.run(workers))
-        group.create_task(_look_at_everything(loop, backend, clock, resync_s))
+        group.create_task(_resync(loop, backend, clock, resync_s))
 
 
-async def _look_at_everything(loop: Loop, backend: Backend, clock: Clock, resync_s: float) -> None:
+async def _resync(loop: Loop, backend: Backend, clock: Clock, resync_s: float) -> None:
+    """Put everything into the queue: now, every `resync_s`, and when this server has got the control lease."""
     while True:
+        loop.leases.control_gained.clear()
         for ref in await loop.unfinished():
             loop.queue.put(ref)
-        await sweep(loop.store, backend, loop.queue)
-        await clock.sleep_until(clock.now() + timedelta(seconds=resync_s))
+        await sweep(loop, backend)
+        pause = asyncio.ensure_future(clock.sleep_until(clock.now() + timedelta(seconds=resync_s)))
+        gained = asyncio.ensure_future(loop.leases.control_gained.wait())
+        try:
+            await asyncio.wait({pause, gained}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+            gained.cancel()

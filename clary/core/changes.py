@@ -5,21 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Callable
 
-from clary.core.records import Ref
+from clary.core.records import Record, Ref
 
 
 class Changes:
-    """Tells waiters that a record may have changed. For one event loop."""
+    """Notifies waiters and subscribers that a record may have changed. For one event loop."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[Ref, set[asyncio.Future[None]]] = defaultdict(set)
+        self._subscribers: list[Callable[[Ref], None]] = []
 
-    def tell(self, ref: Ref) -> None:
-        """The record was written, or removed."""
+    def subscribe(self, subscriber: Callable[[Ref], None]) -> None:
+        """Have it called with every record that may have changed."""
+        self._subscribers.append(subscriber)
+
+    def notify(self, ref: Ref) -> None:
+        """A record was written, or removed."""
         for waiter in self._waiting.pop(ref, ()):
             if not waiter.done():
                 waiter.set_result(None)
+        for subscriber in self._subscribers:
+            subscriber(ref)
+
+    def notify_of(self, record: Record) -> None:
+        """A record was written, or removed: its owner wants to know too."""
+        self.notify(record.ref)
+        if record.owner:
+            self.notify(record.owner)
 
     async def next(self, ref: Ref, within_s: float) -> None:
         """Return when the record may have changed, or the time is up."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from clary.core.facts import Facts
-from clary.core.records import JSON, Record, Transition
+from clary.core.records import JSON, ChildrenPolicy, Record, Ref, Transition
 from clary.core.routes import Route
 from clary.core.tasks import ABSENT, Task, TaskState
 
@@ -56,11 +56,30 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Create:
+    """Create a record that this one owns; one that it owns already is left alone.
+
+    name    from `Record.child_name`
+    spec    a Create request of that kind, which holds the name too
+    Where it cannot be created (another has the name, the request does not fit), `Seen.refusal` says why from then on.
+    """
+
+    kind: str
+    name: str
+    spec: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class Erase:
-    """Remove the record: nothing is left that belongs to it."""
+    """Remove the record: nothing is left that belongs to it, but for children that are released.
+
+    children   "refuse": it is tried again until there are none, as a family that deletes its children first expects
+    """
+
+    children: ChildrenPolicy = "refuse"
 
 
-Action = Launch | Stop | Forget | Publish | Withdraw | Erase
+Action = Launch | Stop | Forget | Publish | Withdraw | Create | Erase
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """Act; then look again."""
+    """Act; then decide again."""
 
     action: Action
 
@@ -100,24 +119,39 @@ Decision = Move | Do | Wait
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a family wants to see before it decides."""
+    """What a family wants to see before it decides.
+
+    route      an endpoint's name
+    children   kind -> statuses: its children of that kind, in one of these statuses, () for all of them
+    """
 
     tasks: Collection[str] = ()
-    route: str = ""  # an endpoint's name
+    route: str = ""
+    children: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The world, as far as one record is concerned."""
+    """The world, as far as one record is concerned.
+
+    records    the children that are watched
+    refusals   kind/name of a child -> why it cannot be created
+    """
 
     tasks: Mapping[str, TaskState] = field(default_factory=dict)
     route: Route | None = None
+    records: Mapping[Ref, Record] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     def task(self, task_id: str) -> TaskState:
         return self.tasks.get(task_id, ABSENT)
 
+    def refusal(self, child: Ref) -> str:
+        """Why a child cannot be created; "" while nothing is known against it."""
+        return self.refusals.get(str(child), "")
 
-class Stateless(StrEnum):
+
+class NoStatus(StrEnum):
     """The statuses of a resource that has none: it exists, or it does not."""
 
 
@@ -145,10 +179,10 @@ class Family:
     """A kind of resource and its behaviour, as a value.
 
     kind          also the resource part of its ARN
-    status        its statuses, AWS's words; Stateless where AWS has none (the record's status is then "")
-    transitions   from each status, the ones it may move to; a status without any is final
-    settled       statuses in which a record needs work only while it has a task, so that the loop need not go through
-                  all that ever were: whoever owns a task is looked at because of the task
+    status        its statuses, AWS's words; NoStatus where AWS has none (the record's status is then "")
+    transitions   from each status, the ones it may move to
+    terminal      statuses in which nothing is left to do but to clear up a task that is still there, which leads to the
+                  record by itself. In all others the loop comes back to the record until it has moved on or is gone
     watch, decide what the loop calls; a family whose records need no work leaves them out
     operations    AWS operation name -> async function of (context, request) giving the response
     unbuilt       AWS operation name -> the members of its request that nothing here would act on; they are refused
@@ -166,10 +200,7 @@ class Family:
     creation_message: Callable[[Record], str] = _no_message
     watch: Callable[[Record], Watch] = _nothing_to_watch
     decide: Callable[[Record, Seen, datetime], Decision] = _nothing_to_do
-    settled: Collection[str] = ()
-
-    def final(self, status: str) -> bool:
-        return not self.transitions.get(status)
+    terminal: Collection[str] = ()
 
     def first_transition(self, record: Record) -> Transition | None:
         """The first line of a new record's history, if it has one."""

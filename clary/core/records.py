@@ -6,9 +6,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 JSON = Any  # what json.loads gives
+
+# What becomes of the records that a deleted one owns: they keep it from being deleted, or stay without an owner.
+ChildrenPolicy = Literal["refuse", "release"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,6 +82,14 @@ class Record:
     def owned_by(self, owner: Record) -> Record:
         """The same record as a child of `owner`."""
         return replace(self, owner=owner.ref, owner_uid=owner.uid)
+
+    def child_name(self, label: str, longest: int = 63) -> str:
+        """The name of a child: the same however often it is created, and no other owner's.
+
+        longest   characters that AWS allows in the child's name
+        """
+        ending = f"-{label}-{self.uid}"
+        return self.name[: longest - len(ending)] + ending
 
     def is_child_of(self, owner: Record) -> bool:
         return (self.owner, self.owner_uid) == (owner.ref, owner.uid)

@@ -41,6 +41,11 @@ class Home:
         return self.root / "clary.db"
 
     @property
+    def node(self) -> Path:
+        """The name under which the servers of a database know this home."""
+        return self.root / "node"
+
+    @property
     def sdk_config(self) -> Path:
         return self.root / "sagemaker.yaml"
 

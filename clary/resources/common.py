@@ -70,7 +70,7 @@ async def create(
     taken_text: str,
     records: Iterable[Record] = (),
 ) -> str:
-    """Keep the new record of a Create request and wake the loop. Returns its ARN.
+    """Keep the new record of a Create request. Returns its ARN.
 
     records   those that the request names, for the family's `new_record`
     Raises `taken` with `taken_text` ({arn} stands for the ARN) where the name is in use.
@@ -82,7 +82,6 @@ async def create(
         await context.store.create(record, family.first_transition(record))
     except RecordExists:
         raise taken(taken_text.format(arn=arn)) from None
-    context.wake(record.ref)
     return arn
 
 
@@ -95,15 +94,13 @@ async def find(context: Context, kind: str, name: str, missing: str) -> Record:
 
 
 async def change(context: Context, record: Record, new: Record, message: str = "") -> bool:
-    """Write a caller's change and wake the loop. False where the record moved meanwhile: look again."""
+    """Write a caller's change. False where the record moved meanwhile: look again."""
     now = context.clock.now()
     line = Transition(new.detail or new.status, message, now) if message else None
     try:
         await context.store.replace(record, replace(new, modified=now), line)
     except StaleWrite:
         return False
-    context.wake(record.ref)
-    context.changes.tell(record.ref)
     return True
 
 

@@ -15,7 +15,6 @@ from clary.core.clock import Clock
 from clary.core.credentials import Credentials
 from clary.core.decisions import Family
 from clary.core.instances import Machine
-from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.store.base import Store
 
@@ -28,8 +27,7 @@ class Context:
     """The server's parts, as far as operations are concerned.
 
     check_image   an image URI -> "" where it can be run here, else why not (blocking: may ask a registry)
-    wake          has the control loop look at a record
-    changes       tells when a record was written
+    changes       notifies of every record that was written, the control loop among others
     first_looks   which records have been asked for before
     """
 
@@ -44,7 +42,6 @@ class Context:
     machine: Machine
     families: Mapping[str, Family]
     check_image: Callable[[str], str]
-    wake: Callable[[Ref], None]
     changes: Changes
     first_looks: FirstLooks
 

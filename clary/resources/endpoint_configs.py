@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from clary.core.decisions import Family, Stateless
+from clary.core.decisions import Family, NoStatus
 from clary.core.errors import ValidationException
 from clary.core.facts import Facts
 from clary.core.records import Record
@@ -114,7 +114,7 @@ def _summary(context: Context, config: Record) -> Response:
 
 FAMILY = Family(
     kind=KIND,
-    status=Stateless,
+    status=NoStatus,
     transitions={},
     new_record=new_endpoint_config,
     unbuilt={"CreateEndpointConfig": UNBUILT},

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clary.core.decisions import Family, Stateless
+from clary.core.decisions import Family, NoStatus
 from clary.core.errors import ValidationException
 from clary.core.facts import Facts
 from clary.core.records import Record
@@ -132,7 +132,7 @@ def _summary(context: Context, model: Record) -> Response:
 
 FAMILY = Family(
     kind=KIND,
-    status=Stateless,
+    status=NoStatus,
     transitions={},
     new_record=new_model,
     unbuilt={"CreateModel": UNBUILT},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from clary.core.records import Record, Ref, Transition
+from clary.core.records import ChildrenPolicy, Record, Ref, Transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,6 @@ class Page:
     next: str = ""
 
 
-# What becomes of the children of a record that is deleted.
-OfChildren = Literal["refuse", "release"]
-
-
 class Store(Protocol):
     """Keeps records. Every write names the version it read, so no update is lost. Safe to use from many tasks.
 
@@ -80,7 +76,7 @@ class Store(Protocol):
         """
         ...
 
-    async def delete(self, record: Record, children: OfChildren = "refuse") -> None:
+    async def delete(self, record: Record, children: ChildrenPolicy = "refuse") -> None:
         """Remove a record and its history. Raises StaleWrite as `replace` does.
 
         children   what becomes of the records it owns: "refuse" raises ChildrenExist where there are any, "release"

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from clary.core.errors import ChildrenExist, RecordExists, RecordMissing, StaleWrite
-from clary.core.records import Record, Ref, Transition
+from clary.core.records import ChildrenPolicy, Record, Ref, Transition
 from clary.store import codec, pages
-from clary.store.base import OfChildren, Page, Query
+from clary.store.base import Page, Query
 
 
 class MemoryStore:
@@ -54,7 +54,7 @@ class MemoryStore:
             _append(self._history[old.ref], history)
         return _copy(kept)
 
-    async def delete(self, record: Record, children: OfChildren = "refuse") -> None:
+    async def delete(self, record: Record, children: ChildrenPolicy = "refuse") -> None:
         self._check(record)
         for child in [r for r in self._records.values() if r.is_child_of(record)]:
             if children == "refuse":

@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from clary.core.errors import ChildrenExist, RecordMissing, StaleWrite
-from clary.core.records import Record, Ref, Transition
+from clary.core.records import ChildrenPolicy, Record, Ref, Transition
 from clary.store import codec
-from clary.store.base import OfChildren
 from clary.store.schema import leases, members, records, transitions
 
 _FIELDS = [field.name for field in dataclasses.fields(Record) if field.name != "owner"]
@@ -63,7 +62,7 @@ def replace(connection: Connection, old: Record, new: Record, history: Transitio
     return new
 
 
-def delete_record(connection: Connection, record: Record, children: OfChildren) -> None:
+def delete_record(connection: Connection, record: Record, children: ChildrenPolicy) -> None:
     # Locked first: a child that is being created at the same moment is there, or finds its owner gone.
     if connection.execute(select(records.c.id).where(_is(record)).with_for_update()).first() is None:
         raise StaleWrite(f"{record.ref} is not at version {record.version} any more")

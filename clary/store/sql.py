@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from clary.core.errors import RecordExists, RecordMissing, StoreError
-from clary.core.records import Record, Ref, Transition
+from clary.core.records import ChildrenPolicy, Record, Ref, Transition
 from clary.store import lists, pages, rows
-from clary.store.base import OfChildren, Page, Query
+from clary.store.base import Page, Query
 from clary.store.database import Database, KeyTaken, open_database
 
 CREATE_TRIES = 5
@@ -47,7 +47,7 @@ class SqlStore:
             raise ValueError(f"{new.ref} ({new.uid}) cannot stand in place of {old.ref} ({old.uid})")
         return await self.database.write(rows.replace, old, dataclasses.replace(new, version=old.version + 1), history)
 
-    async def delete(self, record: Record, children: OfChildren = "refuse") -> None:
+    async def delete(self, record: Record, children: ChildrenPolicy = "refuse") -> None:
         await self.database.write(rows.delete_record, record, children)
 
     async def list(self, query: Query) -> Page:

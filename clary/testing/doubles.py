@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,23 @@ class PretendBackend:
     def alive(self) -> set[str]:
         """Tasks that are not over."""
         return {task_id for task_id, state in self.states.items() if not state.phase.over}
+
+
+class HeldLeases:
+    """Leases of a server that has them without asking: of its node, and where a test does not say otherwise, control.
+
+    alive   the other nodes whose leases are held
+    """
+
+    def __init__(self, node: str = "node") -> None:
+        self.node = node
+        self.may_act = True
+        self.has_control = True
+        self.alive: set[str] = set()
+        self.control_gained = asyncio.Event()
+
+    async def is_alive(self, node: str) -> bool:
+        return node in self.alive
 
 
 class EverythingStore:

@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from clary.control.effects import World
-from clary.control.sweep import sweep
 from clary.core.decisions import Action, Seen, Watch
 from clary.core.errors import ServiceError
-from clary.core.records import Record, Transition
+from clary.core.records import ChildrenPolicy, Record, Transition
 from clary.core.tasks import Cause, Phase
 from clary.resources.jobs import FINISHED
 from clary.store.memory import MemoryStore
@@ -61,20 +60,20 @@ class DyingStore(MemoryStore):
         self.points.here()
         return written
 
-    async def delete(self, record: Record) -> None:
+    async def delete(self, record: Record, children: ChildrenPolicy = "refuse") -> None:
         self.points.here()
-        await super().delete(record)
+        await super().delete(record, children)
         self.points.here()
 
 
 class DyingWorld(World):
-    """Dies before looking, before acting, and after acting."""
+    """Dies before observing, before acting, and after acting."""
 
     points: CrashPoints
 
-    async def observe(self, watch: Watch) -> Seen:
+    async def observe(self, record: Record, watch: Watch) -> Seen:
         self.points.here()
-        return await super().observe(watch)
+        return await super().observe(record, watch)
 
     async def act(self, record: Record, action: Action) -> None:
         self.points.here()
@@ -93,9 +92,7 @@ class Loop(RuleBasedStateMachine):
         self.events = asyncio.new_event_loop()
         self.points = CrashPoints()
         self.server = Server(self.folder, DyingStore(self.points))
-        self.server.world = DyingWorld(
-            self.server.store, self.server.backend, self.folder / "routes", self.folder / "run"
-        )
+        self.server.world = self.server.new_world(DyingWorld)
         self.server.world.points = self.points
         self.server.loop = self.server.new_loop()
         self.serial = 0
@@ -231,14 +228,8 @@ class Loop(RuleBasedStateMachine):
     def start_anew(self) -> None:
         """What a new server does first (control.run), on what the old one left."""
         self.server.loop = self.server.new_loop()
-        self.run(self.look_at_everything())
+        self.run(self.server.work_on_everything())
         self.at_rest = True
-
-    async def look_at_everything(self) -> None:
-        for ref in await self.server.loop.unfinished():
-            self.server.loop.queue.put(ref)
-        await sweep(self.server.store, self.server.backend, self.server.loop.queue)
-        await self.server.settle()
 
     # ---- what must hold ----
 

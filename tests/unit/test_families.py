@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clary.core.decisions import Stateless
+from clary.core.decisions import NoStatus
 from clary.core.tasks import Cause, Metric, Phase
 from clary.resources import FAMILIES, training
 from tests.context import (
@@ -153,7 +153,7 @@ def test_each_family_is_here():
 
 @EACH
 def test_statuses_are_aws_words(family):
-    if family.status is not Stateless:
+    if family.status is not NoStatus:
         assert set(family.status) <= set(SAGEMAKER.shapes[family.status.__name__]["enum"])
 
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from clary.control.lease import CONTROL, while_held
+from clary.control.leases import CONTROL, RenewedLeases
 from clary.store.memory import MemoryStore
 from clary.testing.clock import ManualClock
 
@@ -23,7 +23,7 @@ async def holding(store: MemoryStore, holder: str) -> AsyncIterator[asyncio.Task
         working.set()
         await asyncio.Event().wait()
 
-    held = asyncio.create_task(while_held(store, holder, ManualClock(NOW), 15.0, work))
+    held = asyncio.create_task(RenewedLeases(store, holder, ManualClock(NOW), 15.0).while_held(work))
     await working.wait()
     yield held
     held.cancel()

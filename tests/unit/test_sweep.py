@@ -22,7 +22,7 @@ def test_a_task_is_forgotten_when_its_record_is_gone_or_another_and_its_owner_lo
         server.backend.say("unreadable", TaskState(Phase.LOST))
         server.loop = server.new_loop()
 
-        await sweep(server.store, server.backend, server.loop.queue)
+        await sweep(server.loop, server.backend)
 
         assert set(server.backend.states) == {own, "unreadable"}
         assert await server.loop.queue.get() == Ref("training-job", "mine")

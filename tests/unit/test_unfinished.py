@@ -51,7 +51,7 @@ def test_a_job_that_has_ended_is_looked_at_while_its_task_is_there(tmp_path: Pat
         while (await server.store.get(JOB)).status != "Completed":
             await server.loop.reconcile(JOB)
         server.loop = server.new_loop()
-        await sweep(server.store, server.backend, server.loop.queue)
+        await sweep(server.loop, server.backend)
         await server.settle()
         assert not await server.backend.poll()
 
