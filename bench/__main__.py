@@ -34,25 +34,31 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, metavar="NAME", help=", ".join(MEASUREMENTS))
     parser.add_argument("--quick", action="store_true", help="fewer repeats, smaller data: about a minute and a half")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
+    parser.add_argument(
+        "--before", type=Path, metavar="FILE", help="figures of another run, by --json, to compare with"
+    )
     given = parser.parse_args()
+    before = json.loads(given.before.read_text(encoding="utf-8"))["figures"] if given.before else []
     console = Console(width=None if Console().is_terminal else 160)
     about = machine.describe()
     console.print("  ".join(f"{name} [bold]{value}[/]" for name, value in about.items()), highlight=False)
     console.print()
-    told: list[dict[str, Any]] = []
+    measurements: list[dict[str, Any]] = []
     broken: list[str] = []
     began = time.monotonic()
     for name in given.only or MEASUREMENTS:
         try:
-            told += measured(console, name, given.quick)
+            measurements += measured(console, name, given.quick)
         except Exception:
             console.print_exception()
             broken.append(name)
     seconds = round(time.monotonic() - began)
-    sum_up(console, told, broken, seconds)
+    if before:
+        figures.compare(console, before, measurements)
+    sum_up(console, measurements, broken, seconds)
     if given.json:
         whole = {"machine": about, "load_average_after": machine.load(), "quick": given.quick, "seconds": seconds}
-        given.json.write_text(json.dumps({**whole, "figures": told}, indent=1) + "\n", encoding="utf-8")
+        given.json.write_text(json.dumps({**whole, "figures": measurements}, indent=1) + "\n", encoding="utf-8")
     sys.exit(1 if broken else 0)
 
 
@@ -67,9 +73,9 @@ def measured(console: Console, name: str, quick: bool) -> list[dict[str, Any]]:
     return [{**about, **figure.to_dict()} for figure in found]
 
 
-def sum_up(console: Console, told: list[dict[str, Any]], broken: list[str], seconds: int) -> None:
+def sum_up(console: Console, measurements: list[dict[str, Any]], broken: list[str], seconds: int) -> None:
     """An aim that is not met is no error: a busy machine misses them."""
-    aims = [figure for figure in told if figure["met"] is not None]
+    aims = [figure for figure in measurements if figure["met"] is not None]
     missed = [f"{figure['measurement']}: {figure['what']}" for figure in aims if not figure["met"]]
     console.print(
         f"{len(aims) - len(missed)} of {len(aims)} aims met, in {seconds} s; load average now {machine.load()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """Medians are what is told; samples and peer's samples are of the same run, taken in turns where that is possible.
+    """Medians are reported; samples and peer's samples are of the same run, taken in turns where that is possible.
 
     peer   what the same thing is without Clary, in words; "" where there is nothing to compare with
     below  what we aim at; with `over` it is about the difference to the peer, not about the figure itself
@@ -112,3 +113,28 @@ def _row(figure: Figure) -> list[str]:
         figure.peer,
         f"{figure.aim} {verdict}" if figure.aim else "",
     ]
+
+
+def compare(console: Console, before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> None:
+    """The medians of two runs, side by side. A figure that stands in a run several times is matched in its order."""
+    table = Table(title="[bold]beside the run before[/]", title_justify="left", title_style="", expand=False)
+    for heading, justify in (("", "left"), ("before", "right"), ("now", "right"), ("ratio", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    earlier = dict(_numbered(before))
+    for key, figure in _numbered(now):
+        if (old := earlier.get(key)) is None:
+            continue
+        ratio = f"{figure['median'] / old['median']:.2f}" if old["median"] else ""
+        unit = figure["unit"]
+        name = f"{figure['measurement']}: {figure['what']}"
+        table.add_row(name, f"{shown(old['median'])} {unit}", f"{shown(figure['median'])} {unit}", ratio)
+    console.print(table)
+    console.print()
+
+
+def _numbered(figures: Sequence[dict[str, Any]]) -> Iterable[tuple[tuple[str, str, int], dict[str, Any]]]:
+    seen: Counter[tuple[str, str]] = Counter()
+    for figure in figures:
+        name = (figure["measurement"], figure["what"])
+        yield (*name, seen[name]), figure
+        seen[name] += 1
