@@ -40,10 +40,11 @@ from clary.core.files import sweep
 from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.detached.lock import hold_lock
-from clary.resources import FAMILIES, OPERATIONS, deployments, endpoints
+from clary.resources import FAMILIES, OPERATIONS, endpoints
 from clary.resources.children import Children
 from clary.resources.context import Context
-from clary.resources.first_look import FirstLooks
+from clary.resources.endpoints import deployment
+from clary.resources.long_poll import DescribedStatuses
 from clary.services.keeper import Keeper
 from clary.services.s3 import embedded_s3
 from clary.services.service import Service
@@ -133,7 +134,7 @@ class _Parts:
             families=families,
             check_image=partial(check_image, settings=settings),
             changes=changes,
-            first_looks=FirstLooks(),
+            described=DescribedStatuses(),
         )
         operations = {key: partial(operation, self.context) for key, operation in OPERATIONS.items()}
         self.wire = make_app(operations, credentials, settings, clock, [Route("/status", self._status)])
@@ -266,7 +267,7 @@ async def _stop_serving(parts: _Parts) -> None:
     ]
     await parts.keeper.stop(DRAIN_WITHIN_S)
     for task_id in replicas:
-        await parts.backend.stop(task_id, deployments.STOP_GRACE_S)
+        await parts.backend.stop(task_id, deployment.STOP_GRACE_S)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REPLICAS_END_WITHIN_S):
             while any(not state.phase.over for state in (await parts.backend.poll(replicas)).values()):

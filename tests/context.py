@@ -18,7 +18,7 @@ from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS
 from clary.resources.children import Children
 from clary.resources.context import Context
-from clary.resources.first_look import FirstLooks
+from clary.resources.long_poll import DescribedStatuses
 from clary.store.base import Store
 from clary.store.memory import MemoryStore
 from clary.store.reporting import ReportingStore
@@ -43,7 +43,7 @@ class Server:
         **settings: Any,
     ) -> None:
         self.folder = folder
-        self.settings = Settings(home=folder, **{"first_look_s": 0.0, **settings})
+        self.settings = Settings(home=folder, **{"describe_wait_s": 0.0, **settings})
         self.clock = ManualClock()
         self.changes = Changes()
         self.changes.subscribe(lambda ref: self.loop.queue.put(ref))  # noqa: PLW0108 - the loop of that moment
@@ -67,7 +67,7 @@ class Server:
             families=self.families,
             check_image=lambda uri: "",
             changes=self.changes,
-            first_looks=FirstLooks(),
+            described=DescribedStatuses(),
         )
 
     def new_world(self, kind: type[W]) -> W:

@@ -40,7 +40,9 @@ class LiveServer:
         self.port = free_port()
         home.mkdir(parents=True, exist_ok=True)
         # Tests look at what is under way: no Describe is held back for them.
-        (home / "clary.toml").write_text(settings if "first_look_s" in settings else f"first_look_s = 0\n{settings}")
+        (home / "clary.toml").write_text(
+            settings if "describe_wait_s" in settings else f"describe_wait_s = 0\n{settings}"
+        )
         self._clients: dict[str, Any] = {}
         self.verify: str | None = None  # a CA bundle, where the server speaks TLS
 

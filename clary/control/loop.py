@@ -147,7 +147,7 @@ class Loop:
             status=move.status,
             detail=move.detail or record.detail,
             reason=move.reason or record.reason,
-            state={**record.state, **move.state},
+            state=record.state if move.state is None else move.state,
             modified=now,
         )
         history = Transition(move.detail or move.status, move.message, move.at or now) if move.message else None

@@ -88,7 +88,7 @@ class Move:
 
     detail, message   a line of history where there is a message: for a training job, SecondaryStatus and StatusMessage
     reason            FailureReason, where there is one now
-    state             members of the record's state to set
+    state             the record's new state, whole; None where it stays as it is
     at                when it came about, where that is known better than "now"
     """
 
@@ -96,7 +96,7 @@ class Move:
     detail: str = ""
     message: str = ""
     reason: str = ""
-    state: Mapping[str, JSON] = field(default_factory=dict)
+    state: Mapping[str, JSON] | None = None
     at: datetime | None = None
 
 
@@ -151,6 +151,10 @@ class Seen:
         return self.refusals.get(str(child), "")
 
 
+# Among a status's transitions: the record is erased. No status, and no word of AWS's.
+GONE = "gone"
+
+
 class NoStatus(StrEnum):
     """The statuses of a resource that has none: it exists, or it does not."""
 
@@ -180,7 +184,7 @@ class Family:
 
     kind          also the resource part of its ARN
     status        its statuses, AWS's words; NoStatus where AWS has none (the record's status is then "")
-    transitions   from each status, the ones it may move to
+    transitions   from each status, those it may move to; a new record has the first. GONE is the end of the record
     terminal      statuses in which nothing is left to do but to clear up a task that is still there, which leads to the
                   record by itself. In all others the loop comes back to the record until it has moved on or is gone
     watch, decide what the loop calls; a family whose records need no work leaves them out

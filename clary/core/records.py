@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-JSON = Any  # what json.loads gives
+# What json.loads gives, to be read and not changed. Whoever takes a member apart has to check what it is, as
+# clary.core.structured does.
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 # What becomes of the records that a deleted one owns: they keep it from being deleted, or stay without an owner.
 ChildrenPolicy = Literal["refuse", "release"]
@@ -41,8 +43,9 @@ class Record:
     uid       new for each creation, so that a new job under an old name shares nothing with the old
     status    the family's word, AWS's spelling
     detail    the finer status where the family has one (SecondaryStatus of a training job), else ""
-    spec      the Create request as received
-    state     what has come to be known since; JSON, owned by the family
+    spec      the Create request as received: members and types are those of its shape in AWS's service model, against
+              which it was checked
+    state     what has become known since; the family has a dataclass for it
     reason    FailureReason, "" while there is none
     created, modified   aware datetimes in UTC; modified moves with every change that callers can see
     version   counts writes; a write names the version it read
@@ -57,7 +60,7 @@ class Record:
     name: str
     uid: str
     status: str
-    spec: Mapping[str, JSON]
+    spec: Mapping[str, Any]
     created: datetime
     modified: datetime
     detail: str = ""

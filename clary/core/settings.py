@@ -114,7 +114,7 @@ class Settings:
     replica_memory_mib: int = 0  # memory a replica holds while it serves
     runtime_versions: Literal["current", "exact"] = "current"  # exact: an image's version chooses its own environment
     proxy_other_hosts: Literal["pass", "refuse"] = "pass"  # of the transparent proxy: hosts that are not AWS's
-    first_look_s: float = 10.0  # the first Describe of something under way waits so long for it to be done; 0: never
+    describe_wait_s: float = 10.0  # the first Describe in a status that will change waits so long for it; 0: never
     max_request_mib: int = 8  # largest body of a control request
     max_invocation_mib: int = 25  # largest body of an inference request
     clock_skew_s: int = 900  # how far a signature's date may be off
@@ -180,18 +180,27 @@ def read_settings(home: Path | None = None, given: Mapping[str, Any] | None = No
             in_file = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file} is not valid TOML: {error}") from error
-        for name, value in in_file.items():
+        for name, value in _old_first(in_file):
+            name = _RENAMED.get(name, name)  # noqa: PLW2901
             if name not in names:
                 raise SettingsError(f"{file}: there is no setting {name!r}; docs/settings.md lists them all")
             chosen[name] = value
-    for name in names:
+    for name in (*_RENAMED, *names):
         if (variable := f"CLARY_{name.upper()}") in os.environ:
-            chosen[name] = os.environ[variable]
+            chosen[_RENAMED.get(name, name)] = os.environ[variable]
     chosen |= {name: value for name, value in (given or {}).items() if value is not None}
     hints = get_type_hints(Settings)
     settings = Settings(home=root, **{name: _fit(name, value, hints[name]) for name, value in chosen.items()})
     _check(settings)
     return settings
+
+
+# Names that settings had before, accepted where the new one is not given.
+_RENAMED = {"first_look_s": "describe_wait_s"}
+
+
+def _old_first(members: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(members.items(), key=lambda member: member[0] not in _RENAMED)
 
 
 def _fit(name: str, value: Any, hint: Any) -> Any:

@@ -103,7 +103,7 @@ class Tour:
         """The rounds of a training job as they are logged, until it has ended. Raises RuntimeError if it failed."""
         token: dict[str, str] = {}
         while True:
-            # Describe would hold its first answer back until the job is done (first_look_s); List never waits.
+            # Describe would hold its first answer back until the job is done (describe_wait_s); List never waits.
             (job,) = self.sagemaker.list_training_jobs(NameContains=name)["TrainingJobSummaries"]
             for line in self._new_lines(name, token):
                 if found := _EVALUATION.search(line):

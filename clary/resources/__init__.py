@@ -1,28 +1,23 @@
-"""The nouns: one family a file. A new one is added to FAMILIES, and that is all."""
+"""The resources: a file or a folder for each family. Adding a family to FAMILIES is all it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from clary.core.decisions import Family, Operation, Unbuilt
-from clary.resources import (
-    endpoint_configs,
-    endpoints,
-    identity,
-    logs,
-    models,
-    processing,
-    tags,
-    training,
-)
-from clary.resources.common import refusing_unbuilt
+from clary.resources import endpoint_configs, identity, models, tags
+from clary.resources.endpoints.family import FAMILY as ENDPOINTS
+from clary.resources.logs import operations as log_operations
+from clary.resources.processing.family import FAMILY as PROCESSING_JOBS
+from clary.resources.training.family import FAMILY as TRAINING_JOBS
+from clary.resources.unbuilt import refusing_unbuilt
 
 FAMILIES: tuple[Family, ...] = (
-    training.FAMILY,
-    processing.FAMILY,
+    TRAINING_JOBS,
+    PROCESSING_JOBS,
     models.FAMILY,
     endpoint_configs.FAMILY,
-    endpoints.FAMILY,
+    ENDPOINTS,
 )
 
 # operation -> the members of its request that nothing here would act on (refused), and what to do instead
@@ -37,5 +32,5 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     },
     **{("sagemaker", name): operation for name, operation in tags.OPERATIONS.items()},
     **identity.OPERATIONS,
-    **logs.OPERATIONS,
+    **log_operations.OPERATIONS,
 }

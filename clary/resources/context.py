@@ -19,7 +19,7 @@ from clary.core.settings import Settings
 from clary.store.base import Store
 
 if TYPE_CHECKING:
-    from clary.resources.first_look import FirstLooks
+    from clary.resources.long_poll import DescribedStatuses
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Context:
 
     check_image   an image URI -> "" where it can be run here, else why not (blocking: may ask a registry)
     changes       notifies of every record that was written, the control loop among others
-    first_looks   which records have been asked for before
+    described     which records have been described before, for long polls
     """
 
     settings: Settings
@@ -43,7 +43,7 @@ class Context:
     families: Mapping[str, Family]
     check_image: Callable[[str], str]
     changes: Changes
-    first_looks: FirstLooks
+    described: DescribedStatuses
 
     @property
     def strict(self) -> bool:

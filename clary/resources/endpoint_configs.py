@@ -12,11 +12,11 @@ from typing import Any
 from clary.core.decisions import Family, NoStatus
 from clary.core.errors import ValidationException
 from clary.core.facts import Facts
-from clary.core.records import Record
+from clary.core.records import Record, Ref
 from clary.resources import models
-from clary.resources.common import Request, Response, create, echo, find, new_record
 from clary.resources.context import Context
 from clary.resources.listing import list_operation
+from clary.resources.operations import Request, Response, create, echo, find, new_record, remove
 
 KIND = "endpoint-config"
 MISSING = 'Could not find endpoint configuration "{arn}".'
@@ -64,7 +64,7 @@ async def _check_variant(context: Context, variant: dict[str, Any]) -> None:
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise ValidationException(f"ProductionVariant {name!r}: {member} is missing.")
-    await find(context, models.KIND, variant["ModelName"], models.MISSING)
+    await find(context, Ref(models.KIND, variant["ModelName"]), models.MISSING)
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -82,13 +82,13 @@ def check_weights(member: str, weights: Iterable[float]) -> None:
         raise ValidationException(f"The sum of {member} is too large for a number: give smaller ones.")
 
 
-def weight_of(variant: dict[str, Any]) -> float:
+def weight_of(variant: Mapping[str, Any]) -> float:
     """AWS's default weight is 1.0."""
     return float(variant.get("InitialVariantWeight", 1.0))
 
 
 async def describe(context: Context, request: Request) -> Response:
-    config = await find(context, KIND, request["EndpointConfigName"], MISSING)
+    config = await find(context, Ref(KIND, request["EndpointConfigName"]), MISSING)
     return _summary(context, config) | {
         **echo(config, _ECHOED),
         "ProductionVariants": [
@@ -100,7 +100,7 @@ async def describe(context: Context, request: Request) -> Response:
 
 async def delete(context: Context, request: Request) -> Response:
     """An endpoint that was made from it keeps its copy."""
-    await context.store.delete(await find(context, KIND, request["EndpointConfigName"], MISSING))
+    await remove(context, Ref(KIND, request["EndpointConfigName"]), MISSING)
     return {}
 
 

@@ -12,8 +12,8 @@ from typing import Literal
 from clary.core.decisions import Operation
 from clary.core.errors import ValidationException
 from clary.core.records import Record
-from clary.resources.common import Request, Response
 from clary.resources.context import Context
+from clary.resources.operations import Request, Response
 from clary.store.base import Query
 
 _ORDERS: Mapping[str, Literal["created", "modified", "name", "status"]] = {

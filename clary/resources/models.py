@@ -13,11 +13,11 @@ from typing import Any
 from clary.core.decisions import Family, NoStatus
 from clary.core.errors import ValidationException
 from clary.core.facts import Facts
-from clary.core.records import Record
+from clary.core.records import Record, Ref
 from clary.resources import checks
-from clary.resources.common import Request, Response, create, echo, find, new_record
 from clary.resources.context import Context
 from clary.resources.listing import list_operation
+from clary.resources.operations import Request, Response, create, echo, find, new_record, remove
 
 KIND = "model"
 MISSING = 'Could not find model "{arn}".'
@@ -46,8 +46,8 @@ UNBUILT = {
 
 async def create_model(context: Context, request: Request) -> Response:
     containers = _containers(request)
-    for where, container in containers.items():
-        _check(where, container)
+    for path, container in containers.items():
+        _check(path, container)
     _hostnames(list(containers.values()))
     if context.strict:
         role = request.get("ExecutionRoleArn", "none")
@@ -69,7 +69,7 @@ def new_model(request: Mapping[str, Any], facts: Facts) -> Record:
 
 
 def _containers(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Where it stands in the request -> the container, in order. Raises for none, and for both forms."""
+    """Path in the request -> the container there, in order. Raises ValidationException for none, and for both forms."""
     primary, several = request.get("PrimaryContainer"), request.get("Containers")
     if primary and several:
         raise ValidationException("Both PrimaryContainer and Containers are given: keep one of them.")
@@ -77,18 +77,18 @@ def _containers(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise ValidationException("Neither PrimaryContainer nor Containers is given: a model needs a container.")
     if primary:
         return {"PrimaryContainer": dict(primary)}
-    return {f"Containers[{place}]": dict(one) for place, one in enumerate(several or ())}
+    return {f"Containers[{index}]": dict(container) for index, container in enumerate(several or ())}
 
 
-def _check(where: str, container: Mapping[str, Any]) -> None:
+def _check(path: str, container: Mapping[str, Any]) -> None:
     if not container.get("Image"):
-        raise ValidationException(f"{where}.Image is missing: give the URI of an inference image.")
+        raise ValidationException(f"{path}.Image is missing: give the URI of an inference image.")
     if "ModelDataUrl" in container and "ModelDataSource" in container:
-        raise ValidationException(f"Both ModelDataUrl and ModelDataSource are given in {where}: keep one of them.")
+        raise ValidationException(f"Both ModelDataUrl and ModelDataSource are given in {path}: keep one of them.")
 
 
 def _hostnames(containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the containers are called: as the request says, for all of them or for none."""
+    """The containers' names: the request's, for all of them or for none."""
     given = [container["ContainerHostname"] for container in containers if container.get("ContainerHostname")]
     if not given:
         return [f"container-{number}" for number in range(1, len(containers) + 1)]
@@ -106,7 +106,7 @@ def containers_of(model: Record) -> dict[str, dict[str, Any]]:
 
 
 async def describe(context: Context, request: Request) -> Response:
-    model = await find(context, KIND, request["ModelName"], MISSING)
+    model = await find(context, Ref(KIND, request["ModelName"]), MISSING)
     return {
         "ModelName": model.name,
         "ModelArn": context.account.arn(KIND, model.name),
@@ -118,7 +118,7 @@ async def describe(context: Context, request: Request) -> Response:
 
 async def delete(context: Context, request: Request) -> Response:
     """Endpoints that serve the model keep their copy of it."""
-    await context.store.delete(await find(context, KIND, request["ModelName"], MISSING))
+    await remove(context, Ref(KIND, request["ModelName"]), MISSING)
     return {}
 
 

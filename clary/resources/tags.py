@@ -5,14 +5,14 @@ Reference: AddTags, ListTags, DeleteTags (SageMaker API Reference).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from clary.core import arns
-from clary.core.errors import RecordMissing, StaleWrite, ValidationException
+from clary.core.errors import RecordMissing, ValidationException
 from clary.core.records import Record
-from clary.resources.common import MOST_TAGS, Request, Response, tags_in
 from clary.resources.context import Context
+from clary.resources.operations import MAX_TAGS, Request, Response, tags_in, until_fresh
 
 DEFAULT_PAGE = 50
 
@@ -21,8 +21,8 @@ async def add_tags(context: Context, request: Request) -> Response:
     added = tags_in(request["Tags"])
 
     def with_added(tags: dict[str, str]) -> dict[str, str]:
-        if len(merged := {**tags, **added}) > MOST_TAGS:
-            raise ValidationException(f"The resource would have {len(merged)} tags: at most {MOST_TAGS} are allowed.")
+        if len(merged := {**tags, **added}) > MAX_TAGS:
+            raise ValidationException(f"The resource would have {len(merged)} tags: at most {MAX_TAGS} are allowed.")
         return merged
 
     return {"Tags": _as_list(await _retag(context, request["ResourceArn"], with_added))}
@@ -41,10 +41,12 @@ async def list_tags(context: Context, request: Request) -> Response:
 
 
 async def delete_tags(context: Context, request: Request) -> Response:
-    gone = set(request["TagKeys"])
-    await _retag(
-        context, request["ResourceArn"], lambda tags: {key: value for key, value in tags.items() if key not in gone}
-    )
+    removed = set(request["TagKeys"])
+
+    def without_removed(tags: dict[str, str]) -> dict[str, str]:
+        return {key: value for key, value in tags.items() if key not in removed}
+
+    await _retag(context, request["ResourceArn"], without_removed)
     return {}
 
 
@@ -62,19 +64,17 @@ async def _resource(context: Context, arn: str) -> Record:
 
 
 async def _retag(context: Context, arn: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
-    """Change a resource's tags; somebody else's write in between is kept."""
-    while True:
-        record = await _resource(context, arn)
+    """Change a resource's tags and return them. They are no part of what its time of modification is about."""
+
+    async def write(record: Record) -> dict[str, str]:
         tags = change(dict(record.tags))
-        try:
-            await context.store.replace(record, replace(record, tags=tags))
-        except StaleWrite:
-            continue
+        await context.store.replace(record, replace(record, tags=tags))
         return tags
 
+    return await until_fresh(lambda: _resource(context, arn), write)
 
-def _as_list(tags: object) -> list[dict[str, str]]:
-    assert isinstance(tags, dict)
+
+def _as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 

@@ -124,10 +124,10 @@ def _copy(record: Record) -> Record:
     """Shares nothing with the original that anybody could change, and holds what a database could hold."""
     codec.encode_time(record.created)
     codec.encode_time(record.modified)
-    spec, state, tags, placements, refusals = (
-        codec.decode_json(codec.encode_json(members))
-        for members in (record.spec, record.state, record.tags, record.placements, record.refusals)
-    )
+    spec, state = (codec.decode_json(codec.encode_json(members)) for members in (record.spec, record.state))
+    for texts in (record.tags, record.placements, record.refusals):
+        codec.encode_json(texts)
+    tags, placements, refusals = dict(record.tags), dict(record.placements), dict(record.refusals)
     return dataclasses.replace(record, spec=spec, state=state, tags=tags, placements=placements, refusals=refusals)
 
 

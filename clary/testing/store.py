@@ -17,7 +17,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -359,14 +359,16 @@ class StoreContract:
             while True:
                 read = await store.get(record.ref)
                 with suppress(StaleWrite):
-                    await store.replace(read, read.with_state(seen=[*read.state["seen"], number]), a_line(str(number)))
+                    numbers = cast(list[JSON], read.state["seen"])
+                    await store.replace(read, read.with_state(seen=[*numbers, number]), a_line(str(number)))
                     return
 
         await asyncio.gather(*(add(number) for number in range(12)))
         kept = await store.get(record.ref)
-        assert sorted(kept.state["seen"]) == list(range(12))
+        numbers = cast(list[int], kept.state["seen"])
+        assert sorted(numbers) == list(range(12))
         assert kept.version == 13
-        assert [line.status for line in await store.history(kept)] == [str(n) for n in kept.state["seen"]]
+        assert [line.status for line in await store.history(kept)] == [str(number) for number in numbers]
 
     async def test_one_of_many_gets_a_name(self, store: Store) -> None:
         tries = (store.create(a_record(uid=f"u{number}")) for number in range(12))

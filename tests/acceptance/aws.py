@@ -20,7 +20,7 @@ ROLE = "arn:aws:iam::000000000000:role/ClaryExecutionRole"
 
 
 @contextlib.contextmanager
-def aws(settings: str = "first_look_s = 10") -> Iterator[LiveServer]:
+def aws(settings: str = "describe_wait_s = 10") -> Iterator[LiveServer]:
     """A server, and an environment with nothing of AWS in it but what `clary env` prints."""
     with live_server(settings) as server, pytest.MonkeyPatch.context() as patched:
         # What boto3.client() made for another server would be used for this one too.

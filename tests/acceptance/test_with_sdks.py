@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.sdk]
 
 @pytest.fixture(scope="module")
 def server():
-    with live_server("first_look_s = 10") as server:
+    with live_server("describe_wait_s = 10") as server:
         yield server
 
 

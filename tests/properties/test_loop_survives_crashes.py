@@ -24,7 +24,7 @@ from clary.core.decisions import Action, Seen, Watch
 from clary.core.errors import ServiceError
 from clary.core.records import ChildrenPolicy, Record, Transition
 from clary.core.tasks import Cause, Phase
-from clary.resources.jobs import FINISHED
+from clary.resources.jobs.status import FINISHED
 from clary.store.memory import MemoryStore
 from tests.context import Server, a_config, a_model, a_processing_job, a_training_job
 

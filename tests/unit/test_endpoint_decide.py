@@ -10,36 +10,42 @@ import pytest
 
 from clary.core.decisions import Do, Erase, Forget, Launch, Move, Publish, Seen, Stop, Wait, Withdraw
 from clary.core.records import Record
-from clary.core.tasks import Cause, Phase, TaskState
-from clary.resources.endpoints import Status, decide, members
+from clary.core.tasks import Cause, Phase, Resources, TaskState
+from clary.resources.endpoints import Status
+from clary.resources.endpoints.decide import decide
+from clary.resources.endpoints.state import Container, Deployment, EndpointState, ReplicaRecord, Variant
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def a_variant(name: str = "A", count: int = 1, weight: float = 1.0) -> dict[str, Any]:
-    return {
-        "name": name,
-        "image": "clary/xgboost",
-        "environment": {},
-        "model": None,
-        "isolated": False,
-        "resources": {"cpus": 0.0, "memory_mib": 0, "gpus": 0},
-        "count": count,
-        "weight": weight,
-        "startup_timeout_s": 240,
-    }
+def a_variant(name: str = "A", count: int = 1, weight: float = 1.0) -> Variant:
+    return Variant(
+        name=name,
+        containers=(Container("container-1", "clary/xgboost"),),
+        resources=Resources(cpus=0.0),
+        count=count,
+        weight=weight,
+        startup_timeout_s=240,
+    )
 
 
-def a_deployment(*variants: dict[str, Any], number: int = 1) -> dict[str, Any]:
-    return {
-        "number": number,
-        "name": f"config-{number}",
-        "started": NOW.timestamp(),
-        "variants": list(variants or (a_variant(),)),
-    }
+def a_deployment(*variants: Variant, number: int = 1) -> Deployment:
+    return Deployment(number, f"config-{number}", NOW.timestamp(), variants or (a_variant(),))
 
 
-def an_endpoint(status: str = "Creating", *variants: dict[str, Any], **state: Any) -> Record:
+def state_of(endpoint: Record) -> EndpointState:
+    return EndpointState.of(endpoint)
+
+
+def replicas(endpoint: Record) -> tuple[ReplicaRecord, ...]:
+    return state_of(endpoint).replicas
+
+
+def with_state(endpoint: Record, **changes: Any) -> Record:
+    return replace(endpoint, state=replace(state_of(endpoint), **changes).to_json())
+
+
+def an_endpoint(status: str = Status.CREATING, *variants: Variant) -> Record:
     return Record(
         kind="endpoint",
         name="e1",
@@ -48,15 +54,7 @@ def an_endpoint(status: str = "Creating", *variants: dict[str, Any], **state: An
         spec={},
         created=NOW,
         modified=NOW,
-        state={
-            "config": a_deployment(*variants),
-            "next": None,
-            "deployments": 1,
-            "replicas": [],
-            "serial": 0,
-            "failures": {},
-            **state,
-        },
+        state=EndpointState(current=a_deployment(*variants)).to_json(),
     )
 
 
@@ -76,9 +74,9 @@ class World:
         route = self.seen.route
         match decision:
             case Move(status=status, state=state, reason=reason):
-                merged = {**self.endpoint.state, **state}
+                state = self.endpoint.state if state is None else state
                 kept = reason or self.endpoint.reason
-                self.endpoint = replace(self.endpoint, status=status, state=merged, reason=kept)
+                self.endpoint = replace(self.endpoint, status=status, state=state, reason=kept)
             case Do(Launch(task)):
                 assert task.id not in tasks
                 tasks[task.id] = TaskState(Phase.RUNNING)
@@ -114,8 +112,8 @@ class World:
         return {v.name: [r.task_id for r in v.replicas] for v in self.seen.route.variants}
 
 
-def in_service(*variants: dict[str, Any]) -> World:
-    world = World(an_endpoint("Creating", *variants))
+def in_service(*variants: Variant) -> World:
+    world = World(an_endpoint(Status.CREATING, *variants))
     world.settle()
     world.become(Phase.READY)
     world.settle()
@@ -124,19 +122,19 @@ def in_service(*variants: dict[str, Any]) -> World:
 
 
 def test_replicas_are_written_down_before_they_are_launched():
-    world = World(an_endpoint("Creating", a_variant("A", 2), a_variant("B", 1)))
+    world = World(an_endpoint(Status.CREATING, a_variant("A", 2), a_variant("B", 1)))
     first = world.step()
     assert isinstance(first, Move)
     assert first.status == Status.CREATING
-    assert len(members(world.endpoint)) == 3
+    assert len(replicas(world.endpoint)) == 3
     launched = [world.step().action.task.id for _ in range(3)]
-    assert launched == [member.task for member in members(world.endpoint)]
+    assert launched == [replica.task_id for replica in replicas(world.endpoint)]
 
 
 def test_it_is_in_service_only_when_every_replica_answers_and_the_gateway_knows():
-    world = World(an_endpoint("Creating", a_variant("A", 2)))
+    world = World(an_endpoint(Status.CREATING, a_variant("A", 2)))
     world.settle()
-    first, second = (member.task for member in members(world.endpoint))
+    first, second = (replica.task_id for replica in replicas(world.endpoint))
     world.become(Phase.READY, first)
     world.settle()
     assert world.endpoint.status == Status.CREATING
@@ -171,7 +169,7 @@ def test_a_replica_that_dies_before_the_endpoint_is_in_service_fails_it(failure,
 
 def test_a_crashed_replica_leaves_the_route_and_is_replaced_at_once():
     world = in_service(a_variant("A", 2))
-    dead, alive = (member.task for member in members(world.endpoint))
+    dead, alive = (replica.task_id for replica in replicas(world.endpoint))
     world.become(Phase.EXITED, dead, failure="AlgorithmError: , exit code: 137")
     world.settle()
     assert world.served() == {"A": [alive]}
@@ -198,13 +196,13 @@ def test_replicas_stopped_with_the_server_come_back_without_a_penalty():
         world.become(Phase.EXITED, cause=Cause.STOPPED)
         world.settle()
         assert len(world.seen.tasks) == 1
-    assert world.endpoint.state["failures"] == {}
+    assert state_of(world.endpoint).failures == {}
 
 
 def test_weights_move_at_once_and_counts_as_replicas_come():
     world = in_service(a_variant("A", 1, 1.0), a_variant("B", 1, 1.0))
     config = a_deployment(a_variant("A", 2, 9.0), a_variant("B", 0, 1.0))
-    world.endpoint = replace(world.endpoint, status="Updating").with_state(config=config)
+    world.endpoint = with_state(replace(world.endpoint, status=Status.UPDATING), current=config)
     world.settle()
     assert world.endpoint.status == Status.UPDATING
     assert world.seen.route is not None
@@ -220,9 +218,9 @@ def test_weights_move_at_once_and_counts_as_replicas_come():
 
 def updating(world: World) -> list[str]:
     """Start an update to a new configuration; returns the old fleet."""
-    old = [member.task for member in members(world.endpoint)]
-    coming = a_deployment(a_variant("A", 2), number=2)
-    world.endpoint = replace(world.endpoint, status="Updating").with_state(next=coming, deployments=2)
+    old = [replica.task_id for replica in replicas(world.endpoint)]
+    incoming = a_deployment(a_variant("A", 2), number=2)
+    world.endpoint = with_state(replace(world.endpoint, status=Status.UPDATING), incoming=incoming, deployments=2)
     world.settle()
     return old
 
@@ -235,7 +233,7 @@ def test_during_an_update_the_old_fleet_serves_until_all_of_the_new_answers():
     world.become(Phase.READY)
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
-    assert world.endpoint.state["config"]["name"] == "config-2"
+    assert state_of(world.endpoint).current.config_name == "config-2"
     assert len(world.served()["A"]) == 2
     assert not set(old) & set(world.served()["A"])
     assert not set(old) & set(world.seen.tasks)
@@ -247,11 +245,11 @@ def test_during_an_update_the_old_fleet_serves_until_all_of_the_new_answers():
 def test_a_failed_update_goes_back_to_the_old_fleet_and_says_why():
     world = in_service()
     old = updating(world)
-    (broken, *_) = [member.task for member in members(world.endpoint) if member.task not in old]
+    (broken, *_) = [replica.task_id for replica in replicas(world.endpoint) if replica.task_id not in old]
     world.become(Phase.EXITED, broken, failure="AlgorithmError: , exit code: 1")
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
-    assert world.endpoint.state["config"]["name"] == "config-1"
+    assert state_of(world.endpoint).current.config_name == "config-1"
     assert "did not pass the ping" in world.endpoint.reason
     assert world.served() == {"A": old}
     assert set(world.seen.tasks) == set(old)
@@ -260,8 +258,8 @@ def test_a_failed_update_goes_back_to_the_old_fleet_and_says_why():
 def test_a_growing_endpoint_whose_replicas_die_gives_up_telling_why():
     world = in_service()
     config = a_deployment(a_variant("A", 2))
-    world.endpoint = replace(world.endpoint, status="Updating").with_state(config=config)
-    good = members(world.endpoint)[0].task
+    world.endpoint = with_state(replace(world.endpoint, status=Status.UPDATING), current=config)
+    good = replicas(world.endpoint)[0].task_id
     for _ in range(10):
         world.settle()
         if world.endpoint.status == Status.IN_SERVICE:
@@ -289,11 +287,11 @@ def test_an_endpoint_that_waits_too_long_for_room_fails():
 
 def test_a_deleted_endpoint_leaves_the_gateway_first_then_the_machine_then_the_records():
     world = in_service(a_variant("A", 2))
-    world.endpoint = replace(world.endpoint, status="Deleting")
+    world.endpoint = replace(world.endpoint, status=Status.DELETING)
     del world.steps[:]
     world.settle()
     actions = [type(step.action) for step in world.steps if isinstance(step, Do)]
     assert actions[:2] == [Withdraw, Stop]
     assert actions[-1] is Erase
     assert world.seen == Seen({}, None)
-    assert world.endpoint.state["replicas"] == []
+    assert replicas(world.endpoint) == ()

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from clary.core.decisions import NoStatus
+from clary.core.decisions import GONE, NoStatus
 from clary.core.tasks import Cause, Metric, Phase
-from clary.resources import FAMILIES, training
+from clary.resources import FAMILIES
+from clary.resources.jobs.status import FINISHED
 from tests.context import (
     IMAGE,
     ROLE,
@@ -160,7 +161,14 @@ def test_statuses_are_aws_words(family):
 @EACH
 def test_transitions_lead_from_each_status_to_statuses(family):
     assert set(family.transitions) == set(family.status)
-    assert {target for targets in family.transitions.values() for target in targets} <= set(family.status)
+    assert {target for targets in family.transitions.values() for target in targets} <= {*family.status, GONE}
+
+
+@EACH
+def test_a_new_record_has_the_first_status(family, server):
+    create, _ = SAMPLES[family.kind]
+    create(server)
+    assert server.record(family.kind, NAME).status == next(iter(family.transitions), "")
 
 
 @EACH
@@ -263,6 +271,6 @@ def test_a_jobs_story_is_told_in_aws_words(steps, told, server):
     assert set(told) <= set(SAGEMAKER.shapes["SecondaryStatus"]["enum"])
     job = server.describe_training_job(TrainingJobName=NAME)
     assert job["SecondaryStatus"] == told[-1]
-    if job["TrainingJobStatus"] in training.FINISHED:
+    if job["TrainingJobStatus"] in FINISHED:
         assert "EndTime" in entries[-1]
         assert job["TrainingEndTime"] > job["TrainingStartTime"]

@@ -10,7 +10,8 @@ import pytest
 
 from clary.core.errors import ObjectStoreError
 from clary.core.tasks import Metric, Phase
-from clary.resources.training import FINISHED, Status
+from clary.resources.jobs.status import FINISHED
+from clary.resources.training import Status
 from clary.testing.doubles import EverythingStore
 from tests.context import IMAGE, ROLE, a_model, a_training_job
 from tests.unit.asking import Asked, refusal

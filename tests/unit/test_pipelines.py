@@ -8,7 +8,8 @@ import pytest
 
 from clary.core.settings import Settings
 from clary.core.tasks import Input, Phase, Serve
-from clary.resources import pipelines
+from clary.resources.endpoints import pipelines
+from clary.resources.endpoints.state import Container
 from tests.context import IMAGE, ROLE, a_config
 from tests.unit.asking import Asked
 
@@ -103,7 +104,7 @@ def test_one_container_in_a_list_is_served_as_a_primary_one(server):
 
 
 def container(image, **environment):
-    return {"image": image, "environment": environment}
+    return Container("container-1", image, environment)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clary.core.tasks import Phase
-from clary.resources.jobs import FINISHED
+from clary.resources.jobs.status import FINISHED
 from clary.resources.processing import Status
 from tests.context import IMAGE, ROLE, a_processing_input, a_processing_job, a_processing_output
 from tests.unit.asking import Asked, refusal
@@ -86,7 +86,7 @@ def test_a_failed_job_says_why_and_keeps_its_message(server):
 
 
 def test_a_first_describe_waits_for_the_end(tmp_path):
-    server = Asked(tmp_path, first_look_s=30.0)
+    server = Asked(tmp_path, describe_wait_s=30.0)
     server.create_processing_job(**a_processing_job("j"))
     server.settle()
     server.move("j", Phase.RUNNING)

@@ -54,3 +54,14 @@ def test_the_ports_beside_the_first_and_the_urls(tmp_path):
     settings = read_settings(tmp_path, {"host": "::1", "port": 8000})
     assert settings.url(settings.gateway_port) == "http://[::1]:8001"
     assert settings.s3_url == "http://[::1]:8002"
+
+
+def test_a_setting_is_read_under_its_old_name_too(tmp_path, monkeypatch):
+    (tmp_path / "clary.toml").write_text("first_look_s = 3\n")
+    assert read_settings(tmp_path).describe_wait_s == 3
+    (tmp_path / "clary.toml").write_text("describe_wait_s = 4\nfirst_look_s = 3\n")
+    assert read_settings(tmp_path).describe_wait_s == 4
+    monkeypatch.setenv("CLARY_FIRST_LOOK_S", "5")
+    assert read_settings(tmp_path).describe_wait_s == 5
+    monkeypatch.setenv("CLARY_DESCRIBE_WAIT_S", "6")
+    assert read_settings(tmp_path).describe_wait_s == 6

@@ -8,8 +8,8 @@ import pytest
 from clary.artifacts.logs import LogStreams
 from clary.core.arns import Account
 from clary.core.errors import InvalidParameterException
-from clary.resources import filter_pattern
-from clary.resources.logs import OPERATIONS
+from clary.resources.logs import filter_pattern
+from clary.resources.logs.operations import OPERATIONS
 from clary.wire.shapes import Services
 from clary.wire.validate import Validator
 from tests.wire.asgi import Wired
@@ -194,7 +194,7 @@ def test_events_can_be_chosen_by_stream_time_and_text(logs, client):
 
 
 def test_a_search_that_finds_nothing_pauses_and_goes_on(logs, client, monkeypatch):
-    monkeypatch.setattr("clary.resources.logs.MOST_SCANNED_BYTES", 100)
+    monkeypatch.setattr("clary.resources.logs.operations.MOST_SCANNED_BYTES", 100)
     write(logs, "a", *[(i, f"line {i}") for i in range(100)], (100, "needle"))
     first = client.filter_log_events(logGroupName=GROUP, filterPattern="needle")
     assert (first["events"], "nextToken" in first) == ([], True)

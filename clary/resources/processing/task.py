@@ -12,12 +12,13 @@ from typing import Any
 
 from clary.core.records import Record
 from clary.core.tasks import Input, Output, Task
-from clary.resources.job_tasks import job_task, s3_input
-from clary.resources.jobs import DEFAULT_MAX_RUNTIME_S
+from clary.resources.jobs.state import read_state
+from clary.resources.jobs.task import DEFAULT_MAX_RUNTIME_S, as_folder, job_task, s3_input
+from clary.resources.processing.state import ProcessingState
 
 OPT_ML = "/opt/ml/"
 # Below it, and nowhere else, inputs are brought and outputs are taken from.
-PROCESSING = "/opt/ml/processing/"
+PROCESSING_FOLDER = "/opt/ml/processing/"
 
 
 def processing_task(job: Record, task_id: str) -> Task:
@@ -48,35 +49,35 @@ def stopping_condition(spec: Any) -> dict[str, Any]:
     return {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_S, **spec.get("StoppingCondition", {})}
 
 
-def completed(spec: Any) -> dict[str, Any]:
-    """The members of a request that AWS tells again with what was left to its defaults."""
-    told: dict[str, Any] = {"StoppingCondition": stopping_condition(spec)}
+def with_defaults(spec: Any) -> dict[str, Any]:
+    """The members of a request that AWS returns with its defaults filled in."""
+    members: dict[str, Any] = {"StoppingCondition": stopping_condition(spec)}
     if "ProcessingInputs" in spec:
-        told["ProcessingInputs"] = [_completed_input(given) for given in spec["ProcessingInputs"]]
+        members["ProcessingInputs"] = [_input_with_defaults(item) for item in spec["ProcessingInputs"]]
     if "ProcessingOutputConfig" in spec:
-        outputs = [{"AppManaged": False, **given} for given in spec["ProcessingOutputConfig"]["Outputs"]]
-        told["ProcessingOutputConfig"] = {**spec["ProcessingOutputConfig"], "Outputs": outputs}
-    return told
+        outputs = [{"AppManaged": False, **item} for item in spec["ProcessingOutputConfig"]["Outputs"]]
+        members["ProcessingOutputConfig"] = {**spec["ProcessingOutputConfig"], "Outputs": outputs}
+    return members
 
 
-def _completed_input(given: Any) -> dict[str, Any]:
-    told = {"AppManaged": False, **copy.deepcopy(given)}
-    if "S3Input" in told:
+def _input_with_defaults(item: Any) -> dict[str, Any]:
+    completed = {"AppManaged": False, **copy.deepcopy(item)}
+    if "S3Input" in completed:
         defaults = {"S3InputMode": "File", "S3DataDistributionType": "FullyReplicated", "S3CompressionType": "None"}
-        told["S3Input"] = {**defaults, **told["S3Input"]}
-    return told
+        completed["S3Input"] = {**defaults, **completed["S3Input"]}
+    return completed
 
 
 def _config(job: Record) -> dict[str, Any]:
     """processingjobconfig.json: the whole request, and under which ARN it runs. Programs rely on the latter."""
-    return {"ProcessingJobArn": job.state["arn"], **job.spec, **completed(job.spec)}
+    return {"ProcessingJobArn": read_state(ProcessingState, job.state).arn, **job.spec, **with_defaults(job.spec)}
 
 
 def _inputs(spec: Any) -> tuple[Input, ...]:
     return tuple(
-        s3_input(given["S3Input"], below_opt_ml(given["S3Input"]["LocalPath"]))
-        for given in spec.get("ProcessingInputs", ())
-        if not given.get("AppManaged")
+        s3_input(item["S3Input"], below_opt_ml(item["S3Input"]["LocalPath"]))
+        for item in spec.get("ProcessingInputs", ())
+        if not item.get("AppManaged")
     )
 
 
@@ -84,22 +85,18 @@ def _outputs(spec: Any) -> tuple[Output, ...]:
     """Where and how they were asked for: no job name is appended, and a job that failed keeps what it had."""
     return tuple(
         Output(
-            path=below_opt_ml(given["S3Output"]["LocalPath"]),
-            uri=_as_folder(given["S3Output"]["S3Uri"]),
+            path=below_opt_ml(item["S3Output"]["LocalPath"]),
+            uri=as_folder(item["S3Output"]["S3Uri"]),
             archive=False,
             always=True,
             links=False,
-            continuous=given["S3Output"]["S3UploadMode"] == "Continuous",
+            continuous=item["S3Output"]["S3UploadMode"] == "Continuous",
         )
-        for given in spec.get("ProcessingOutputConfig", {}).get("Outputs", ())
-        if not given.get("AppManaged")
+        for item in spec.get("ProcessingOutputConfig", {}).get("Outputs", ())
+        if not item.get("AppManaged")
     )
 
 
 def below_opt_ml(path: str) -> str:
     """/opt/ml/processing/input/ as the task has it: processing/input."""
     return path.removeprefix(OPT_ML).rstrip("/")
-
-
-def _as_folder(uri: str) -> str:
-    return uri if uri.endswith("/") else f"{uri}/"

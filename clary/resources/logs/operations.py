@@ -1,4 +1,4 @@
-"""CloudWatch Logs, as much as the SDKs need to show what jobs and endpoints print.
+"""The operations of CloudWatch Logs that are built.
 
 Reference: CloudWatch Logs API Reference, DescribeLogGroups, DescribeLogStreams, GetLogEvents, FilterLogEvents.
 """
@@ -16,8 +16,8 @@ from clary.core.arns import Account
 from clary.core.decisions import Operation
 from clary.core.errors import InvalidParameterException, ResourceNotFoundException
 from clary.resources.context import Context
-from clary.resources.filter_pattern import parse as parse_pattern
-from clary.resources.merged_logs import Merged
+from clary.resources.logs.filter_pattern import parse as parse_pattern
+from clary.resources.logs.merged import Merged
 
 Request = dict[str, Any]
 Response = dict[str, Any]

@@ -11,15 +11,16 @@ from typing import Any
 
 from clary.core.records import Record
 from clary.core.tasks import Input, Output, Task
-from clary.resources.job_tasks import distribution, job_task, s3_input
-from clary.resources.jobs import DEFAULT_MAX_RUNTIME_S
+from clary.resources.jobs.state import read_state
+from clary.resources.jobs.task import DEFAULT_MAX_RUNTIME_S, as_folder, distribution, job_task, s3_input
+from clary.resources.training.state import TrainingState
 from clary.resources.user_code import staged_code, submit_directory
 
 CHECKPOINTS = "/opt/ml/checkpoints"
 
 
 def training_task(job: Record, task_id: str) -> Task:
-    spec = job.spec
+    spec, state = job.spec, read_state(TrainingState, job.state)
     algorithm = spec["AlgorithmSpecification"]
     task = job_task(
         job,
@@ -32,20 +33,20 @@ def training_task(job: Record, task_id: str) -> Task:
         max_runtime_s=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S),
         isolated=spec.get("EnableNetworkIsolation", False),
     )
-    code, told = staged_code(algorithm["TrainingImage"], submit_directory(spec.get("HyperParameters", {})))
+    code, code_environment = staged_code(algorithm["TrainingImage"], submit_directory(spec.get("HyperParameters", {})))
     return replace(
         task,
         command="train",
         environment={
             **spec.get("Environment", {}),
             "TRAINING_JOB_NAME": job.name,
-            "TRAINING_JOB_ARN": job.state["arn"],
-            **told,
+            "TRAINING_JOB_ARN": state.arn,
+            **code_environment,
         },
         files=_files(spec),
         inputs=_inputs(spec) + code,
         outputs=_outputs(job.name, spec),
-        metrics=tuple((name, regex) for name, regex in job.state["metric_definitions"]),
+        metrics=state.metric_definitions,
         metric_dimensions={"TrainingJobName": job.name},
     )
 
@@ -91,7 +92,7 @@ def _inputs(spec: Any) -> tuple[Input, ...]:
         for channel in spec.get("InputDataConfig", ())
     ]
     if "CheckpointConfig" in spec:
-        inputs.append(Input("prefix", _as_folder(spec["CheckpointConfig"]["S3Uri"]), "checkpoints", optional=True))
+        inputs.append(Input("prefix", as_folder(spec["CheckpointConfig"]["S3Uri"]), "checkpoints", optional=True))
     return tuple(inputs)
 
 
@@ -104,9 +105,5 @@ def _outputs(name: str, spec: Any) -> tuple[Output, ...]:
         Output("output/data", f"{base}/data/" if plain else f"{base}/output.tar.gz", archive=not plain, always=True),
     ]
     if "CheckpointConfig" in spec:
-        outputs.append(Output("checkpoints", _as_folder(spec["CheckpointConfig"]["S3Uri"]), archive=False, always=True))
+        outputs.append(Output("checkpoints", as_folder(spec["CheckpointConfig"]["S3Uri"]), archive=False, always=True))
     return tuple(outputs)
-
-
-def _as_folder(uri: str) -> str:
-    return uri if uri.endswith("/") else f"{uri}/"

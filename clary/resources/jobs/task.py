@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from clary.core.records import Record
-from clary.core.tasks import Input, Resources, Task
-from clary.resources.jobs import STOP_GRACE_S
+from clary.core.tasks import Input, Task
+from clary.resources.jobs.state import JobState, read_state
+
+# Every Stop promises 120 s between SIGTERM and SIGKILL, to save checkpoints.
+STOP_GRACE_S = 120
+DEFAULT_MAX_RUNTIME_S = 86400
 
 
 def job_task(
@@ -44,7 +48,7 @@ def job_task(
         arguments=tuple(program.get("ContainerArguments", ())),
         hosts=hosts,
         host_files={f"{config}/resourceconfig.json": _resource_config(instances["InstanceType"], hosts)},
-        resources=Resources(**job.state["resources"]),
+        resources=read_state(JobState, job.state).resources,
         log_group=f"/aws/sagemaker/{log_group}",
         log_stream=f"{job.name}/{{host}}-{int(job.created.timestamp() * 1000)}",
         max_runtime_s=max_runtime_s,
@@ -55,7 +59,7 @@ def job_task(
 
 
 def s3_input(source: Mapping[str, Any], path: str, shuffle_seed: int | None = None) -> Input:
-    """What an S3DataSource or a ProcessingS3Input names, brought to a path relative to /opt/ml."""
+    """The objects that an S3DataSource or a ProcessingS3Input names, brought to a path relative to /opt/ml."""
     return Input(
         how="manifest" if source["S3DataType"] == "ManifestFile" else "prefix",
         uri=source["S3Uri"],
@@ -67,6 +71,10 @@ def s3_input(source: Mapping[str, Any], path: str, shuffle_seed: int | None = No
 
 def distribution(source: Mapping[str, Any]) -> str:
     return str(source.get("S3DataDistributionType", "FullyReplicated"))
+
+
+def as_folder(uri: str) -> str:
+    return uri if uri.endswith("/") else f"{uri}/"
 
 
 def _resource_config(instance_type: str, hosts: tuple[str, ...]) -> str:

@@ -1,90 +1,32 @@
-"""Training jobs.
-
-    InProgress ──> Completed | Failed | Stopped (past its time limit)
-         └──> Stopping ──> Stopped
-    Completed | Failed | Stopped ──> Deleting ──> gone
-
-The finer SecondaryStatus is the record's detail: Starting, (Pending), Downloading, Training, Uploading, and the end.
-Reference: CreateTrainingJob, StopTrainingJob, DescribeTrainingJob (SageMaker API Reference).
-"""
+"""What callers may ask of training jobs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
-from datetime import datetime
-from enum import StrEnum
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from clary.core.decisions import Decision, Family, Seen
-from clary.core.errors import ResourceInUse, ValidationException
+from clary.core.errors import ValidationException
 from clary.core.facts import Facts
 from clary.core.instances import resources_for
-from clary.core.records import Record
-from clary.core.tasks import TaskState
-from clary.resources import algorithms, checks, jobs
-from clary.resources.common import Request, Response, change, create, echo, find, new_record
+from clary.core.records import Record, Ref
+from clary.resources import algorithms, checks
 from clary.resources.context import Context
-from clary.resources.first_look import first_look
-from clary.resources.jobs import DEFAULT_MAX_RUNTIME_S, FINISHED, JobKind, task_id, watch
+from clary.resources.jobs import operations as jobs
+from clary.resources.jobs.decide import task_id
+from clary.resources.jobs.status import FINISHED
+from clary.resources.jobs.task import DEFAULT_MAX_RUNTIME_S
 from clary.resources.listing import list_operation
-from clary.resources.training_task import CHECKPOINTS, training_task
+from clary.resources.operations import Request, Response, echo, edit
+from clary.resources.training import KIND, Status
+from clary.resources.training.kind import TRAINING
+from clary.resources.training.state import TrainingState
+from clary.resources.training.task import CHECKPOINTS
 
-KIND = "training-job"
 MISSING = "Requested resource not found."
-
-
-class TrainingJobStatus(StrEnum):
-    IN_PROGRESS = "InProgress"
-    COMPLETED = "Completed"
-    FAILED = "Failed"
-    STOPPING = "Stopping"
-    STOPPED = "Stopped"
-    DELETING = "Deleting"
-
-
-Status = TrainingJobStatus
-
-TRANSITIONS: Mapping[str, Collection[str]] = {
-    Status.IN_PROGRESS: {Status.COMPLETED, Status.FAILED, Status.STOPPING, Status.STOPPED},
-    Status.STOPPING: {Status.STOPPED},
-    Status.COMPLETED: {Status.DELETING},
-    Status.FAILED: {Status.DELETING},
-    Status.STOPPED: {Status.DELETING},
-    Status.DELETING: (),
-}
-
-
-# ---- what to do next ----
-
-
-def _results(task: TaskState) -> dict[str, Any]:
-    results: dict[str, Any] = {"metrics": {name: [metric.value, metric.at] for name, metric in task.metrics.items()}}
-    if "model" in task.uploaded:
-        results["model_artifacts"] = task.uploaded["model"]
-    return results
-
-
-JOBS = JobKind(
-    does="training",
-    stages={
-        "Pending": "Training job waiting for capacity",
-        "Downloading": "Downloading input data",
-        "Training": "Training image download completed. Training in progress.",
-        "Uploading": "Uploading generated training model",
-    },
-    task=training_task,
-    results=_results,
-)
-
-
-def decide(job: Record, seen: Seen, now: datetime) -> Decision:
-    return jobs.decide(JOBS, job, seen, now)
-
-
-# ---- operations ----
+MAX_RUNTIME_S = 2_419_200
+MAX_METRICS = 40  # that a response may hold
 
 UNBUILT = {
     "AlgorithmSpecification.AlgorithmName": "give TrainingImage",
@@ -110,53 +52,40 @@ UNBUILT = {
 }
 
 
-async def create_training_job(context: Context, request: Request) -> Response:
+async def create(context: Context, request: Request) -> Response:
     _check(request)
     if context.strict:
-        await _check_what_it_needs(context, request)
-    arn = await create(
-        context,
-        KIND,
-        request,
-        taken=ResourceInUse,
-        taken_text="Training job names must be unique within an AWS account and region, and a training job with this "
-        "name already exists ({arn})",
-    )
-    return {"TrainingJobArn": arn}
+        await _check_image_and_data(context, request)
+    return {"TrainingJobArn": await jobs.create(context, TRAINING, request)}
 
 
 def new_training_job(request: Mapping[str, Any], facts: Facts) -> Record:
     name = request["TrainingJobName"]
     resources, _ = resources_for(request["ResourceConfig"]["InstanceType"], facts.machine)
-    return new_record(
-        KIND,
-        name,
-        request,
-        facts,
-        status=Status.IN_PROGRESS,
-        detail="Starting",
-        state={
-            "arn": facts.account.arn(KIND, name),
-            "resources": asdict(resources),
-            "metric_definitions": algorithms.metric_definitions(request["AlgorithmSpecification"]),
-        },
+    state = TrainingState(
+        arn=facts.account.arn(KIND, name),
+        resources=resources,
+        metric_definitions=tuple(
+            (metric, regex) for metric, regex in algorithms.metric_definitions(request["AlgorithmSpecification"])
+        ),
     )
+    return jobs.new_job(KIND, name, request, facts, state)
 
 
-def _creation_message(job: Record) -> str:
-    return jobs.creation_message(JOBS, job, job.spec["ResourceConfig"]["InstanceType"])
+def creation_message(job: Record) -> str:
+    return jobs.creation_message(TRAINING, job.spec["ResourceConfig"]["InstanceType"], job)
 
 
 def _check(request: Request) -> None:
     """What the shapes cannot say. Raises ValidationException."""
     if "TrainingImage" not in request.get("AlgorithmSpecification", {}):
         raise ValidationException("AlgorithmSpecification.TrainingImage is missing: give the URI of a training image.")
-    jobs.check_instances(JOBS, "ResourceConfig", request.get("ResourceConfig", {}))
+    jobs.check_instances(TRAINING, "ResourceConfig", request.get("ResourceConfig", {}))
     stopping = request.get("StoppingCondition", {})
-    if stopping.get("MaxRuntimeInSeconds", 0) > LONGEST_RUNTIME_S:
+    if stopping.get("MaxRuntimeInSeconds", 0) > MAX_RUNTIME_S:
         raise ValidationException(
             f"StoppingCondition.MaxRuntimeInSeconds = {stopping['MaxRuntimeInSeconds']}: must be at most "
-            f"{LONGEST_RUNTIME_S} (28 days)."
+            f"{MAX_RUNTIME_S} (28 days)."
         )
     if request.get("EnableManagedSpotTraining"):
         if stopping.get("MaxWaitTimeInSeconds", 0) < stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S):
@@ -191,7 +120,7 @@ def _check_channel(channel: Request) -> None:
     checks.s3_uri(f"Channel {name!r}: S3Uri", channel["DataSource"]["S3DataSource"]["S3Uri"])
 
 
-async def _check_what_it_needs(context: Context, request: Request) -> None:
+async def _check_image_and_data(context: Context, request: Request) -> None:
     role = request["RoleArn"]
     await checks.image(context, request["AlgorithmSpecification"]["TrainingImage"], role)
     for channel in request.get("InputDataConfig", ()):
@@ -207,17 +136,18 @@ async def _check_what_it_needs(context: Context, request: Request) -> None:
 
 
 async def stop(context: Context, request: Request) -> Response:
-    return await jobs.stop(context, JOBS, KIND, request["TrainingJobName"], MISSING)
+    return await jobs.stop(context, TRAINING, request["TrainingJobName"], MISSING)
 
 
 async def delete(context: Context, request: Request) -> Response:
-    while True:
-        job = await find(context, KIND, request["TrainingJobName"], MISSING)
+    def deleting(job: Record) -> Record | None:
         if job.status == Status.DELETING:
-            return {}
-        jobs.check_ended(JOBS, job)
-        if await change(context, job, replace(job, status=Status.DELETING)):
-            return {}
+            return None
+        jobs.check_ended(TRAINING, job)
+        return replace(job, status=Status.DELETING)
+
+    await edit(context, Ref(KIND, request["TrainingJobName"]), MISSING, deleting)
+    return {}
 
 
 _ECHOED = (
@@ -239,20 +169,16 @@ _ECHOED = (
     "RemoteDebugConfig",
     "InfraCheckConfig",
 )
-LONGEST_RUNTIME_S = 2_419_200
-MOST_METRICS = 40  # that a response may hold
 
 
 async def describe(context: Context, request: Request) -> Response:
-    job = await first_look(context, partial(find, context, KIND, request["TrainingJobName"], MISSING), jobs.under_way)
-    metrics = job.state.get("metrics")
-    if metrics is None:
-        seen = (await context.backend.poll(watch(job).tasks)).get(task_id(job))
-        metrics = {name: [metric.value, metric.at] for name, metric in seen.metrics.items()} if seen else {}
+    job = await jobs.find_for_describe(context, Ref(KIND, request["TrainingJobName"]), MISSING)
+    state = TRAINING.read(job.state)
+    metrics = await _current_metrics(context, job) if state.metrics is None else state.metrics
     response: Response = {
         **echo(job, _ECHOED),
         "TrainingJobName": job.name,
-        "TrainingJobArn": job.state["arn"],
+        "TrainingJobArn": state.arn,
         "TrainingJobStatus": job.status,
         "SecondaryStatus": job.detail,
         "CreationTime": job.created,
@@ -261,46 +187,56 @@ async def describe(context: Context, request: Request) -> Response:
         "SecondaryStatusTransitions": await _transitions(context, job),
         "FinalMetricDataList": [
             {"MetricName": name, "Value": value, "Timestamp": at}
-            for name, (value, at) in list(metrics.items())[:MOST_METRICS]
+            for name, (value, at) in list(metrics.items())[:MAX_METRICS]
         ],
     }
     response["OutputDataConfig"] = {"KmsKeyId": "", "CompressionType": "GZIP", **job.spec["OutputDataConfig"]}
     response["AlgorithmSpecification"] = {
         "EnableSageMakerMetricsTimeSeries": False,
         **job.spec["AlgorithmSpecification"],
-        "MetricDefinitions": _definitions(job, metrics),
+        "MetricDefinitions": _metric_definitions(state, metrics),
     }
     for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
         response[member] = job.spec.get(member, False)
     if job.reason:
         response["FailureReason"] = job.reason
-    if "model_artifacts" in job.state:
-        response["ModelArtifacts"] = {"S3ModelArtifacts": job.state["model_artifacts"]}
-    return response | _times(job)
+    if state.model_artifacts is not None:
+        response["ModelArtifacts"] = {"S3ModelArtifacts": state.model_artifacts}
+    return response | _times(state)
 
 
-def _definitions(job: Record, seen: Mapping[str, Any]) -> list[Response]:
-    """Those whose metrics were seen come first: the built-in algorithm has more than fit."""
-    definitions = sorted(job.state["metric_definitions"], key=lambda definition: definition[0] not in seen)
-    return [{"Name": name, "Regex": regex} for name, regex in definitions[:MOST_METRICS]]
+async def _current_metrics(context: Context, job: Record) -> Mapping[str, tuple[float, float]]:
+    """Those that the job's task has printed so far."""
+    task = (await context.backend.poll([task_id(job)])).get(task_id(job))
+    return {name: (metric.value, metric.at) for name, metric in task.metrics.items()} if task else {}
+
+
+def _metric_definitions(state: TrainingState, printed: Mapping[str, Any]) -> list[Response]:
+    """Those whose metrics were printed come first: the built-in algorithm has more than fit."""
+    definitions = sorted(state.metric_definitions, key=lambda definition: definition[0] not in printed)
+    return [{"Name": name, "Regex": regex} for name, regex in definitions[:MAX_METRICS]]
 
 
 async def _transitions(context: Context, job: Record) -> list[Response]:
     history = await context.store.history(job)
-    ends = [line.at for line in history[1:]]
-    told: list[Response] = []
-    for index, line in enumerate(history):
-        entry: Response = {"Status": line.status, "StartTime": line.at, "StatusMessage": line.message}
+    ends = [transition.at for transition in history[1:]]
+    entries: list[Response] = []
+    for index, transition in enumerate(history):
+        entry: Response = {
+            "Status": transition.status,
+            "StartTime": transition.at,
+            "StatusMessage": transition.message,
+        }
         if index < len(ends):
             entry["EndTime"] = ends[index]
         elif job.status in FINISHED:
-            entry["EndTime"] = line.at
-        told.append(entry)
-    return told
+            entry["EndTime"] = transition.at
+        entries.append(entry)
+    return entries
 
 
-def _times(job: Record) -> Response:
-    started, ended = jobs.times(JOBS, job)
+def _times(state: TrainingState) -> Response:
+    started, ended = jobs.times(state)
     times: Response = {}
     if started:
         times["TrainingStartTime"] = started
@@ -313,15 +249,16 @@ def _times(job: Record) -> Response:
 
 
 def _summary(context: Context, job: Record) -> Response:
+    state = TRAINING.read(job.state)
+    _, ended = jobs.times(state)
     return {
         "TrainingJobName": job.name,
-        "TrainingJobArn": job.state["arn"],
+        "TrainingJobArn": state.arn,
         "CreationTime": job.created,
         "LastModifiedTime": job.modified,
         "TrainingJobStatus": job.status,
         "SecondaryStatus": job.detail,
-        **{key: value for key, value in _times(job).items() if key == "TrainingEndTime"},
-    }
+    } | ({"TrainingEndTime": ended} if ended else {})
 
 
 async def list_jobs(context: Context, request: Request) -> Response:
@@ -332,22 +269,3 @@ async def list_jobs(context: Context, request: Request) -> Response:
 
 
 _list_jobs = list_operation(KIND, "TrainingJobSummaries", _summary, sort_order="Ascending")
-
-FAMILY = Family(
-    kind=KIND,
-    status=TrainingJobStatus,
-    transitions=TRANSITIONS,
-    watch=watch,
-    decide=decide,
-    terminal=FINISHED,
-    new_record=new_training_job,
-    creation_message=_creation_message,
-    unbuilt={"CreateTrainingJob": UNBUILT},
-    operations={
-        "CreateTrainingJob": create_training_job,
-        "DescribeTrainingJob": describe,
-        "ListTrainingJobs": list_jobs,
-        "StopTrainingJob": stop,
-        "DeleteTrainingJob": delete,
-    },
-)

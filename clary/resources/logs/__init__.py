@@ -1,0 +1,1 @@
+"""CloudWatch Logs, as much as the SDKs need to show what jobs and endpoints print."""
