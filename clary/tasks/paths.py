@@ -1,4 +1,4 @@
-"""Where a task's files lie: /opt/ml, or SAGEMAKER_BASE_DIR where there is no such folder."""
+"""The paths of a task's files: /opt/ml, or SAGEMAKER_BASE_DIR where there is no such folder."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Several of Clary's own programs as one model host: what one answers is the next one's request, in one process.
+"""Several of Clary's own programs as one model host: each response is the request of the next program, in one process.
 
 `python -m clary.tasks.pipeline`, with input/config/pipeline.json, a list in the order in which requests go through:
     {"name": "container-1", "program": ALGORITHM, "environment": {...}, "model": "pipeline/container-1/model"}
-Each program has the environment and the model of its own container; how many threads there are, and how long a request
-may take, is the process's environment's to say. Between them goes what would go over HTTP, byte for byte.
+Each program has the environment and the model of its own container; the number of threads and the time limit of
+requests come from the environment of the process. Programs pass on what would go over HTTP, byte for byte.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 
 from clary.algorithms.registry import ALGORITHMS
 from clary.tasks import paths
-from clary.tasks.host import Handlers, Refused, serve
+from clary.tasks.host.handlers import Handlers, RequestError
+from clary.tasks.host.server import serve
 
 CONFIGURATION = "pipeline.json"
 
@@ -45,21 +46,23 @@ class Pipeline:
     def transform(
         self, models: list[Any], body: bytes, content_type: str | None, accept: str | None
     ) -> tuple[bytes, str]:
-        """The last answer. Raises Refused, naming the container that refused."""
+        """The last response. Raises RequestError, naming the container that raised it."""
         last = self.stages[-1]
-        told = content_type
+        body_type = content_type
         for stage, model in zip(self.stages, models, strict=True):
             try:
-                body, answered = stage.handlers.transform(model, body, told, accept if stage is last else None)
-            except Refused as refusal:
-                raise Refused(refusal.status, f"{stage.name}: {refusal.message}") from None
-            told = answered or None
-        return body, told or ""
+                body, response_type = stage.handlers.transform(
+                    model, body, body_type, accept if stage is last else None
+                )
+            except RequestError as error:
+                raise RequestError(error.status, f"{stage.name}: {error.message}") from None
+            body_type = response_type or None
+        return body, body_type or ""
 
     def execution_parameters(self) -> Any:
         """The last container's: it is the model."""
-        own: Callable[[], Any] | None = getattr(self.stages[-1].handlers, "execution_parameters", None)
-        return own() if own else None
+        parameters: Callable[[], Any] | None = getattr(self.stages[-1].handlers, "execution_parameters", None)
+        return parameters() if parameters else None
 
 
 def stages() -> list[Stage]:
@@ -78,16 +81,16 @@ def stages() -> list[Stage]:
 def handlers(algorithm: str, environment: Mapping[str, str]) -> Handlers:
     """An algorithm's own, as this environment sets them up. Raises ValueError naming a variable."""
     serving = importlib.import_module(ALGORITHMS[algorithm].serving)
-    made: Handlers = serving.handlers(environment)
-    return made
+    found: Handlers = serving.handlers(environment)
+    return found
 
 
 def main() -> None:
     try:
-        made = stages()
+        pipeline = Pipeline(stages())
     except ValueError as error:
         sys.exit(f"ClientError: {error}")
-    serve(Pipeline(made))
+    serve(pipeline)
 
 
 if __name__ == "__main__":

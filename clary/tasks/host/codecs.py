@@ -9,23 +9,23 @@ from collections.abc import Callable
 from typing import Any
 
 from clary.formats import media_types
-from clary.tasks.host import Refused
+from clary.tasks.host.handlers import RequestError
 
 
 def decode(body: bytes | str, content_type: str) -> Any:
     """A request's body as an array with one row per instance; numbers of CSV and JSON are float32.
 
-    Raises Refused: 415 for an unknown content type, 400 for a body that is not of it.
+    Raises RequestError: 415 for an unknown content type, 400 for a body that is not of it.
     """
     reader = READERS.get(media_types.media_type(content_type)[0])
     if reader is None:
-        raise Refused(
+        raise RequestError(
             415, f"Content type {content_type} is not supported. Send {', '.join(READERS)}, or define input_fn."
         )
     try:
         return reader(body)
     except Exception as error:
-        raise Refused(400, f"The body cannot be read as {content_type}: {error}") from error
+        raise RequestError(400, f"The body cannot be read as {content_type}: {error}") from error
 
 
 def decode_squeezed(body: bytes | str, content_type: str) -> Any:
@@ -40,10 +40,10 @@ def predict(data: Any, model: Any) -> Any:
 
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
-    """A prediction in the first supported content type of the Accept header. Raises Refused (406)."""
+    """A prediction in the first supported content type of the Accept header. Raises RequestError (406)."""
     if name := media_types.preferred(accept, WRITERS, media_types.JSON):
         return WRITERS[name](prediction), name
-    raise Refused(406, f"Accept {accept} is not supported. Ask for {', '.join(WRITERS)}, or define output_fn.")
+    raise RequestError(406, f"Accept {accept} is not supported. Ask for {', '.join(WRITERS)}, or define output_fn.")
 
 
 def _from_csv(body: Any) -> Any:

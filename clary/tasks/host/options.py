@@ -1,4 +1,4 @@
-"""What the environment tells a model host."""
+"""How a model host is set up, from the environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PAYLOAD_MB = 6
 class Options:
     """Read from the environment.
 
-    host            CLARY_BIND_HOST: loopback, for who may call is the gateway's to decide
+    host            CLARY_BIND_HOST: loopback by default, since the gateway decides who may call
     port            SAGEMAKER_BIND_TO_PORT
     workers         SAGEMAKER_MODEL_SERVER_WORKERS: processes, each with its own copy of the model
     threads         SAGEMAKER_MODEL_SERVER_THREADS: requests that a process works on at once; others wait

@@ -1,4 +1,4 @@
-"""From a program's handlers to a listening socket: bind, load, listen, answer, drain."""
+"""A model host's process: bind, load, listen, answer, drain."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from collections.abc import Callable
 from types import FrameType
 
 from clary.tasks import paths
-from clary.tasks.host import Handlers, workers
+from clary.tasks.host import workers
+from clary.tasks.host.handlers import Handlers
 from clary.tasks.host.options import DRAIN_S, Options
 
 log = logging.getLogger("clary.host")
 
 
-def run(handlers: Handlers) -> None:
+def serve(handlers: Handlers) -> None:
+    """Load the model and answer until SIGTERM, as the environment says (see `clary.tasks.host.options`)."""
     try:
         options = Options.from_environment(os.environ)
         listener = bind(options)
     except (ValueError, OSError) as error:
         sys.exit(f"ClientError: {error}")
-    speak(options)
+    configure_log(options)
     if options.workers == 1:
         work(handlers, options, listener)
     else:
@@ -31,7 +33,7 @@ def run(handlers: Handlers) -> None:
 
 
 def bind(options: Options) -> socket.socket:
-    """Take the port now, so that a taken one is told before the model loads; nobody can connect before `listen`."""
+    """Take the port, so that a taken one is an error before the model loads; nobody can connect before `listen`."""
     listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -43,7 +45,7 @@ def bind(options: Options) -> socket.socket:
     return listener
 
 
-def speak(options: Options) -> None:
+def configure_log(options: Options) -> None:
     """Whole lines at once, also where stdout is a pipe; the log as AWS's images have it."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from clary.formats import media_types
-from clary.tasks.host import Refused
+from clary.tasks.host.handlers import RequestError
 
 # A framework's own functions, used where the script has none.
 Input = Callable[[Any, str], Any]
@@ -23,16 +23,16 @@ Output = Callable[[Any, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a framework does where the script says nothing.
+    """What a framework does where the script defines no function.
 
-    input_fn    (body, content type) -> data; `whole` is what goes to the framework's own predict_fn, `squeezed` what
-                scripts with a predict_fn of their own are used to get from AWS's images
-    predict_fn  (data, model) -> prediction
-    output_fn   (prediction, accept) -> bytes, or (bytes, content type)
+    input_fn           (body, content type) -> data, for the framework's own predict_fn
+    squeezed_input_fn  the same for a predict_fn of the script, which in AWS's images gets one CSV row as a vector
+    predict_fn         (data, model) -> prediction
+    output_fn          (prediction, accept) -> bytes, or (bytes, content type)
     """
 
-    whole: Input
-    squeezed: Input
+    input_fn: Input
+    squeezed_input_fn: Input
     predict_fn: Predict
     output_fn: Output
 
@@ -52,7 +52,7 @@ class UserCode:
         model_fn = _function(module, "model_fn", 1)
         if model_fn is None:
             raise AttributeError(
-                f"{self.script.name} has no model_fn: there is no way to know how its model is loaded. "
+                f"{self.script.name} has no model_fn: it is unknown how its model is loaded. "
                 'Define "def model_fn(model_dir)", which returns the model.'
             )
         return model_fn(str(model_dir))
@@ -65,7 +65,7 @@ class UserCode:
         data: bytes | str = body
         if media_types.media_type(content_type)[0] in (media_types.CSV, media_types.JSON):
             data = body.decode("utf-8", "replace")
-        return answer(self.transform_fn(model, data, content_type, accept), accept)
+        return to_response(self.transform_fn(model, data, content_type, accept), accept)
 
     def execution_parameters(self) -> Any:
         function = _function(self.module, "execution_parameters_fn", 0)
@@ -85,7 +85,7 @@ class UserCode:
 
     def _chain(self, given: Mapping[str, Callable[..., Any] | None]) -> Callable[[Any, Any, str, str], Any]:
         defaults = self.defaults
-        input_fn = given["input_fn"] or (defaults.squeezed if given["predict_fn"] else defaults.whole)
+        input_fn = given["input_fn"] or (defaults.squeezed_input_fn if given["predict_fn"] else defaults.input_fn)
         predict_fn = given["predict_fn"] or defaults.predict_fn
         output_fn = given["output_fn"] or defaults.output_fn
 
@@ -102,19 +102,19 @@ def import_script(script: Path) -> ModuleType:
     sys.path.insert(0, str(script.parent))
     spec = importlib.util.spec_from_file_location(script.stem, script)
     if spec is None or spec.loader is None:
-        raise ImportError(f"SAGEMAKER_PROGRAM names {script.name}; a Python file is needed to answer requests.")
+        raise ImportError(f"SAGEMAKER_PROGRAM names {script.name}; a Python file is required to answer requests.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[script.stem] = module  # what the script pickles or unpickles is found by this name
     spec.loader.exec_module(module)
     return module
 
 
-def answer(result: Any, accept: str) -> tuple[bytes, str]:
-    """What a script may return: a body, (body, content type), or a response object in Flask's manner."""
+def to_response(result: Any, accept: str) -> tuple[bytes, str]:
+    """(body, content type) of what a script returned: a body, the pair itself, or a response object like Flask's."""
     content_type = accept
     if hasattr(result, "get_data"):
         if getattr(result, "status_code", 200) >= 400:
-            raise Refused(result.status_code, result.get_data(as_text=True))
+            raise RequestError(result.status_code, result.get_data(as_text=True))
         body, content_type = result.get_data(), getattr(result, "mimetype", None) or accept
     elif isinstance(result, tuple) and len(result) == 2:
         body, content_type = result

@@ -1,4 +1,4 @@
-"""uvicorn, set up for a model host: quiet, and asleep while nobody asks."""
+"""uvicorn, set up for a model host: without logs of its own, and idle between requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import uvicorn
 from clary.tasks.host.app import App
 from clary.tasks.host.options import DRAIN_S
 
-# Who calls keeps connections open and takes them up again; so it, not we, should be the one to close an idle one.
+# Callers keep connections open and reuse them; so the caller, not this host, should close an idle connection.
 KEEP_ALIVE_S = 300
 
 
 class Server(uvicorn.Server):
-    """Wakes up for requests and signals alone; uvicorn's own looks ten times a second whether it should end."""
+    """Wakes up for requests and signals alone; uvicorn's own loop checks ten times a second whether it should end."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -26,13 +26,13 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self.listening()
-        told = asyncio.Event()
+        signalled = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told.set)
-        # A signal that came before the handlers stood has left its mark.
+            loop.add_signal_handler(number, signalled.set)
+        # A signal that came before the handlers were in place has set should_exit.
         if not self.should_exit:
-            await told.wait()
+            await signalled.wait()
 
 
 def server(app: App, listening: Callable[[], None]) -> Server:

@@ -61,7 +61,7 @@ class Workers:
             os.kill(pid, signal.SIGTERM)
 
     def reap(self) -> int:
-        """Wait until one ends and put another in its place. Returns the exit code where that is of no use, else 0."""
+        """Wait until a worker ends and replace it. Returns its exit code where replacing it is of no use, else 0."""
         pid, status = os.wait()
         loaded = self.alive.pop(pid, None)
         if loaded is None or self.stopping:
@@ -70,7 +70,7 @@ class Workers:
         if not loaded[0]:
             self.stop()
             return code if code > 0 else 1
-        log.error("Worker %s ended with exit code %s; another takes its place", pid, code)
+        log.error("Worker %s ended with exit code %s; another replaces it", pid, code)
         self.start()
         return 0
 

@@ -1,4 +1,4 @@
-"""The server: a fitted recipe and the raw rows of a request in, features out, the same as a batch's to the last bit."""
+"""Answers requests: a fitted recipe and raw rows in, features out, the same as a processing job's to the last bit."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 from clary.algorithms.data import ALGORITHM
 from clary.formats import media_types
-from clary.tasks.host import Handlers, Refused
+from clary.tasks.host.handlers import Handlers, RequestError
 from clary.tasks.host.options import execution_parameters, flag
-from clary.tasks.recipe.answers import encode, response_type
-from clary.tasks.recipe.rows import Row, read
+from clary.tasks.recipe.requests import Row, read
+from clary.tasks.recipe.responses import encode, response_type
 
 if TYPE_CHECKING:
     from clary.data.batch import Batch
     from clary.data.recipe import FittedRecipe, RowFunction
 
 NAME = "recipe.clary"
-# From so many rows on a table is quicker than one row after the other. What comes out is the same.
+# From so many rows on, transforming a table is faster than row after row; the features are the same.
 TABLE_ROWS = 256
 
 
 def serve() -> None:
     """Until SIGTERM."""
-    from clary.tasks import host
+    from clary.tasks.host import server
 
-    host.serve(Server())
+    server.serve(RecipeHandlers())
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """accept        SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: for requests that say nothing
-    header        CLARY_CSV_HEADER: the first line of CSV names the columns, where the content type does not say
+    """accept        SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: for requests without an Accept header
+    header        CLARY_CSV_HEADER: the first line of CSV names the columns, unless the content type has a `header`
     allow_pickle  CLARY_ALLOW_PICKLE: the recipe may hold scikit-learn estimators and functions, which run code
     """
 
@@ -58,23 +58,23 @@ class Options:
 
 @dataclass(frozen=True)
 class Model:
-    """one      a row's features, in microseconds
-    columns  what a row without names holds, in order
-    in_order whether a row's features depend on those before it: a request is then one table, always
+    """row_function  a row's features, in microseconds
+    columns       of a row without names, in order
+    in_order      whether a row's features depend on the rows before it: a request is then always one table
     """
 
     fitted: FittedRecipe
-    one: RowFunction
+    row_function: RowFunction
     columns: tuple[str, ...]
     in_order: bool
 
 
 def handlers(environment: Mapping[str, str]) -> Handlers:
     """Raises ValueError naming the variable."""
-    return Server(Options.from_environment(environment))
+    return RecipeHandlers(Options.from_environment(environment))
 
 
-class Server:
+class RecipeHandlers:
     """The handlers of a model host."""
 
     def __init__(self, options: Options | None = None) -> None:
@@ -86,8 +86,8 @@ class Server:
 
         self.options = self._options or Options.from_environment(os.environ)
         fitted = FittedRecipe.load(find(model_dir), allow_pickle=self.options.allow_pickle)
-        one = fitted.row_function()
-        return Model(fitted, one, one.columns, any(step.in_order for _, step in fitted.live))
+        function = fitted.row_function()
+        return Model(fitted, function, function.columns, any(step.in_order for _, step in fitted.live))
 
     def transform(self, model: Model, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
         name = response_type(accept, self.options.accept)
@@ -112,35 +112,35 @@ def find(model_dir: Path) -> Path:
 
 
 def features(model: Model, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """The features of each row, in order. Raises Refused (400), naming the row."""
+    """The features of each row, in order. Raises RequestError (400), naming the row."""
     from clary.data.errors import DataError
 
     number = 0
     try:
         if len(rows) == 1 or (len(rows) < TABLE_ROWS and not model.in_order):
-            made = []
-            for number, row in enumerate(rows, 1):  # noqa: B007 - told where one fails
-                made.append(model.one(row))
-            return made
+            transformed = []
+            for number, row in enumerate(rows, 1):  # noqa: B007 - named in the error
+                transformed.append(model.row_function(row))
+            return transformed
         number = 0
         return _as_table(model, rows)
     except DataError as error:
-        raise Refused(400, f"row {number}: {error}" if number and len(rows) > 1 else str(error)) from None
+        raise RequestError(400, f"row {number}: {error}" if number and len(rows) > 1 else str(error)) from None
 
 
 def _as_table(model: Model, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     from clary.tasks.recipe.table import table_of
 
-    found: list[tuple[Any, ...]] = []
-    for batch in model.fitted.transform_batches(table_of(model.fitted, model.one, rows)):
-        found += _tuples(batch, model.one)
-    return found
+    features: list[tuple[Any, ...]] = []
+    for batch in model.fitted.transform_batches(table_of(model.fitted, model.row_function, rows)):
+        features += _tuples(batch, model.row_function)
+    return features
 
 
-def _tuples(batch: Batch, one: RowFunction) -> list[tuple[Any, ...]]:
-    """A batch's rows as the recipe's function of one row gives them."""
+def _tuples(batch: Batch, function: RowFunction) -> list[tuple[Any, ...]]:
+    """A batch's rows, as the row function gives them."""
     from clary.tasks.recipe.table import values_of
 
     columns = [values for name in batch for values in values_of(batch[name])]
-    assert len(columns) == len(one.names)
+    assert len(columns) == len(function.names)
     return list(zip(*columns, strict=True)) if columns else [()] * batch.rows

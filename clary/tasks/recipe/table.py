@@ -1,4 +1,4 @@
-"""Rows that somebody sent as a table, and a table's columns as plain values: the way of many rows at once."""
+"""Many rows at once: a request's rows as a table, and a table's columns as Python values."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from clary.data.batch import Block, Column, Kind, kind_of_arrow, numbers
 from clary.data.errors import DataError
 from clary.data.recipe import FittedRecipe, RowFunction
 from clary.data.recipe.row_values import READERS, absent, ordered, other
-from clary.tasks.recipe.rows import Row
+from clary.tasks.recipe.requests import Row
 
 
-def table_of(fitted: FittedRecipe, one: RowFunction, rows: Sequence[Row]) -> pa.Table:
-    """The columns that the recipe needs, each value read as its function of one row reads it.
+def table_of(fitted: FittedRecipe, function: RowFunction, rows: Sequence[Row]) -> pa.Table:
+    """The columns that the recipe needs, each value read as the row function reads it.
 
     Raises DataError naming the row.
     """
-    places = [one.columns.index(name) for name in one.needed]
-    columns: list[list[Any]] = [[] for _ in one.needed]
-    readers = [_reader(fitted.columns.field(name).type) for name in one.needed]
+    positions = [function.columns.index(name) for name in function.needed]
+    columns: list[list[Any]] = [[] for _ in function.needed]
+    readers = [_reader(fitted.columns.field(name).type) for name in function.needed]
     for number, row in enumerate(rows, 1):
         try:
-            values = _values(row, one, places)
-            for name, value, reader, column in zip(one.needed, values, readers, columns, strict=True):
+            values = _values(row, function, positions)
+            for name, value, reader, column in zip(function.needed, values, readers, columns, strict=True):
                 column.append(reader(value, name))
         except DataError as error:
             raise DataError(f"row {number}: {error}") from None
-    if not one.needed:
+    if not function.needed:
         return pa.table({"": pa.nulls(len(rows))})
-    types = [fitted.columns.field(name).type for name in one.needed]
-    arrays = [_array(name, column, kind) for name, column, kind in zip(one.needed, columns, types, strict=True)]
-    return pa.table(dict(zip(one.needed, arrays, strict=True)))
+    types = [fitted.columns.field(name).type for name in function.needed]
+    arrays = [_array(name, column, kind) for name, column, kind in zip(function.needed, columns, types, strict=True)]
+    return pa.table(dict(zip(function.needed, arrays, strict=True)))
 
 
-def _values(row: Row, one: RowFunction, places: Sequence[int]) -> Sequence[Any]:
+def _values(row: Row, function: RowFunction, positions: Sequence[int]) -> Sequence[Any]:
     if isinstance(row, dict):
         try:
-            return [row[name] for name in one.needed]
+            return [row[name] for name in function.needed]
         except KeyError:
-            raise absent([name for name in one.needed if name not in row]) from None
-    return ordered(row, one.columns, places)
+            raise absent([name for name in function.needed if name not in row]) from None
+    return ordered(row, function.columns, positions)
 
 
 def _reader(kind: pa.DataType) -> Any:
@@ -66,7 +66,7 @@ def _array(name: str, values: list[Any], given: pa.DataType) -> pa.Array:
 
 
 def values_of(column: Column) -> list[list[Any]]:
-    """A column's values, or those of each of a block's columns: floats, str, datetime64, None."""
+    """A column's values, or those of each of a block's columns: floats, str, datetime64, Nfunction."""
     if isinstance(column, Block):
         return [inner.tolist() for inner in column.dense().astype(np.float64).T]
     if isinstance(column, np.ndarray):

@@ -1,4 +1,4 @@
-"""What the platform says of a job: /opt/ml/input/config and the environment."""
+"""A job's configuration: /opt/ml/input/config and the environment."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from clary.tasks import configuration, paths
 from clary.tasks.failure import ClientError
 
-# Hyperparameters that are for the toolkit and not for the script: these, and whatever else starts with the prefix,
-# which the script may look up in SM_FRAMEWORK_PARAMS.
+# Hyperparameters for the toolkit and not for the script: these, and all others with the prefix, which the script finds
+# in SM_FRAMEWORK_PARAMS.
 PREFIX = "sagemaker_"
 TOOLKIT = {
     "sagemaker_program",
@@ -41,10 +41,10 @@ class Configuration(NamedTuple):
     @classmethod
     def read(cls) -> Configuration:
         """Raises ClientError naming the file or field."""
-        every = {key: decoded(value) for key, value in configuration.read("hyperparameters.json").items()}
+        values = {key: decoded(value) for key, value in configuration.read("hyperparameters.json").items()}
         return cls(
-            settings={key: value for key, value in every.items() if _ours(key)},
-            hyperparameters={key: value for key, value in every.items() if not _ours(key)},
+            settings={key: value for key, value in values.items() if _is_toolkit(key)},
+            hyperparameters={key: value for key, value in values.items() if not _is_toolkit(key)},
             resources={"current_host": "algo-1", "hosts": ["algo-1"], **configuration.read("resourceconfig.json")},
             channels=configuration.read("inputdataconfig.json"),
         )
@@ -61,12 +61,12 @@ class Configuration(NamedTuple):
 
     @property
     def submit_directory(self) -> str:
-        where = self.settings.get(f"{PREFIX}submit_directory") or os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY")
-        return str(where or paths.code_dir())
+        location = self.settings.get(f"{PREFIX}submit_directory") or os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY")
+        return str(location or paths.code_dir())
 
 
 def inside_code_dir(program: object) -> str:
-    """Raises ClientError where it is not a plain relative path."""
+    """Raises ClientError where it is not a relative path inside the folder."""
     name = os.path.normpath(str(program))
     if "\0" in name or name.startswith(("/", "..", "-")):
         raise ClientError(f"sagemaker_program is {str(program)[:200]!r}; give a path relative to the source directory.")
@@ -74,12 +74,12 @@ def inside_code_dir(program: object) -> str:
 
 
 def decoded(value: object) -> Any:
-    """A hyperparameter's value; a text that is not JSON stands for itself."""
+    """A hyperparameter's value; a text that is not JSON is the value."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
         return value
 
 
-def _ours(key: str) -> bool:
+def _is_toolkit(key: str) -> bool:
     return key in TOOLKIT or key.startswith(PREFIX)

@@ -12,11 +12,11 @@ from clary.tasks import hardware, paths
 from clary.tasks.failure import ClientError
 from clary.tasks.script.configuration import PREFIX, TOOLKIT, Configuration
 
-# Linux takes no longer text as one argument or variable (MAX_ARG_STRLEN).
+# Of one argument or variable, for Linux (MAX_ARG_STRLEN).
 LONGEST = 128 * 1024 - 1
 
 # Members of SM_TRAINING_ENV that are variables of their own, too.
-PLAIN = """
+VARIABLES = """
     hosts current_host network_interface_name resource_config input_data_config topology log_level
     current_instance_type current_instance_group current_instance_group_hosts instance_groups instance_groups_dict
     distribution_instance_groups is_hetero user_entry_point module_name module_dir framework_module
@@ -36,7 +36,7 @@ DISTRIBUTED = (
 
 def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
     """`--key value` pairs by key, `-k value` for a key of one letter; a mapping becomes `a=1,b=2`."""
-    flat: list[str] = []
+    pairs: list[str] = []
     for key in sorted(hyperparameters):
         value = hyperparameters[key]
         if isinstance(value, dict):
@@ -44,41 +44,41 @@ def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
         text = "" if value is None else str(value)
         if "\0" in key + text or len(text.encode(errors="surrogatepass")) > LONGEST:
             raise ClientError(f"hyperparameter {key!r} cannot be an argument: it holds a NUL character or is too long.")
-        flat += [f"--{key}" if len(key) > 1 else f"-{key}", text]
-    return flat
+        pairs += [f"--{key}" if len(key) > 1 else f"-{key}", text]
+    return pairs
 
 
 def variables(job: Configuration, framework_module: str = "") -> dict[str, str]:
     """SM_* and what AWS's toolkit sets beside them."""
-    facts = describe(job, framework_module)
+    members = describe(job, framework_module)
     named = {
-        **{key: facts[key] for key in PLAIN.split()},
-        "hps": facts["hyperparameters"],
-        "channels": sorted(facts["channel_input_dirs"]),
-        "framework_params": facts["additional_framework_parameters"],
+        **{key: members[key] for key in VARIABLES.split()},
+        "hps": members["hyperparameters"],
+        "channels": sorted(members["channel_input_dirs"]),
+        "framework_params": members["additional_framework_parameters"],
         "user_args": arguments(job.hyperparameters),
-        "training_env": facts,
-        **{f"channel_{name}": path for name, path in facts["channel_input_dirs"].items()},
+        "training_env": members,
+        **{f"channel_{name}": path for name, path in members["channel_input_dirs"].items()},
         **{f"hp_{name}": value for name, value in job.hyperparameters.items()},
     }
     texts = {f"SM_{name.upper()}": _text(value) for name, value in named.items()}
-    texts["CURRENT_HOST"] = facts["current_host"]
+    texts["CURRENT_HOST"] = members["current_host"]
     texts["SAGEMAKER_JOB_NAME"] = _text(job.settings.get(f"{PREFIX}job_name"))
     texts["SAGEMAKER_REGION"] = _text(job.settings.get(f"{PREFIX}region") or os.environ.get("AWS_REGION"))
     return {name: text for name, text in texts.items() if _fits(name, text)}
 
 
 def describe(job: Configuration, framework_module: str) -> dict[str, Any]:
-    """Everything there is to know of the job, as SM_TRAINING_ENV has it."""
+    """The job, as SM_TRAINING_ENV describes it."""
     resources = job.resources
     group = resources.get("current_group_name", "homogeneousCluster")
     groups = {item["instance_group_name"]: item for item in resources.get("instance_groups", [])}
     distributed = any(job.settings.get(PREFIX + name) for name in DISTRIBUTED)
-    over = job.settings.get(f"{PREFIX}distribution_instance_groups", [group] if distributed else [])
-    over_hosts = [host for name in groups if name in over for host in groups[name]["hosts"]]
+    distribution_groups = job.settings.get(f"{PREFIX}distribution_instance_groups", [group] if distributed else [])
+    distribution_hosts = [host for name in groups if name in distribution_groups for host in groups[name]["hosts"]]
     if not groups:
-        over_hosts = list(resources["hosts"])
-    master = (over_hosts or resources["hosts"])[0]
+        distribution_hosts = list(resources["hosts"])
+    master = (distribution_hosts or resources["hosts"])[0]
     output = paths.output_dir()
     return {
         "additional_framework_parameters": {key: job.settings[key] for key in job.settings if key not in TOOLKIT},
@@ -87,8 +87,8 @@ def describe(job: Configuration, framework_module: str) -> dict[str, Any]:
         "current_instance_group": group,
         "current_instance_group_hosts": groups.get(group, {}).get("hosts", []),
         "current_instance_type": resources.get("current_instance_type", "local"),
-        "distribution_hosts": over_hosts,
-        "distribution_instance_groups": over,
+        "distribution_hosts": distribution_hosts,
+        "distribution_instance_groups": distribution_groups,
         "framework_module": os.environ.get("SAGEMAKER_TRAINING_MODULE") or framework_module,
         "hosts": resources["hosts"],
         "hyperparameters": job.hyperparameters,

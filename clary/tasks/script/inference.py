@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clary.tasks import failure, paths
 from clary.tasks.failure import ClientError
-from clary.tasks.host import serve
+from clary.tasks.host.server import serve
 from clary.tasks.host.user_code import Defaults, UserCode
 from clary.tasks.script import requirements, source, virtual_environment
 from clary.tasks.script.configuration import inside_code_dir

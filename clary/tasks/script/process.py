@@ -1,4 +1,4 @@
-"""Run a program on the task's behalf: its signals, its exit code, its last words."""
+"""Run a program for the user: signals passed on, its exit code, the end of its stderr."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-# Enough for the longest traceback that anybody reads.
+# Of stderr: enough for the longest traceback that anybody reads.
 KEPT_BYTES = 64 * 1024
 
-# Something the program started may hold its stderr open after it; what is left there by now is waited for, no more.
+# A process that the program started may hold its stderr open after it; what is in it is still read for so long.
 LINGER_S = 0.5
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Ended(NamedTuple):
-    """exit_code: 128 + n where signal n ended it, as shells have it. told: somebody asked us to stop."""
+class Outcome(NamedTuple):
+    """exit_code: 128 + n where signal n ended it, as shells have it. stopped: a signal asked this process to stop."""
 
     exit_code: int
     stderr: str
-    told: bool
+    stopped: bool
 
 
-def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Ended:
-    """Run it to its end. Signals sent to us go to it; its stderr goes to ours, and its end is kept."""
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Outcome:
+    """Run it to its end. Signals to this process are passed on to it; the end of its stderr is kept."""
     forwards = not signalled_with_us()
-    told: list[int] = []
+    received: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
     def forward(number: int, frame: object) -> None:
-        told.append(number)
+        received.append(number)
         if child is not None and forwards:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, number)
@@ -43,21 +43,21 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
     before = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         child = subprocess.Popen(command, cwd=folder, env=dict(environment), stderr=subprocess.PIPE)
-        if told and forwards:  # it came while the child was made
-            child.send_signal(told[-1])
+        if received and forwards:  # it came while the child was started
+            child.send_signal(received[-1])
         tail = Tail(child)
         code = child.wait()
         tail.join(LINGER_S)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return Ended(code if code >= 0 else 128 - code, tail.kept.decode("utf-8", "replace"), bool(told))
+    return Outcome(code if code >= 0 else 128 - code, tail.kept.decode("utf-8", "replace"), bool(received))
 
 
 def signalled_with_us() -> bool:
-    """Whether who signals us signals the script too: the platform does so with all of a task's session.
+    """Whether the sender of a signal signals the script, too: the platform signals all of a task's session.
 
-    A second SIGTERM would fall into the middle of what the script does about the first. Process 1 of a container is
+    A second SIGTERM would interrupt what the script does about the first. Process 1 of a container is
     signalled alone.
     """
     return "CLARY_TASK_ID" in os.environ and os.getpid() != 1

@@ -1,4 +1,4 @@
-"""What a script needs beside its framework: requirements.txt, or a package of its own."""
+"""Packages that a script needs beside its framework: requirements.txt, or its own setup.py."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def is_package(code: Path) -> bool:
 
 def task_python() -> str:
     """The Python for what the user brings: that of the task's own environment, where the platform has made one."""
-    own = os.environ.get("VIRTUAL_ENV", "")
-    python = Path(own) / "bin" / "python"
-    return str(python) if own and Path(own) != Path(sys.prefix) and python.exists() else sys.executable
+    folder = os.environ.get("VIRTUAL_ENV", "")
+    python = Path(folder) / "bin" / "python"
+    return str(python) if folder and Path(folder) != Path(sys.prefix) and python.exists() else sys.executable
 
 
 def install(code: Path) -> str:
-    """Install what the folder asks for. Returns the Python to run it with. Raises ProcessError."""
+    """Install the packages that the folder requires. Returns the Python to run it with. Raises ProcessError."""
     package, listed = is_package(code), (code / "requirements.txt").is_file()
     python = task_python()
     if not package and not listed:
@@ -37,10 +37,10 @@ def install(code: Path) -> str:
     if package:
         command += ["--no-build-isolation", "."] if virtual_environment.can_build() else ["."]
     print("Installing:", " ".join(command), flush=True)
-    ended = process.run(command, code, dict(os.environ))
-    if ended.told:
-        sys.exit(ended.exit_code)
-    if ended.exit_code:
-        what = "InstallModuleError" if package else "InstallRequirementsError"
-        raise ProcessError(what, ended.exit_code, ended.stderr, command)
+    outcome = process.run(command, code, dict(os.environ))
+    if outcome.stopped:
+        sys.exit(outcome.exit_code)
+    if outcome.exit_code:
+        name = "InstallModuleError" if package else "InstallRequirementsError"
+        raise ProcessError(name, outcome.exit_code, outcome.stderr, command)
     return python

@@ -1,4 +1,4 @@
-"""Bring a user's source directory to /opt/ml/code."""
+"""Fetch a user's source directory to /opt/ml/code."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from clary.tasks import paths
 from clary.tasks.failure import ClientError
 
 
-def fetch(where: str, target: Path) -> None:
+def fetch(location: str, target: Path) -> None:
     """Unpack or copy what `sagemaker_submit_directory` names: s3://….tar.gz, a local archive, a local folder.
 
-    Nothing is done where the platform has been there before: CLARY_STAGED_CODE holds the same URI.
+    Nothing is done where the platform has fetched it already: CLARY_STAGED_CODE holds the same URI.
     Raises ClientError.
     """
-    if where.startswith("s3://"):
-        if os.environ.get("CLARY_STAGED_CODE") != where:
-            _from_s3(where, target)
+    if location.startswith("s3://"):
+        if os.environ.get("CLARY_STAGED_CODE") != location:
+            _from_s3(location, target)
         return
-    source = paths.local_path(where)
+    source = paths.local_path(location)
     if source.is_dir():
         if source.resolve() != target.resolve():
             import shutil
 
             shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
     elif source.is_file():
-        unpack(source, target, where)
+        unpack(source, target, location)
     elif source != target:
-        raise ClientError(f'sagemaker_submit_directory is "{where}": there is no such folder or archive.')
+        raise ClientError(f'sagemaker_submit_directory is "{location}": there is no such folder or archive.')
 
 
-def unpack(archive: Path, target: Path, where: str) -> None:
-    """Unpack a .tar.gz; members that would land outside the folder, or are no plain files, are refused."""
+def unpack(archive: Path, target: Path, location: str) -> None:
+    """Unpack a .tar.gz; members outside the folder, or that are no regular files, are refused."""
     import tarfile
     import zlib
 
@@ -43,7 +43,7 @@ def unpack(archive: Path, target: Path, where: str) -> None:
                 raise ClientError("this Python cannot unpack an archive safely; update it to 3.11.4 or newer.")
             tar.extractall(target, filter="data")
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise ClientError(f'the source archive "{where}" cannot be unpacked: {error}') from error
+        raise ClientError(f'the source archive "{location}" cannot be unpacked: {error}') from error
 
 
 def _from_s3(uri: str, target: Path) -> None:
@@ -70,8 +70,8 @@ def _download(bucket: str, key: str, archive: Path, uri: str) -> None:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     try:
-        answer = boto3.client("s3", endpoint_url=endpoint, region_name=region).get_object(Bucket=bucket, Key=key)
+        response = boto3.client("s3", endpoint_url=endpoint, region_name=region).get_object(Bucket=bucket, Key=key)
         with archive.open("wb") as file:
-            shutil.copyfileobj(answer["Body"], file, 1 << 20)
+            shutil.copyfileobj(response["Body"], file, 1 << 20)
     except (S3Error, BotoCoreError, OSError) as error:
         raise ClientError(f'sagemaker_submit_directory "{uri}" cannot be read: {error}') from error

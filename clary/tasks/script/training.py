@@ -15,7 +15,7 @@ from clary.tasks.script.errors import ProcessError
 
 
 def train(framework_module: str = "") -> int:
-    """Run the script that the job names. Returns its exit code; where it is not 0 the failure file says why."""
+    """Run the script that the job names. Returns its exit code; unless it is 0 the failure file has the reason."""
     # Process 1 of a container would ignore SIGTERM without a handler.
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     try:
@@ -38,17 +38,17 @@ def _train(job: Configuration, framework_module: str) -> int:
     python = requirements.install(code)
     command = invocation(code, program, python, environment.arguments(job.hyperparameters))
     print("Invoking the script:", " ".join(command), flush=True)
-    ended = process.run(command, code, {**surroundings(code, python), **variables})
-    if ended.exit_code and not ended.told:
-        raise ProcessError("ExecuteUserScriptError", ended.exit_code, ended.stderr, command)
-    return ended.exit_code
+    outcome = process.run(command, code, {**inherited(code, python), **variables})
+    if outcome.exit_code and not outcome.stopped:
+        raise ProcessError("ExecuteUserScriptError", outcome.exit_code, outcome.stderr, command)
+    return outcome.exit_code
 
 
 def check(code: Path, program: str) -> None:
-    """Raises ClientError where the script is not there."""
+    """Raises ClientError where there is no such script."""
     if not requirements.is_package(code) and not (code / program).is_file():
-        there = ", ".join(sorted(entry.name for entry in code.iterdir())[:20]) or "nothing"
-        raise ClientError(f'sagemaker_program is "{program}", but the source directory holds {there}.')
+        names = ", ".join(sorted(entry.name for entry in code.iterdir())[:20]) or "nothing"
+        raise ClientError(f'sagemaker_program is "{program}", but the source directory holds {names}.')
 
 
 def invocation(code: Path, program: str, python: str, arguments: list[str]) -> list[str]:
@@ -62,10 +62,10 @@ def invocation(code: Path, program: str, python: str, arguments: list[str]) -> l
     return ["/bin/sh", "-c", f"exec ./{shlex.join([program, *arguments])}"]
 
 
-def surroundings(code: Path, python: str) -> dict[str, str]:
-    """Our environment, with the code importable and that Python the first to be found."""
-    inherited = dict(os.environ)
+def inherited(code: Path, python: str) -> dict[str, str]:
+    """The environment of this process, with the code importable and that Python first on the path."""
+    variables = dict(os.environ)
     folders = {"PATH": str(Path(python).parent), "PYTHONPATH": str(code)}
     for name, folder in folders.items():
-        inherited[name] = os.pathsep.join(filter(None, [folder, inherited.get(name, "")]))
-    return {"PYTHONUNBUFFERED": "1", **inherited}
+        variables[name] = os.pathsep.join(filter(None, [folder, variables.get(name, "")]))
+    return {"PYTHONUNBUFFERED": "1", **variables}

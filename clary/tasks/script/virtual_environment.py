@@ -19,26 +19,26 @@ from clary.tasks import paths
 
 def folder() -> Path:
     """/opt/ml/environment; a temporary folder where /opt/ml is read-only."""
-    place = paths.base_dir() / "environment"
+    path = paths.base_dir() / "environment"
     try:
-        shutil.rmtree(place, ignore_errors=True)  # left by a run that was killed
-        place.mkdir(parents=True)
+        shutil.rmtree(path, ignore_errors=True)  # left by a run that was killed
+        path.mkdir(parents=True)
     except OSError:
         return Path(tempfile.mkdtemp(prefix="environment-"))
-    return place
+    return path
 
 
-def create(place: Path) -> str:
+def create(folder: Path) -> str:
     """Create one without packages of its own. Returns its Python."""
-    venv.create(place, system_site_packages=False, with_pip=False, symlinks=True)
-    above = _site_packages(place)
-    above.mkdir(parents=True, exist_ok=True)
+    venv.create(folder, system_site_packages=False, with_pip=False, symlinks=True)
+    packages = _site_packages(folder)
+    packages.mkdir(parents=True, exist_ok=True)
     user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-    below = dict.fromkeys([*user, *site.getsitepackages()])
+    inherited = dict.fromkeys([*user, *site.getsitepackages()])
     # addsitedir, not plain paths: editable installs are .pth files of their own.
-    lines = (f"import site; site.addsitedir({path!r})\n" for path in below)
-    (above / "below.pth").write_text("".join(lines))
-    return str(place / "bin" / "python")
+    lines = (f"import site; site.addsitedir({path!r})\n" for path in inherited)
+    (packages / "below.pth").write_text("".join(lines))
+    return str(folder / "bin" / "python")
 
 
 def activate(python: str) -> None:
@@ -51,11 +51,11 @@ def activate(python: str) -> None:
 
 
 def can_build() -> bool:
-    """Whether a setup.py can be built with what is here; an isolated build first fetches setuptools from an index."""
+    """Whether a setup.py can be built with installed packages; an isolated build first fetches setuptools."""
     if importlib.util.find_spec("setuptools") is None:
         return False
     return any(importlib.util.find_spec(name) for name in ("wheel", "setuptools.command.bdist_wheel"))
 
 
-def _site_packages(place: Path) -> Path:
-    return Path(sysconfig.get_path("purelib", "venv", vars={"base": str(place), "platbase": str(place)}))
+def _site_packages(folder: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", "venv", vars={"base": str(folder), "platbase": str(folder)}))

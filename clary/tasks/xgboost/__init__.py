@@ -1,7 +1,7 @@
 """The XGBoost built-in algorithm: `python -m clary.tasks.xgboost train|serve`.
 
-    hyperparameters ──> train ──> model (xgboost-model) ──> serve ──> answers
-    channels ───────────┘  └── metrics, checkpoints, rendezvous (several hosts)
+    hyperparameters ──> training ──> model (xgboost-model) ──> serving ──> responses
+    matrices ───────────┘  └── boosting: callbacks, custom_metrics, collective (several hosts)
 
 Reference: "XGBoost algorithm with Amazon SageMaker AI" (developer guide).
 """

@@ -1,7 +1,7 @@
 """The metrics AWS adds to XGBoost's: of classification, by scikit-learn's definitions, and of regression.
 
-All follow from sums over rows (a confusion matrix; sums of squares), so that several hosts, each with rows of its own,
-get the metric of all rows by adding up.
+All follow from sums over rows (a confusion matrix; sums of squares), so that several hosts, each with its own rows, get
+the metric of all rows by adding up.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ class CustomMetrics:
         if not np.array_equal(truth, labels) or (len(truth) and not 0 <= truth.min() <= truth.max() < self.num_class):
             raise ClientError(
                 f"{', '.join(self.names)} need labels 0 to {self.num_class - 1}; "
-                f"there are others in the data, as {_first_other(labels, self.num_class)}."
+                f"there are others in the data, such as {_first_other(labels, self.num_class)}."
             )
         predicted = classes(predictions, self.objective)
         return np.bincount(truth * self.num_class + predicted, minlength=self.num_class**2).astype(np.float64)
 
 
 def classes(predictions: Any, objective: str) -> NDArray[np.int64]:
-    """The class each row is predicted to be of."""
+    """The predicted class of each row."""
     import numpy as np
 
     if predictions.ndim == 2:
@@ -79,16 +79,16 @@ def classes(predictions: Any, objective: str) -> NDArray[np.int64]:
 
 
 def scores(confusion: NDArray[np.float64]) -> dict[str, float]:
-    """confusion  (classes²), rows what is true, columns what is predicted; a class that neither has is left out."""
+    """By metric. confusion: (classes²), true classes by predicted ones; classes that occur in neither are left out."""
     import numpy as np
 
     size = int(np.sqrt(len(confusion)))
     matrix = confusion.reshape(size, size)
-    right, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    correct, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     seen = true + predicted > 0
-    precision, recall = _ratio(right, predicted), _ratio(right, true)
-    f1 = _ratio(2 * right, true + predicted)
-    accuracy = float(right.sum() / matrix.sum())
+    precision, recall = _ratio(correct, predicted), _ratio(correct, true)
+    f1 = _ratio(2 * correct, true + predicted)
+    accuracy = float(correct.sum() / matrix.sum())
     return {
         "accuracy": accuracy,
         "balanced_accuracy": float(recall[true > 0].mean()),
@@ -105,7 +105,7 @@ def scores(confusion: NDArray[np.float64]) -> dict[str, float]:
 
 
 def moments(labels: Any, predictions: Any) -> NDArray[np.float64]:
-    """How many labels, their sum, the sum of their squares, and of the squares of what the predictions are off."""
+    """Number of labels, their sum, the sum of their squares, and the sum of squared errors."""
     import numpy as np
 
     label, prediction = labels.astype(np.float64), predictions.astype(np.float64)
@@ -113,10 +113,11 @@ def moments(labels: Any, predictions: Any) -> NDArray[np.float64]:
 
 
 def errors(moments: NDArray[np.float64]) -> dict[str, float]:
-    count, total, squares, off = (float(value) for value in moments)
-    spread = squares - total**2 / count
-    r2 = 1 - off / spread if spread > 0 else float(off == 0)
-    return {"mse": off / count, "r2": r2}
+    """By metric. moments: as `moments` gives them."""
+    count, total, squares, squared_errors = (float(value) for value in moments)
+    variation = squares - total**2 / count
+    r2 = 1 - squared_errors / variation if variation > 0 else float(squared_errors == 0)
+    return {"mse": squared_errors / count, "r2": r2}
 
 
 def _ratio(part: Any, whole: Any) -> Any:

@@ -31,12 +31,12 @@ NOT_BOOSTER = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A training, as the hyperparameters ask for it.
+    """A training, as the hyperparameters request it.
 
-    booster           what xgboost.train is given, eval_metric included
-    custom_metrics       those that XGBoost does not know
-    stopping_metric   what early stopping looks at; None: the last one XGBoost reports
-    keep_on_stop      a job that is stopped leaves the model made so far
+    booster           parameters of xgboost.train, eval_metric included
+    custom_metrics    those that XGBoost does not have
+    stopping_metric   of early stopping; None: the last metric that XGBoost reports
+    keep_on_stop      a job that is stopped leaves the model trained so far
     without_effect    hyperparameters that were given and change nothing
     """
 
@@ -52,20 +52,20 @@ class Settings:
 
 
 def settings(texts: Mapping[str, str]) -> Settings:
-    """Raises ClientError naming the hyperparameter that cannot be, its value, and what is allowed."""
+    """Raises ClientError naming a hyperparameter, its value, and what is allowed."""
     values = parse(texts, ALGORITHM)
     objective = values.get("objective", "reg:squarederror")
-    if objective == "reg:linear":  # its name until XGBoost 0.83
+    if objective == "reg:linear":  # the name until XGBoost 0.83
         values["objective"] = objective = "reg:squarederror"
     metrics = _metrics(values)
     _check_classes(values, objective)
     _check_metrics(values, objective, metrics)
     _check_updater(values)
     booster = {name: value for name, value in values.items() if name not in NOT_BOOSTER + WITHOUT_EFFECT}
-    booster |= _for_xgboost(values)
-    known = [metric for metric in metrics if metric not in CUSTOM_METRICS]
-    if known:
-        booster["eval_metric"] = known
+    booster |= _converted(values)
+    native = [metric for metric in metrics if metric not in CUSTOM_METRICS]
+    if native:
+        booster["eval_metric"] = native
     return Settings(
         booster=booster,
         num_round=values["num_round"],
@@ -80,7 +80,7 @@ def settings(texts: Mapping[str, str]) -> Settings:
 
 
 def _metrics(values: Mapping[str, Any]) -> list[str]:
-    """What is to be reported: eval_metric, and what a tuning job looks at."""
+    """The metrics to report: eval_metric, and the one that a tuning job optimizes."""
     metrics = [_named(metric, values) for metric in values.get("eval_metric", [])]
     tuned = _tuned(values)
     return metrics if tuned is None or tuned in metrics else [*metrics, tuned]
@@ -92,7 +92,7 @@ def _tuned(values: Mapping[str, Any]) -> str | None:
 
 
 def _named(metric: str, values: Mapping[str, Any]) -> str:
-    """As XGBoost has it: this one with its parameter in the name."""
+    """As XGBoost names it: `tweedie-nloglik` with its parameter."""
     return f"{metric}@{values.get('tweedie_variance_power', 1.5)}" if metric == "tweedie-nloglik" else metric
 
 
@@ -126,33 +126,33 @@ def _check_metrics(values: Mapping[str, Any], objective: str, metrics: list[str]
 def _check_updater(values: Mapping[str, Any]) -> None:
     updaters = values.get("updater", [])
     allowed: tuple[str, ...] = TREE_UPDATERS
-    where = "trees"
+    purpose = "trees"
     if values.get("booster") == "gblinear":
-        allowed, where = LINEAR_UPDATERS, "booster gblinear"
+        allowed, purpose = LINEAR_UPDATERS, "booster gblinear"
     elif values.get("process_type") == "update":
-        allowed, where = ("refresh", "prune"), "process_type update"
+        allowed, purpose = ("refresh", "prune"), "process_type update"
     for updater in updaters:
         if updater not in allowed:
-            why = "XGBoost has it no more" if updater in REMOVED_UPDATERS else f"it is not for {where}"
+            why = "XGBoost has removed it" if updater in REMOVED_UPDATERS else f"it is not for {purpose}"
             raise ClientError(
                 f"Hyperparameter updater: value {updater!r} is not allowed; {why}. Take one of {', '.join(allowed)}."
             )
     growers = [updater for updater in updaters if updater in TREE_GROWERS]
-    if len(growers) > 1 or (where == "booster gblinear" and len(updaters) > 1):
+    if len(growers) > 1 or (purpose == "booster gblinear" and len(updaters) > 1):
         raise ClientError(
             f"Hyperparameter updater: value {','.join(updaters)!r} is not allowed; only one can grow the model."
         )
 
 
-def _for_xgboost(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is written otherwise for XGBoost than for SageMaker."""
-    changed: dict[str, Any] = {}
+def _converted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that XGBoost wants in another form than SageMaker."""
+    converted: dict[str, Any] = {}
     if "updater" in values:
-        changed["updater"] = ",".join(values["updater"])
+        converted["updater"] = ",".join(values["updater"])
     if "monotone_constraints" in values:
-        changed["monotone_constraints"] = f"({','.join(map(str, values['monotone_constraints']))})"
+        converted["monotone_constraints"] = f"({','.join(map(str, values['monotone_constraints']))})"
     if "interaction_constraints" in values:
-        changed["interaction_constraints"] = str(values["interaction_constraints"])
+        converted["interaction_constraints"] = str(values["interaction_constraints"])
     if values.get("tree_method") == "gpu_hist":  # its name until XGBoost 2.0
-        changed |= {"tree_method": "hist", "device": "cuda"}
-    return changed
+        converted |= {"tree_method": "hist", "device": "cuda"}
+    return converted

@@ -27,10 +27,10 @@ def xgboost() -> Any:
 
 
 def reason(error: Exception) -> str:
-    """What an XGBoostError says, without place in the source and stack."""
+    """An XGBoostError's message, without its place in the source and the stack."""
     text = str(error).split("\nStack trace:", 1)[0].strip()
-    first, *rest = text.split("\n")
+    first, *others = text.split("\n")
     # "[10:21:05] /workspace/src/objective/multiclass_obj.cu:120: SoftmaxMultiClassObj: label must be …"
     if first.startswith("[") and ": " in first:
         first = first.partition(": ")[2]
-    return " ".join(line.strip() for line in (first, *rest) if line.strip())
+    return " ".join(line.strip() for line in (first, *others) if line.strip())

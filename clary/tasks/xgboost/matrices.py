@@ -61,7 +61,7 @@ def _matrix(library: Any, table: Table, columns: int, job: Settings) -> Any:
 
 
 def _bounds(labels: Any) -> tuple[Any, Any]:
-    """survival:aft wants intervals. As for survival:cox, a negative label is a time until which nothing happened."""
+    """The intervals of survival:aft. As for survival:cox, a negative label is right-censored."""
     import numpy as np
 
     return np.abs(labels), np.where(labels < 0, np.inf, labels).astype(np.float32)

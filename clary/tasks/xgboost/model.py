@@ -27,10 +27,10 @@ def load(file: Path) -> Any:
         return _unpickle(data, file)
     if data[:4] == b"binf":
         raise ModelError(
-            f"{file.name} is in XGBoost's old binary format, which XGBoost reads no more since version 3.1. "
+            f"{file.name} is in XGBoost's old binary format, which XGBoost no longer reads since version 3.1. "
             f'Load it with XGBoost 1.0 to 3.0 and save it again: Booster.save_model("{NAME}.json").'
         )
-    if data[:1] != b"{" or len(data) < 2:  # XGBoost would abort the process over nothing at all
+    if data[:1] != b"{" or len(data) < 2:  # XGBoost aborts the process over an empty file
         raise ModelError(f"{file.name} is not a model of XGBoost: it begins with {data[:8]!r}.")
     library = xgboost()
     booster = library.Booster()
@@ -44,7 +44,7 @@ def load(file: Path) -> Any:
 def files(folder: Path, ensemble: bool = True) -> list[Path]:
     """The models in a folder: `xgboost-model`, or several of them (`xgboost-model-0`, …), else any other files.
 
-    What begins with a dot is not a model. Without `ensemble` only the first counts.
+    Hidden files are left out. Without `ensemble` only the first is taken.
     """
     found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     named = [path for path in found if path.name.startswith(NAME)]
@@ -52,7 +52,7 @@ def files(folder: Path, ensemble: bool = True) -> list[Path]:
 
 
 class _BoosterUnpickler(pickle.Unpickler):
-    """A pickle can run any code it names: so it may name only what a Booster is made of."""
+    """A pickle can run any code that it names; here it may name only the parts of a Booster."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("xgboost.core", "Booster"):

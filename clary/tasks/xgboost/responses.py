@@ -1,4 +1,4 @@
-"""What the XGBoost server answers, in each of its formats."""
+"""Predictions in each of the formats that a caller may ask for."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def encode(predictions: NDArray[np.float32], accept: str, batch: bool) -> bytes:
 def encode_selected(
     predictions: NDArray[np.float32], keys: Sequence[str], accept: str, batch: bool, objective: str, num_class: int
 ) -> bytes:
-    """The keys asked for; one that this objective does not have is NaN. Raises ValueError where it has none at all."""
+    """The selected keys; NaN for a key that this objective does not have. Raises ValueError where it has none."""
     if objective not in SELECTABLE:
         raise ValueError(f"Objective {objective} unsupported for selectable inference predictions.")
     rows = [

@@ -6,7 +6,8 @@ from typing import Any
 
 from clary.formats.decoding import decode, format_of
 from clary.formats.table import DataError
-from clary.tasks.host import Refused, codecs
+from clary.tasks.host import codecs
+from clary.tasks.host.handlers import RequestError
 from clary.tasks.host.user_code import Defaults
 from clary.tasks.script.inference import serve_script
 
@@ -24,7 +25,7 @@ def to_matrix(body: bytes | str, content_type: str) -> Any:
         kind, _ = format_of(content_type)
         table = decode(body.encode() if isinstance(body, str) else body, kind, label_size=0)
     except DataError as error:
-        raise Refused(415, str(error)) from None
+        raise RequestError(415, str(error)) from None
     return xgboost.DMatrix(table.features)
 
 

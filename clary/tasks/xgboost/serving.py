@@ -1,4 +1,4 @@
-"""The server: a model and the rows of a request in, predictions out."""
+"""Answers requests: a model and the rows of a request in, predictions out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clary.formats.decoding import Format, decode, format_of
 from clary.formats.media_types import CSV, preferred
 from clary.formats.table import DataError, Table, widen
 from clary.tasks.algorithm.artifacts import ModelError
-from clary.tasks.host import Handlers, Refused
+from clary.tasks.host.handlers import Handlers, RequestError
 from clary.tasks.host.options import execution_parameters, flag
 from clary.tasks.xgboost import model
 from clary.tasks.xgboost.library import reason, xgboost
@@ -29,20 +29,20 @@ VOTING = ("multi:softmax", "binary:hinge")
 
 
 def serve() -> None:
-    """Until SIGTERM. A script named by the environment answers in place of the algorithm."""
-    from clary.tasks import host
+    """Until SIGTERM. Where the environment names a script, it answers in place of the algorithm."""
+    from clary.tasks.host import server
 
     if os.environ.get("SAGEMAKER_PROGRAM"):
         from clary.tasks.xgboost import script_serving
 
         script_serving.serve()
     else:
-        host.serve(Server())
+        server.serve(BoosterHandlers())
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """boosters   one, or an ensemble, each with the rounds to use of it: (0, 0) for all
+    """boosters   a single one, or an ensemble, each with the rounds to use of it: (0, 0) for all
     columns       how many features a row has
     linear        XGBoost cannot predict "in place" with a linear model
     num_class     of a multi: objective
@@ -58,9 +58,9 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Options:
     """batch   SAGEMAKER_BATCH: the requests are those of a batch transform job
-    selected   SAGEMAKER_INFERENCE_OUTPUT: what each answer holds; empty: the prediction alone
-    accept     SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: for requests that say nothing
-    ensemble   SAGEMAKER_INFERENCE_ENSEMBLE: of several model files all count, not the first one alone
+    selected   SAGEMAKER_INFERENCE_OUTPUT: the keys of each prediction; empty: the score alone
+    accept     SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: for requests without an Accept header
+    ensemble   SAGEMAKER_INFERENCE_ENSEMBLE: all model files are used, not the first alone
     """
 
     batch: bool = False
@@ -81,10 +81,10 @@ class Options:
 
 def handlers(environment: Mapping[str, str]) -> Handlers:
     """Raises ValueError naming the variable."""
-    return Server(Options.from_environment(environment))
+    return BoosterHandlers(Options.from_environment(environment))
 
 
-class Server:
+class BoosterHandlers:
     """The handlers of a model host."""
 
     def __init__(self, options: Options | None = None) -> None:
@@ -92,10 +92,10 @@ class Server:
 
     def load(self, model_dir: Path) -> Model:
         """Raises ModelError."""
-        found = model.files(model_dir, self.options.ensemble)
-        if not found:
+        files = model.files(model_dir, self.options.ensemble)
+        if not files:
             raise ModelError(f"There is no model in {model_dir}: a file {model.NAME} is expected.")
-        boosters = tuple(model.load(file) for file in found)
+        boosters = tuple(model.load(file) for file in files)
         for booster in boosters:
             booster.set_param({"nthread": 1})  # requests run beside each other
         learner = json.loads(boosters[0].save_config())["learner"]
@@ -115,7 +115,7 @@ class Server:
         predictions = predict(loaded, rows(body, content_type, loaded))
         if self.options.selected:
             try:
-                answer = encode_selected(
+                response = encode_selected(
                     predictions,
                     self.options.selected,
                     response_type,
@@ -124,10 +124,10 @@ class Server:
                     loaded.num_class,
                 )
             except ValueError as error:
-                raise Refused(400, str(error)) from None
+                raise RequestError(400, str(error)) from None
         else:
-            answer = encode(predictions, response_type, self.options.batch)
-        return answer, f"{CSV}; charset=utf-8" if response_type == CSV else response_type
+            response = encode(predictions, response_type, self.options.batch)
+        return response, f"{CSV}; charset=utf-8" if response_type == CSV else response_type
 
     def execution_parameters(self) -> Mapping[str, Any]:
         return execution_parameters(os.environ)
@@ -136,45 +136,47 @@ class Server:
         if found := preferred(accept, ALGORITHM.response_types, self.options.accept):
             return found
         supported = ", ".join(ALGORITHM.response_types)
-        raise Refused(406, f"Accept type {accept} is not supported. Please use supported accept types: {supported}.")
+        raise RequestError(
+            406, f"Accept type {accept} is not supported. Please use supported accept types: {supported}."
+        )
 
 
 def rows(body: bytes, content_type: str | None, loaded: Model) -> Any:
-    """The features of the body's rows, as many columns as the model has. Raises Refused (415, 400)."""
+    """The features of the body's rows, as many columns as the model has. Raises RequestError (415, 400)."""
     try:
         # The rows of a request have no label, whatever label_size says.
-        kind = format_of(content_type)[0] if content_type else guess(body)
+        kind = format_of(content_type)[0] if content_type else guess_format(body)
     except DataError as error:
-        raise Refused(415, str(error)) from None
+        raise RequestError(415, str(error)) from None
     try:
         table = decode(body, kind, label_size=0)
     except DataError as error:
-        raise Refused(
+        raise RequestError(
             415, f"Loading {kind} data failed with Exception, please ensure data is in {kind} format: {error}"
         ) from None
-    return _fitted(table, kind, loaded.columns)
+    return _checked_features(table, kind, loaded.columns)
 
 
-def guess(body: bytes) -> Format:
-    """AWS's image takes LibSVM for granted; but what has commas and no colon is not."""
-    head = body[:1024].split(b"\n", 1)[0]
-    return Format.CSV if b"," in head and b":" not in head else Format.LIBSVM
+def guess_format(body: bytes) -> Format:
+    """LibSVM, as AWS's image assumes; but a line with commas and no colon is CSV."""
+    line = body[:1024].split(b"\n", 1)[0]
+    return Format.CSV if b"," in line and b":" not in line else Format.LIBSVM
 
 
 def predict(loaded: Model, features: Any) -> NDArray[np.float32]:
-    """(rows,), or (rows, classes). Of an ensemble the mean, or what most say where classes are predicted."""
+    """(rows,), or (rows, classes). Of an ensemble the mean, or the class with the most votes."""
     import numpy as np
 
     try:
-        each = [_predict(booster, rounds, features, loaded.linear) for booster, rounds in loaded.boosters]
+        predictions = [_predict(booster, rounds, features, loaded.linear) for booster, rounds in loaded.boosters]
     except (xgboost().core.XGBoostError, ValueError) as error:
-        raise Refused(400, f"Unable to evaluate payload provided: {reason(error)}") from error
-    if len(each) == 1:
-        return each[0]
-    together = np.stack(each)
+        raise RequestError(400, f"Unable to evaluate payload provided: {reason(error)}") from error
+    if len(predictions) == 1:
+        return predictions[0]
+    stacked = np.stack(predictions)
     if loaded.objective not in VOTING:
-        return np.asarray(together.mean(axis=0), dtype=np.float32)
-    votes = [np.bincount(column).argmax() for column in together.astype(np.int64).T]
+        return np.asarray(stacked.mean(axis=0), dtype=np.float32)
+    votes = [np.bincount(column).argmax() for column in stacked.astype(np.int64).T]
     return np.array(votes, dtype=np.float32)
 
 
@@ -193,17 +195,17 @@ def _predict(booster: Any, rounds: tuple[int, int], features: Any, linear: bool)
     return predictions
 
 
-def _fitted(table: Table, kind: Format, columns: int) -> Any:
+def _checked_features(table: Table, kind: Format, columns: int) -> Any:
     if table.sparse:
         if table.columns > columns:
-            raise Refused(
+            raise RequestError(
                 400,
                 f"Unable to evaluate payload provided: Feature size of {kind} inference data {table.columns} is larger "
                 f"than feature size of trained model {columns}.",
             )
         return widen(table.features, columns)
     if table.columns != columns:
-        raise Refused(
+        raise RequestError(
             400,
             f"Unable to evaluate payload provided: Feature size of {kind} inference data {table.columns} is not "
             f"consistent with feature size of trained model {columns}.",

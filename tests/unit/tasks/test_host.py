@@ -20,7 +20,8 @@ from tests.unit.tasks.programs import Host, ask_on, opt_ml, started, until
 PROGRAM = """
 import os, threading, time
 from pathlib import Path
-from clary.tasks.host import Refused, serve
+from clary.tasks.host.handlers import RequestError
+from clary.tasks.host.server import serve
 
 both = threading.Barrier(2, timeout=10)
 
@@ -39,7 +40,7 @@ class Handlers:
 
     def transform(self, model, body, content_type, accept):
         match body:
-            case b"refuse": raise Refused(415, "not this type")
+            case b"refuse": raise RequestError(415, "not this type")
             case b"fail": raise ValueError("secret of the model")
             case b"exit": raise SystemExit(3)
             case b"nothing": return b"", ""

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from clary.tasks.host import Refused
+from clary.tasks.host.handlers import RequestError
 from clary.tasks.host.options import THREADS, Options
 from clary.tasks.host.user_code import Defaults, UserCode
 
 DEFAULTS = Defaults(
-    whole=lambda body, content_type: ("whole", body, content_type),
-    squeezed=lambda body, content_type: ("squeezed", body, content_type),
+    input_fn=lambda body, content_type: ("whole", body, content_type),
+    squeezed_input_fn=lambda body, content_type: ("squeezed", body, content_type),
     predict_fn=lambda data, model: (model, *data),
     output_fn=lambda prediction, accept: (repr(prediction), accept),
 )
@@ -87,7 +87,7 @@ def test_a_response_object_says_its_own_type_and_status(script: Any) -> None:
         def transform_fn(model, body, content_type, accept): return Response(int(body))
     """
     assert ask(script(text), b"200") == (b"gone", "text/csv")
-    with pytest.raises(Refused, match="gone") as refused:
+    with pytest.raises(RequestError, match="gone") as refused:
         ask(script(text), b"418")
     assert refused.value.status == 418
 

@@ -12,7 +12,7 @@ import pytest
 import xgboost as xgb
 
 from clary.data.recipe import FittedRecipe, Recipe
-from clary.tasks.host import Refused
+from clary.tasks.host.handlers import RequestError
 from clary.tasks.pipeline import Pipeline, Stage
 from tests.unit.tasks.programs import opt_ml, started
 
@@ -30,7 +30,7 @@ class Spells:
 
     def transform(self, model: Any, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
         if self.status != 200:
-            raise Refused(self.status, "not this")
+            raise RequestError(self.status, "not this")
         return f"{self.name}@{model}({content_type},{accept}):".encode() + body, f"text/{self.name}"
 
 
@@ -46,7 +46,7 @@ def test_each_program_gets_what_the_one_before_it_answered():
 
 def test_a_refusal_names_the_container_and_ends_the_way():
     pipeline = a_pipeline(200, 415, 200)
-    with pytest.raises(Refused, match="c2: not this") as refused:
+    with pytest.raises(RequestError, match="c2: not this") as refused:
         pipeline.transform(pipeline.load(Path("none")), b"x", None, None)
     assert refused.value.status == 415
 

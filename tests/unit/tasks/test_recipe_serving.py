@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from clary.data.errors import DataError
 from clary.data.recipe import FittedRecipe, Recipe
 from clary.formats.recordio import parse_record, records
-from clary.tasks.host import Refused
+from clary.tasks.host.handlers import RequestError
 from clary.tasks.recipe import serving
-from clary.tasks.recipe.serving import Options, Server
+from clary.tasks.recipe.serving import Options, RecipeHandlers
 from tests.unit.tasks.programs import opt_ml, started
 
 CITIES = ["Köln", "Paris, France", 'the "other"', "Oslo\nNorth", ""]
@@ -83,12 +83,12 @@ class Endpoint:
     """A recipe behind its handlers."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        self.server = Server(Options.from_environment(environment))
-        self.model = self.server.load(folder)
+        self.handlers = RecipeHandlers(Options.from_environment(environment))
+        self.model = self.handlers.load(folder)
 
     def ask(self, body: str | bytes, content_type: str | None = "text/csv", accept: str | None = None) -> bytes:
         body = body.encode() if isinstance(body, str) else body
-        return self.server.transform(self.model, body, content_type, accept)[0]
+        return self.handlers.transform(self.model, body, content_type, accept)[0]
 
     def numbers(self, body: str | bytes, content_type: str | None = "text/csv") -> Any:
         return numbers_in(self.ask(body, content_type))
@@ -237,7 +237,7 @@ def test_text_that_stays_goes_out_quoted_and_missing_as_nothing(tmp_path):
     assert endpoint.ask(body, "application/json") == b'0.0,"a,""b"""\n,\n'
     answer = json.loads(endpoint.ask(body, "application/json", "application/json"))
     assert answer == {"instances": [{"features": [0.0, 'a,"b"']}, {"features": [None, None]}]}
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestError) as refused:
         endpoint.ask(body, "application/json", "application/x-recordio-protobuf")
     assert refused.value.status == 406
 
@@ -254,14 +254,14 @@ def test_text_that_stays_goes_out_quoted_and_missing_as_nothing(tmp_path):
 def test_the_answer_is_of_the_type_wanted(folder, raw, accept, environment, expected):
     endpoint = Endpoint(folder, **environment)
     body = raw.head(1).to_csv(index=False, header=False).encode()
-    assert endpoint.server.transform(endpoint.model, body, "text/csv", accept)[1] == expected
+    assert endpoint.handlers.transform(endpoint.model, body, "text/csv", accept)[1] == expected
 
 
 def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):
     Recipe([{"scale": {}}]).fit(pd.DataFrame({"x": [1.0, 2.0]})).save(tmp_path / "recipe.clary")
     endpoint = Endpoint(tmp_path)
     assert endpoint.ask('[["inf"]]', "application/json") == b"inf\n"
-    with pytest.raises(Refused, match="infinite"):
+    with pytest.raises(RequestError, match="infinite"):
         endpoint.ask('[["inf"]]', "application/json", "application/json")
 
 
@@ -295,7 +295,7 @@ def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):
     ],
 )
 def test_what_cannot_be_read_is_refused(endpoint, body, content_type, status, says):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestError) as refused:
         endpoint.ask(body, content_type)
     assert refused.value.status == status
     assert says in refused.value.message
@@ -305,12 +305,12 @@ def test_what_cannot_be_read_is_refused(endpoint, body, content_type, status, sa
 def test_the_row_at_fault_is_named(endpoint, raw, count):
     rows = (records_of(raw) * 2)[:count]
     rows[1] = rows[1] | {"age": "old"}
-    with pytest.raises(Refused, match="row 2: column 'age'"):
+    with pytest.raises(RequestError, match="row 2: column 'age'"):
         endpoint.ask(json.dumps(rows), "application/json")
 
 
 def test_an_answer_of_an_unknown_type_is_refused(endpoint, raw):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestError) as refused:
         endpoint.ask(raw.head(1).to_csv(index=False, header=False), accept="image/png")
     assert refused.value.status == 406
 
@@ -328,7 +328,7 @@ def test_steps_that_look_back_see_the_rows_of_their_request(tmp_path):
 
 def test_a_folder_without_a_recipe_is_told(tmp_path):
     with pytest.raises(DataError, match=r"recipe\.clary; found: none"):
-        Server(Options()).load(tmp_path)
+        RecipeHandlers(Options()).load(tmp_path)
 
 
 def test_a_recipe_that_would_run_code_needs_leave(tmp_path, table):
@@ -336,7 +336,7 @@ def test_a_recipe_that_would_run_code_needs_leave(tmp_path, table):
     fitted = Recipe(steps).fit(table[["fare"]])
     fitted.save(tmp_path / "any.clary")
     with pytest.raises(DataError, match="pickle"):
-        Server(Options()).load(tmp_path)
+        RecipeHandlers(Options()).load(tmp_path)
     endpoint = Endpoint(tmp_path, CLARY_ALLOW_PICKLE="true")
     expected = fitted.transform(table[["fare"]]).to_numpy(dtype=np.float64)
     np.testing.assert_array_equal(endpoint.numbers(table[["fare"]].to_csv(index=False, header=False)), expected)

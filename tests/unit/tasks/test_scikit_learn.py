@@ -14,7 +14,8 @@ import pytest
 import scipy.sparse
 
 from clary.formats.media_types import accepted, media_type
-from clary.tasks.host import Refused, codecs
+from clary.tasks.host import codecs
+from clary.tasks.host.handlers import RequestError
 from tests.unit.tasks.programs import Host, opt_ml, run, started, wheel
 
 SCRIPT = """
@@ -180,7 +181,7 @@ def test_npz_is_a_sparse_matrix() -> None:
     ],
 )
 def test_a_body_that_is_not_what_it_says_is_refused(body: Any, content_type: str) -> None:
-    with pytest.raises(Refused, match=f"cannot be read as {content_type}") as refused:
+    with pytest.raises(RequestError, match=f"cannot be read as {content_type}") as refused:
         codecs.decode(body, content_type)
     assert refused.value.status == 400
 
@@ -188,7 +189,7 @@ def test_a_body_that_is_not_what_it_says_is_refused(body: Any, content_type: str
 def test_a_pickle_inside_npy_is_not_loaded() -> None:
     body = io.BytesIO()
     np.save(body, np.array([{}]), allow_pickle=True)
-    with pytest.raises(Refused, match="allow_pickle=False"):
+    with pytest.raises(RequestError, match="allow_pickle=False"):
         codecs.decode(body.getvalue(), "application/x-npy")
 
 

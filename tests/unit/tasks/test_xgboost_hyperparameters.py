@@ -107,7 +107,7 @@ def test_a_value_out_of_range_is_told_with_name_and_range(name: str, text: str, 
             {"objective": "multi:softprob", "num_class": "3", "eval_metric": "f1_binary"},
             "it is for two classes: take f1_macro.",
         ),
-        ({"updater": "grow_skmaker"}, "updater: value 'grow_skmaker' is not allowed; XGBoost has it no more."),
+        ({"updater": "grow_skmaker"}, "updater: value 'grow_skmaker' is not allowed; XGBoost has removed it."),
         ({"updater": "shotgun"}, "updater: value 'shotgun' is not allowed; it is not for trees."),
         ({"booster": "gblinear", "updater": "prune"}, "Take one of shotgun, coord_descent."),
         (

@@ -92,7 +92,7 @@ def test_hosts_add_up_what_they_have() -> None:
 
 def test_labels_that_are_no_classes_are_told() -> None:
     metric = CustomMetrics(["f1"], "binary:logistic", 2, total=lambda part: part)
-    with pytest.raises(ClientError, match=r"f1 need labels 0 to 1; there are others in the data, as 2\.0"):
+    with pytest.raises(ClientError, match=r"f1 need labels 0 to 1; there are others in the data, such as 2\.0"):
         metric(np.array([0.1, 0.9]), Matrix(0, 2))
 
 

@@ -18,9 +18,9 @@ from pyarrow import parquet
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from clary.formats.recordio import parse_record, records, write_rows
-from clary.tasks.host import Refused
+from clary.tasks.host.handlers import RequestError
 from clary.tasks.xgboost import model
-from clary.tasks.xgboost.serving import Options, Server
+from clary.tasks.xgboost.serving import BoosterHandlers, Options
 
 MODELS = {
     "binary:logistic": (load_breast_cancer, {}),
@@ -60,14 +60,14 @@ class Endpoint:
     def __init__(self, folder: Path, *boosters: Any, **environment: str) -> None:
         for number, booster in enumerate(boosters):
             model.save(booster, folder / (model.NAME if len(boosters) == 1 else f"{model.NAME}-{number}"))
-        self.server = Server(Options.from_environment(environment))
-        self.model = self.server.load(folder)
+        self.handlers = BoosterHandlers(Options.from_environment(environment))
+        self.model = self.handlers.load(folder)
 
     def ask(self, body: bytes, content_type: str | None = "text/csv", accept: str | None = None) -> tuple[bytes, str]:
-        return self.server.transform(self.model, body, content_type, accept)
+        return self.handlers.transform(self.model, body, content_type, accept)
 
     def refuses(self, body: bytes, content_type: str | None = "text/csv", accept: str | None = None) -> tuple[int, str]:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestError) as refused:
             self.ask(body, content_type, accept)
         return refused.value.status, refused.value.message
 
@@ -312,7 +312,7 @@ class Evil:
         (pickle.dumps(Evil()), "Only a pickled xgboost.Booster is loaded, since a pickle can run any code."),
         (pickle.dumps({"a": 1}), "is a pickle of a dict, not of an xgboost.Booster"),
         (pickle.dumps([1, 2])[:-3], "is a broken pickle"),
-        (b"binf" + bytes(50), "old binary format, which XGBoost reads no more since version 3.1"),
+        (b"binf" + bytes(50), "old binary format, which XGBoost no longer reads since version 3.1"),
         (b"hello", "is not a model of XGBoost"),
         (b"", "is not a model of XGBoost"),
     ],
@@ -320,14 +320,14 @@ class Evil:
 def test_what_is_no_model_is_told(content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / model.NAME).write_bytes(content)
     with pytest.raises(model.ModelError) as error:
-        Server().load(tmp_path)
+        BoosterHandlers().load(tmp_path)
     assert says in str(error.value)
     assert not Path("/tmp/clary-was-here").exists()
 
 
 def test_no_model_at_all(tmp_path: Path) -> None:
     with pytest.raises(model.ModelError, match="There is no model in"):
-        Server().load(tmp_path)
+        BoosterHandlers().load(tmp_path)
 
 
 def test_a_model_is_written_whole_and_plain_xgboost_reads_it(tmp_path: Path, boosters: dict[str, Any]) -> None:
@@ -340,7 +340,7 @@ def test_a_model_is_written_whole_and_plain_xgboost_reads_it(tmp_path: Path, boo
 
 
 def test_execution_parameters(cancer: Endpoint) -> None:
-    parameters = cancer.server.execution_parameters()
+    parameters = cancer.handlers.execution_parameters()
     assert parameters["BatchStrategy"] == "MULTI_RECORD"
     assert parameters["MaxPayloadInMB"] == 6
 
