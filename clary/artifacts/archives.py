@@ -22,7 +22,7 @@ from typing import IO, cast
 from clary.artifacts import files
 from clary.artifacts.base import ObjectStore, S3Uri, TransferCancelled, never
 from clary.artifacts.packing import Packing
-from clary.artifacts.settled import Settled
+from clary.artifacts.uploaded_files import UploadedFiles
 from clary.core.errors import ObjectStoreError
 from clary.core.tasks import Output
 
@@ -32,7 +32,7 @@ _HEADER_BYTES = 16 << 20  # of one member; tar reads them into memory whole
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Beyond these an archive is taken for a bomb."""
+    """An archive beyond these is taken for a decompression bomb."""
 
     members: int = 1_000_000
     ratio: int = 200  # unpacked bytes per byte of the archive,
@@ -52,8 +52,8 @@ def unpack(
     """Unpack a .tar.gz into a directory.
 
     name    what to call the archive in an error, e.g. its URI
-    Raises  ObjectStoreError for what is no .tar.gz, is cut off or damaged, has a member that leads out of the target,
-            or unpacks to far more than it promises; TransferCancelled
+    Raises  ObjectStoreError for what is not a .tar.gz, is cut off or damaged, has a member that leads out of the
+            target, or unpacks to far more than it promises; TransferCancelled
     """
     name = name or str(archive)
     try:
@@ -64,7 +64,7 @@ def unpack(
     except (EOFError, zlib.error, tarfile.TarError, gzip.BadGzipFile, UnicodeError) as error:
         raise ObjectStoreError(f"{name} is not a valid gzip-compressed tar archive: {error}") from error
     except OSError as error:
-        raise ObjectStoreError(f"Could not unpack {name}: {files.why(error)}") from error
+        raise ObjectStoreError(f"Could not unpack {name}: {files.reason(error)}") from error
 
 
 class _Bounded:
@@ -106,7 +106,7 @@ class _Unpacking:
                     self._make(archive, member, path)
         while source.read(_CHUNK):  # tar may stop before the end, where the checksum stands
             pass
-        for member, path in self.links:  # what one led to may have come after it
+        for member, path in self.links:  # the target of a link may have come after it
             self._check_link(member, path.resolve())
 
     def _count(self, count: int, member: tarfile.TarInfo) -> None:
@@ -148,7 +148,7 @@ class _Unpacking:
             source = (self.top / member.linkname).resolve()
             self._check_link(member, source)
             if not source.is_file():
-                raise self._refused(member, f'it is a link to "{member.linkname}", which is no file before it')
+                raise self._refused(member, f'it is a link to "{member.linkname}", which is not a file before it')
             if source != path:
                 self._clear(path)
                 os.link(source, path)
@@ -163,7 +163,7 @@ class _Unpacking:
             written = 0
             while chunk := content.read(_CHUNK):
                 if self.cancelled():
-                    raise TransferCancelled(f"Unpacking {self.name} was called off")
+                    raise TransferCancelled(f"Unpacking {self.name} was cancelled")
                 written += to.write(chunk)
         if written != member.size:
             raise tarfile.ReadError(f'it ends within "{member.name}"')
@@ -190,11 +190,11 @@ def collect(
     output: Output,
     directories: Sequence[Path],
     cancelled: Callable[[], bool] = never,
-    settled: Settled | None = None,
+    uploaded_files: UploadedFiles | None = None,
 ) -> str:
     """Upload what the hosts left in their directories, merged; where names meet, the first host's wins.
 
-    settled  plain files that were uploaded while they were written, and need not be again
+    uploaded_files  plain files that were uploaded while the program ran, and need not be again
     Returns  the URI, or "" where there was nothing to upload (and the output need not be there empty)
     Raises   ObjectStoreError; an archive is then not there at all, of plain files some may be
     """
@@ -202,14 +202,14 @@ def collect(
         uri = S3Uri.parse(output.uri)
     except ValueError as error:
         raise ObjectStoreError(str(error)) from error
-    with files.told(f"Could not read {output.path}"):
+    with files.as_store_error(f"Could not read {output.path}"):
         entries = _merged(directories, output.links)
     if not entries and not output.empty:
         return ""
     if output.archive:
         _upload_archive(store, uri, directories, entries, cancelled)
         return output.uri
-    return output.uri if _upload_files(store, uri, entries, cancelled, settled) or output.empty else ""
+    return output.uri if _upload_files(store, uri, entries, cancelled, uploaded_files) or output.empty else ""
 
 
 def _merged(directories: Sequence[Path], links: bool) -> dict[str, Path]:
@@ -255,14 +255,14 @@ def _upload_files(
     uri: S3Uri,
     entries: dict[str, Path],
     cancelled: Callable[[], bool],
-    settled: Settled | None,
+    uploaded_files: UploadedFiles | None,
 ) -> int:
     """How many files are there now."""
     prefix = uri.key if not uri.key or uri.key.endswith("/") else f"{uri.key}/"
     uploaded = 0
     for name, path in entries.items():
         if path.is_file():  # also the one that a link leads to; linked folders are not followed
-            if settled is None or not settled.has(name, path):
+            if uploaded_files is None or not uploaded_files.has(name, path):
                 store.upload(path, S3Uri(uri.bucket, prefix + name), cancelled)
             uploaded += 1
     return uploaded
@@ -276,8 +276,8 @@ def _upload_archive(
     cancelled: Callable[[], bool],
 ) -> None:
     beside = next((top.parent for top in directories if top.parent.is_dir()), Path(tempfile.gettempdir()))
-    # Without a name from the start: whatever dies, nothing is left lying about.
-    with files.told(f"Could not pack {uri}"), tempfile.TemporaryFile(dir=beside) as archive:
+    # Without a name from the start: whatever process dies, no file is left.
+    with files.as_store_error(f"Could not pack {uri}"), tempfile.TemporaryFile(dir=beside) as archive:
         with Packing(archive, [top.resolve() for top in directories], cancelled) as packing:
             for name, path in entries.items():
                 packing.add(name, path)

@@ -1,4 +1,4 @@
-"""What an object store promises. Synchronous: supervisors use it as it is, the server from a thread."""
+"""The protocol of an object store. Synchronous: supervisors call it directly, the server from a thread."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from clary.core.errors import ObjectStoreError
 
 
 class TransferCancelled(ObjectStoreError):
-    """The caller's `cancelled` said so; what was being written is not there."""
+    """The caller's `cancelled` was true; the object or file that was being written does not exist."""
 
 
 def never() -> bool:
-    """For a transfer that nobody calls off."""
+    """For a transfer that nobody cancels."""
     return False
 
 
@@ -39,7 +39,7 @@ class S3Uri:
 
     @classmethod
     def parse(cls, uri: str) -> S3Uri:
-        """Raises ValueError for what is no S3 URI (https://s3.amazonaws.com/bucket/key forms are understood)."""
+        """Raises ValueError for what is not an S3 URI (https://s3.amazonaws.com/bucket/key forms are understood)."""
         from clary.artifacts.uris import parse  # the forms AWS accepts are a page of their own
 
         return cls(*parse(uri))
@@ -50,7 +50,7 @@ class S3Uri:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object. `path` is where its bytes lie on this machine, None where they do not."""
+    """One object. `path` is its file on this machine, None where it has none."""
 
     key: str
     size: int
@@ -91,5 +91,5 @@ class ObjectStore(Protocol):
         ...
 
     def make_bucket(self, bucket: str) -> None:
-        """One that exists is left alone."""
+        """Make a bucket; nothing happens where it exists."""
         ...

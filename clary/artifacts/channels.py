@@ -1,4 +1,4 @@
-"""Objects brought to a task: which ones, under which names, and how their bytes get there.
+"""Objects brought to a task: which, under which names, and as copies or links.
 
     an Input ──selected──> [(object, where below the target)] ──stage──> files
 Reference: S3DataSource, ShuffleConfig (SageMaker API Reference); the order of objects is what Pipe mode reads in.
@@ -34,7 +34,7 @@ class Selected:
 
 
 def first_object(store: ObjectStore, uri: S3Uri) -> Stored | None:
-    """Any object whose key starts with the URI's, the check at the call; None where there is none."""
+    """Any object whose key starts with the URI's, for the check at the call; None where there is none."""
     return next(iter(store.list(uri)), None)
 
 
@@ -44,7 +44,7 @@ def selected(store: ObjectStore, source: Input, host_index: int = 0, host_count:
     Raises  ObjectStoreError where there are none at all (unless the input is optional), or one cannot be a file
     """
     uri = _parsed(source.uri)
-    found = list(_in_manifest(store, uri) if source.how == "manifest" else _below(store, uri))
+    found = list(_in_manifest(store, uri) if source.kind == "manifest" else _below(store, uri))
     if not found and not source.optional:
         raise ObjectStoreError(
             f'No S3 objects found under S3 URL "{source.uri}". Please ensure that the bucket exists, '
@@ -67,13 +67,13 @@ def stage(
 ) -> None:
     """Bring an input to a host's directory. Doing it again gives the same files.
 
-    in_place  the caller sees to it that the program cannot write there, whatever the input says: objects of this
+    in_place  the caller makes sure that the program cannot write there, whatever the input allows: objects of this
               machine are linked instead of copied. What a link leads to never changes: an object is replaced whole.
-    Raises    ObjectStoreError, its text fit for a FailureReason; TransferCancelled where `cancelled` said so
+    Raises    ObjectStoreError, its text fit for a FailureReason; TransferCancelled where `cancelled` is true
     """
-    with files.told(f"Could not make {target}"):
+    with files.as_store_error(f"Could not make {target}"):
         target.mkdir(parents=True, exist_ok=True)
-    if source.how == "archive":
+    if source.kind == "archive":
         _stage_archive(store, source, target, cancelled)
     else:
         items = selected(store, source, host_index, host_count)
@@ -101,8 +101,8 @@ def _parsed(uri: str) -> S3Uri:
 
 def _below(store: ObjectStore, prefix: S3Uri) -> Iterator[Selected]:
     for item in store.list(prefix):
-        rest = item.key.removeprefix(prefix.key).removeprefix("/")
-        yield Selected(item, S3Uri(prefix.bucket, item.key), rest or item.key.rpartition("/")[2])
+        relative = item.key.removeprefix(prefix.key).removeprefix("/")
+        yield Selected(item, S3Uri(prefix.bucket, item.key), relative or item.key.rpartition("/")[2])
 
 
 def _in_manifest(store: ObjectStore, manifest: S3Uri) -> Iterator[Selected]:
@@ -134,14 +134,14 @@ def _read_manifest(store: ObjectStore, manifest: S3Uri) -> tuple[str, Sequence[s
 
 
 def _shuffled(seed: int | None, uri: S3Uri) -> bytes:
-    """A place in the order of a seed: a hash, so that no version of Python or Clary changes the order."""
+    """The sort key under a seed: a hash, so that no version of Python or Clary changes the order."""
     import hashlib
 
     return hashlib.sha256(f"{seed}\n{uri}".encode()).digest()
 
 
 def _distinct(items: Iterator[Selected]) -> list[Selected]:
-    """The items, each path once. Raises ObjectStoreError for one that can be no file, or not beside another."""
+    """The items, each path once. Raises ObjectStoreError for an object that cannot be a file, or not beside another."""
     by_name: dict[str, Selected] = {}
     folders: dict[str, Selected] = {}
     for item in items:
@@ -158,10 +158,10 @@ def _distinct(items: Iterator[Selected]) -> list[Selected]:
     return list(by_name.values())
 
 
-def _clash(one: Selected, other: Selected) -> ObjectStoreError:
+def _clash(first: Selected, second: Selected) -> ObjectStoreError:
     return ObjectStoreError(
-        f'The objects "{one.uri}" and "{other.uri}" would need the same path, '
-        f'"{one.name}", below the input\'s directory; rename one, or choose a prefix that ends in "/"'
+        f'The objects "{first.uri}" and "{second.uri}" would need the same path, '
+        f'"{first.name}", below the input\'s directory; rename one of them, or choose a prefix that ends in "/"'
     )
 
 
@@ -180,7 +180,7 @@ def _fault(name: str) -> str:
 def _make_folders(items: Sequence[Selected], target: Path) -> None:
     top = target.resolve()
     for parent in {(target / item.name).parent for item in items}:
-        with files.told(f"Could not make {parent}"):
+        with files.as_store_error(f"Could not make {parent}"):
             parent.mkdir(parents=True, exist_ok=True)
             if not parent.resolve().is_relative_to(top):
                 raise ObjectStoreError(f"Could not stage into {parent}: it is a link that leads out of the input")
@@ -197,18 +197,18 @@ def _linked(stored: Path, to: Path) -> bool:
 
 
 def _download_all(store: ObjectStore, items: Sequence[Selected], target: Path, cancelled: Callable[[], bool]) -> None:
-    """Several at a time. The first failure calls the others off."""
+    """Several at a time. The first failure cancels the others."""
     if not items:
         return
     # Imported here: what lies on this machine needs no threads, and a job waits for every import.
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
     failed = False
-    over = lambda: failed or cancelled()  # noqa: E731 - asked by every thread
+    stop = lambda: failed or cancelled()  # noqa: E731 - asked by every thread
     with ThreadPoolExecutor(DOWNLOADS, "download") as pool:
         for start in range(0, len(items), DOWNLOADS * 16):  # bounded, so that a million objects are no million futures
-            some = items[start : start + DOWNLOADS * 16]
-            futures = [pool.submit(store.download, item.uri, target / item.name, over) for item in some]
+            batch = items[start : start + DOWNLOADS * 16]
+            futures = [pool.submit(store.download, item.uri, target / item.name, stop) for item in batch]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             failed = any(future.exception() for future in done)
             if failed:
@@ -218,7 +218,7 @@ def _download_all(store: ObjectStore, items: Sequence[Selected], target: Path, c
 
 
 def _raise_first(errors: Sequence[BaseException]) -> None:
-    """The failure itself rather than those it called off."""
+    """The failure itself rather than the transfers it cancelled."""
     raise next((error for error in errors if not isinstance(error, TransferCancelled)), errors[0])
 
 
@@ -231,7 +231,7 @@ def _stage_archive(store: ObjectStore, source: Input, target: Path, cancelled: C
     if found.path:
         unpack(found.path, target, str(uri), cancelled=cancelled)
         return
-    # A name that does not change: what a kill leaves, the next try replaces and takes away.
+    # Always the same name: what a kill leaves is replaced and removed by the next try.
     archive = target.with_name(f".{target.name}.download")
     try:
         store.download(uri, archive, cancelled)
@@ -242,4 +242,4 @@ def _stage_archive(store: ObjectStore, source: Input, target: Path, cancelled: C
 
 def _check(cancelled: Callable[[], bool]) -> None:
     if cancelled():
-        raise TransferCancelled("Staging was called off")
+        raise TransferCancelled("Staging was cancelled")

@@ -1,4 +1,4 @@
-"""Bytes from file to file, called off between chunks; errors in words fit for a FailureReason."""
+"""Copies between files, cancelled between chunks; errors as texts fit for a FailureReason."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from clary.artifacts.base import TransferCancelled, never
 from clary.core.errors import ObjectStoreError
 
 CHUNK = 8 << 20
-# What copy_file_range answers where the two files, or the kernel, will not do it.
-_ELSEWHERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
+# What copy_file_range answers where it is not possible for the two files, or in this kernel.
+_NOT_IN_KERNEL = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
 
 
 def copy(source: int, target: int, cancelled: Callable[[], bool] = never) -> None:
@@ -21,12 +21,12 @@ def copy(source: int, target: int, cancelled: Callable[[], bool] = never) -> Non
     in_kernel = hasattr(os, "copy_file_range")
     while True:
         if cancelled():
-            raise TransferCancelled("The transfer was called off")
+            raise TransferCancelled("The transfer was cancelled")
         if in_kernel:
             try:
                 moved = os.copy_file_range(source, target, CHUNK)
             except OSError as error:
-                if error.errno not in _ELSEWHERE:
+                if error.errno not in _NOT_IN_KERNEL:
                     raise
                 in_kernel = False
                 continue
@@ -38,15 +38,15 @@ def copy(source: int, target: int, cancelled: Callable[[], bool] = never) -> Non
 
 def _copy_chunk(source: int, target: int) -> int:
     chunk = memoryview(os.read(source, CHUNK))
-    rest = chunk
-    while rest:
-        rest = rest[os.write(target, rest) :]
+    remaining = chunk
+    while remaining:
+        remaining = remaining[os.write(target, remaining) :]
     return len(chunk)
 
 
 @contextlib.contextmanager
 def new_file(path: Path, mode: int = 0o644) -> Iterator[int]:
-    """An open new file in place of what was there: never written through a link, gone again on an error."""
+    """A new file, open, in place of what was there: never written through a link, removed on an error."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -61,15 +61,15 @@ def new_file(path: Path, mode: int = 0o644) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def told(doing: str) -> Iterator[None]:
-    """Errors of the operating system as ObjectStoreError: what was being done, and why it could not be."""
+def as_store_error(doing: str) -> Iterator[None]:
+    """Raise errors of the operating system as ObjectStoreError: what was being done, and why it failed."""
     try:
         yield
     except OSError as error:
-        raise ObjectStoreError(f"{doing}: {why(error)}") from error
+        raise ObjectStoreError(f"{doing}: {reason(error)}") from error
 
 
-def why(error: OSError) -> str:
+def reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full ({error.strerror}); make room and try again"
     if error.errno == errno.ENAMETOOLONG:

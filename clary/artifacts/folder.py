@@ -60,13 +60,13 @@ class FolderStore:
 
     def read(self, uri: S3Uri) -> bytes:
         handle = self._require(uri)
-        with files.told(f"Could not read {uri}"), os.fdopen(handle, "rb") as file:
+        with files.as_store_error(f"Could not read {uri}"), os.fdopen(handle, "rb") as file:
             return file.read()
 
     def download(self, uri: S3Uri, to: Path, cancelled: Callable[[], bool] = never) -> None:
         source = self._require(uri)
         try:
-            with files.told(f"Could not copy {uri} to {to}"), files.new_file(to) as target:
+            with files.as_store_error(f"Could not copy {uri} to {to}"), files.new_file(to) as target:
                 files.copy(source, target, cancelled)
         finally:
             os.close(source)
@@ -75,7 +75,7 @@ class FolderStore:
         parts = uri.key.split("/")
         if fault := _fault(parts) or _forbidden(uri.key):
             raise ObjectStoreError(f"Could not write {uri}: {fault}; choose another key")
-        with files.told(f"Could not write {uri}: cannot read {file}"):
+        with files.as_store_error(f"Could not write {uri}: cannot read {file}"):
             source = os.open(file, os.O_RDONLY)
         try:
             for attempt in range(_ATTEMPTS):
@@ -86,14 +86,14 @@ class FolderStore:
                     if attempt == _ATTEMPTS - 1:
                         raise
         except OSError as error:
-            raise ObjectStoreError(f"Could not write {uri}: {_why_not(error)}") from error
+            raise ObjectStoreError(f"Could not write {uri}: {_upload_error(error)}") from error
         finally:
             os.close(source)
 
     def make_bucket(self, bucket: str) -> None:
         if not BUCKET.fullmatch(bucket):
             raise ObjectStoreError(f'"{bucket}" cannot be the name of a bucket')
-        with files.told(f'Could not make the bucket "{bucket}"'):
+        with files.as_store_error(f'Could not make the bucket "{bucket}"'):
             (self.folder / bucket).mkdir(parents=True, exist_ok=True)
 
     def _put(self, source: int, uri: S3Uri, parts: Sequence[str], cancelled: Callable[[], bool]) -> None:
@@ -153,7 +153,7 @@ class FolderStore:
         except OSError as error:
             if error.errno in _NOWHERE:
                 return None
-            raise ObjectStoreError(f"Could not open {uri}: {files.why(error)}") from error
+            raise ObjectStoreError(f"Could not open {uri}: {files.reason(error)}") from error
         if stat.S_ISREG(os.fstat(handle).st_mode):
             return handle
         os.close(handle)
@@ -216,7 +216,7 @@ def _entries(folder: Path, start: str = "") -> list[os.DirEntry[str]]:
     except OSError as error:
         if error.errno in _NOWHERE:
             return []
-        raise ObjectStoreError(f"Could not list {folder}: {files.why(error)}") from error
+        raise ObjectStoreError(f"Could not list {folder}: {files.reason(error)}") from error
     # All keys below a folder start with its name and "/", so that is what it sorts by: a.txt, a/x, a0.
     found.sort(key=lambda entry: os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b""))
     return found
@@ -249,12 +249,12 @@ def _forbidden(key: str) -> str:
     """Why the S3 server could not serve such a key again; "" where it can."""
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in key):
         return "it holds a control character"
-    return "its name is kept for uploads under way" if key.rpartition("/")[2].startswith(HIDDEN) else ""
+    return "its name is reserved for uploads under way" if key.rpartition("/")[2].startswith(HIDDEN) else ""
 
 
-def _why_not(error: OSError) -> str:
+def _upload_error(error: OSError) -> str:
     if error.errno == errno.EISDIR:
         return 'there are objects below it ("…/"), and a file cannot be a folder too; choose another key'
     if error.errno in (errno.ENOTDIR, errno.ELOOP):
         return "a part of its key is an object, or a symbolic link, and cannot be a folder too; choose another key"
-    return files.why(error)
+    return files.reason(error)

@@ -1,4 +1,4 @@
-"""One log file: lines `<epoch ms> <text>`, found by place (a byte offset) and by time.
+"""One log file: lines `<epoch ms> <text>`, found by offset (a byte offset) and by time.
 
 Times do not go back within a file, which lets readers find a moment by halving; a line counts once its line end is
 there; blank ones are left out, as AWS does.
@@ -18,13 +18,13 @@ MOST_BYTES = 2**20  # of text in one page
 BLOCK = 64 * 1024
 
 
-class BadPlace(ClaryError):
+class InvalidOffset(ClaryError):
     """An offset that is not the start of a line of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line. `start` and `end` are its place in the stream."""
+    """One line. `start` and `end` are its offset in the stream."""
 
     at_ms: int
     text: str
@@ -32,12 +32,12 @@ class Event:
     end: int
 
 
-def events_from(file: BinaryIO, place: int) -> Iterator[Event]:
-    """The events from a place on."""
-    file.seek(place)
+def events_from(file: BinaryIO, offset: int) -> Iterator[Event]:
+    """The events from an offset on."""
+    file.seek(offset)
     at_ms = 0
     while raw := file.readline(LONGEST_LINE):
-        end = place + len(raw)
+        end = offset + len(raw)
         while not raw.endswith(b"\n"):
             rest = file.readline(LONGEST_LINE)
             if not rest:
@@ -45,19 +45,19 @@ def events_from(file: BinaryIO, place: int) -> Iterator[Event]:
             end += len(rest)
             if rest.endswith(b"\n"):
                 break
-        stamp, _, text = raw.rstrip(b"\r\n").partition(b" ")
-        if stamp.isdigit() and len(stamp) < 16:
-            at_ms = int(stamp)
+        time_ms, _, text = raw.rstrip(b"\r\n").partition(b" ")
+        if time_ms.isdigit() and len(time_ms) < 16:
+            at_ms = int(time_ms)
         else:
             text = raw.rstrip(b"\r\n")  # no line of ours; shown at the time of the one before
         if text.strip():
-            yield Event(at_ms, text.decode(errors="replace"), place, end)
-        place = end
+            yield Event(at_ms, text.decode(errors="replace"), offset, end)
+        offset = end
 
 
-def lines_back(file: BinaryIO, place: int, count: int) -> int:
-    """Where the line starts that stands `count` lines before a place; at most about MOST_BYTES back."""
-    seen, at = 0, place
+def lines_back(file: BinaryIO, offset: int, count: int) -> int:
+    """Where the line starts that stands `count` lines before an offset; at most about MOST_BYTES back."""
+    seen, at = 0, offset
     while at > 0:
         step = min(BLOCK, at)
         at -= step
@@ -66,33 +66,33 @@ def lines_back(file: BinaryIO, place: int, count: int) -> int:
         cut = len(block)
         while (cut := block.rfind(b"\n", 0, cut)) >= 0:
             seen += 1
-            if seen > count or (seen > 1 and place - (at + cut) > MOST_BYTES):
+            if seen > count or (seen > 1 and offset - (at + cut) > MOST_BYTES):
                 return at + cut + 1
     return 0
 
 
 def seek_time(file: BinaryIO, at_ms: int | None) -> int:
-    """The place of the first event that is not before a moment; the end where there is none."""
+    """The offset of the first event that is not before a moment; the end where there is none."""
     if at_ms is None:
         return 0
     low, high = 0, os.fstat(file.fileno()).st_size
     while high - low > BLOCK:
         middle = (low + high) // 2
         file.seek(middle)
-        if not _skip_line(file) or (place := file.tell()) >= high:
+        if not _skip_line(file) or (offset := file.tell()) >= high:
             high = middle
             continue
-        stamp = file.readline(32).partition(b" ")[0]
-        if not stamp.isdigit() or int(stamp) >= at_ms:
+        time_ms = file.readline(32).partition(b" ")[0]
+        if not time_ms.isdigit() or int(time_ms) >= at_ms:
             high = middle
         else:
-            low = place
-    place = low
+            low = offset
+    offset = low
     for event in events_from(file, low):
         if event.at_ms >= at_ms:
             return event.start
-        place = event.end
-    return place
+        offset = event.end
+    return offset
 
 
 def _skip_line(file: BinaryIO) -> bool:
@@ -103,13 +103,13 @@ def _skip_line(file: BinaryIO) -> bool:
     return False
 
 
-def checked(file: BinaryIO, place: int) -> int:
-    """A place that came from outside. Raises BadPlace where no line starts there."""
-    if place == 0:
+def checked(file: BinaryIO, offset: int) -> int:
+    """An offset that came from outside. Raises InvalidOffset where no line starts there."""
+    if offset == 0:
         return 0
-    if place < 0 or place > os.fstat(file.fileno()).st_size:
-        raise BadPlace("The specified nextToken is invalid: the stream does not reach so far.")
-    file.seek(place - 1)
+    if offset < 0 or offset > os.fstat(file.fileno()).st_size:
+        raise InvalidOffset("The specified nextToken is invalid: the stream does not reach so far.")
+    file.seek(offset - 1)
     if file.read(1) != b"\n":
-        raise BadPlace("The specified nextToken is invalid: no line starts there.")
-    return place
+        raise InvalidOffset("The specified nextToken is invalid: no line starts there.")
+    return offset

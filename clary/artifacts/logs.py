@@ -1,7 +1,7 @@
 """Logs as files: a group of CloudWatch is a folder, a stream a file of lines `<epoch ms> <text>`.
 
 Supervisors append; everybody else reads, at any time. Times within a file do not go back, which lets readers find a
-moment by halving; a line counts once its line end is there; blank ones are left out, as AWS does. A place in a stream
+moment by halving; a line counts once its line end is there; blank ones are left out, as AWS does. An offset in a stream
 is a byte offset at the start of a line, so it stays valid while the file grows.
 """
 
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from clary.artifacts.log_file import MOST_BYTES, BadPlace, Event, checked, events_from, lines_back, seek_time
+from clary.artifacts.log_file import MOST_BYTES, Event, InvalidOffset, checked, events_from, lines_back, seek_time
 from clary.core.errors import ClaryError
 
-__all__ = ["ALWAYS", "BadPlace", "Event", "LogStreams", "NoSuchLog", "Page", "Stream", "Window"]
+__all__ = ["ALWAYS", "Event", "InvalidOffset", "LogNotFound", "LogStreams", "Page", "Stream", "Window"]
 
 
-class NoSuchLog(ClaryError):
+class LogNotFound(ClaryError):
     """There is no such group, or no such stream in it."""
 
 
@@ -39,7 +39,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some events, oldest first, and the places just before and just after them."""
+    """Some events, oldest first, and the offsets just before and just after them."""
 
     events: tuple[Event, ...]
     before: int
@@ -72,7 +72,7 @@ class LogStreams:
     root: Path
 
     def path(self, group: str, stream: str) -> Path:
-        """Where a stream's lines are. Raises NoSuchLog for a name that cannot be one."""
+        """Where a stream's lines are. Raises LogNotFound for a name that cannot be one."""
         folder, name = self._folder(group), _inside(stream)
         return folder / f"{name}.log"
 
@@ -90,13 +90,13 @@ class LogStreams:
         above, slash, _ = prefix.rpartition("/")
         try:
             start = folder / _inside(above) if slash else folder
-        except NoSuchLog:
+        except LogNotFound:
             return []
         found = ((f"{above}{slash}{name}", modified_ms) for name, modified_ms in _files(start))
         return sorted((name, modified_ms) for name, modified_ms in found if name.startswith(prefix))
 
     def stream(self, group: str, name: str) -> Stream:
-        """Raises NoSuchLog."""
+        """Raises LogNotFound."""
         with self._open(group, name) as file:
             about = os.fstat(file.fileno())
             first = next(events_from(file, 0), None)
@@ -107,15 +107,15 @@ class LogStreams:
             return Stream(name, created_ms, modified_ms, *ends, about.st_size)
 
     def first_ms(self, group: str, name: str) -> int | None:
-        """When a stream's first event was; None while it has none. Raises NoSuchLog."""
+        """When a stream's first event was; None while it has none. Raises LogNotFound."""
         with self._open(group, name) as file:
             first = next(events_from(file, 0), None)
             return first.at_ms if first else None
 
-    def head(self, group: str, stream: str, window: Window, limit: int, place: int | None = None) -> Page:
-        """The first events of a window, or those after a place. Raises NoSuchLog, BadPlace."""
+    def head(self, group: str, stream: str, window: Window, limit: int, offset: int | None = None) -> Page:
+        """The first events of a window, or those after an offset. Raises LogNotFound, InvalidOffset."""
         with self._open(group, stream) as file:
-            began = seek_time(file, window.start_ms) if place is None else checked(file, place)
+            began = seek_time(file, window.start_ms) if offset is None else checked(file, offset)
             after, size = began, 0
             events: list[Event] = []
             for event in events_from(file, began):
@@ -127,10 +127,10 @@ class LogStreams:
                     size += len(event.text)
             return Page(tuple(events), events[0].start if events else began, after)
 
-    def tail(self, group: str, stream: str, window: Window, limit: int, place: int | None = None) -> Page:
-        """The last events of a window, or those before a place. Raises NoSuchLog, BadPlace."""
+    def tail(self, group: str, stream: str, window: Window, limit: int, offset: int | None = None) -> Page:
+        """The last events of a window, or those before an offset. Raises LogNotFound, InvalidOffset."""
         with self._open(group, stream) as file:
-            end = _tail_end(file, window) if place is None else checked(file, place)
+            end = _tail_end(file, window) if offset is None else checked(file, offset)
             start = lines_back(file, end, limit)
             events: list[Event] = []
             for event in events_from(file, start):
@@ -145,7 +145,7 @@ class LogStreams:
             return Page(tuple(events), before, end)
 
     def scan(self, group: str, stream: str, window: Window) -> Iterator[Event]:
-        """Every event of a window. Raises NoSuchLog."""
+        """Every event of a window. Raises LogNotFound."""
         with self._open(group, stream) as file:
             for event in events_from(file, seek_time(file, window.start_ms)):
                 if window.past(event.at_ms):
@@ -155,13 +155,13 @@ class LogStreams:
 
     def _folder(self, group: str) -> Path:
         if not group.startswith("/"):
-            raise NoSuchLog(f"The specified log group does not exist: {group[:512]}")
+            raise LogNotFound(f"The specified log group does not exist: {group[:512]}")
         return self.root / _inside(group[1:])
 
     def _existing(self, group: str) -> Path:
         folder = self._folder(group)
         if not _is_folder(folder):
-            raise NoSuchLog(f"The specified log group does not exist: {group[:512]}")
+            raise LogNotFound(f"The specified log group does not exist: {group[:512]}")
         return folder
 
     @contextmanager
@@ -173,16 +173,16 @@ class LogStreams:
                 raise FileNotFoundError
             file = path.open("rb")
         except (OSError, ValueError):
-            raise NoSuchLog(f"The specified log stream does not exist: {stream[:512]}") from None
+            raise LogNotFound(f"The specified log stream does not exist: {stream[:512]}") from None
         with file:
             yield file
 
 
 def _inside(name: str) -> Path:
-    """A name as a path that goes down only. Raises NoSuchLog."""
+    """A name as a path that goes down only. Raises LogNotFound."""
     steps = name.split("/")
     if any(step in ("", ".", "..") or len(step.encode(errors="replace")) > 250 for step in steps) or "\x00" in name:
-        raise NoSuchLog(f"There cannot be a log of this name: {name[:512]!r}")
+        raise LogNotFound(f"There cannot be a log of this name: {name[:512]!r}")
     return Path(*steps)
 
 

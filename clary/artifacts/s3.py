@@ -69,7 +69,7 @@ class S3Store:
         except (BotoCoreError, ClientError) as error:
             if _code(error) in _ABSENT:
                 return None
-            raise self._told(f"Could not look for {uri}", uri, error) from error
+            raise self._store_error(f"Could not find out whether {uri} exists", uri, error) from error
         return Stored(uri.key, head["ContentLength"])
 
     def list(self, prefix: S3Uri) -> Iterator[Stored]:
@@ -82,16 +82,16 @@ class S3Store:
                     yield Stored(item["Key"], item["Size"])
         except (BotoCoreError, ClientError) as error:
             if _code(error) != "NoSuchBucket":
-                raise self._told(f"Could not list {prefix}", prefix, error) from error
+                raise self._store_error(f"Could not list {prefix}", prefix, error) from error
 
     def read(self, uri: S3Uri) -> bytes:
-        with self._telling(f"Could not read {uri}", uri):
+        with self._as_store_error(f"Could not read {uri}", uri):
             body: bytes = self._s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
             return body
 
     def download(self, uri: S3Uri, to: Path, cancelled: Callable[[], bool] = never) -> None:
         with (
-            self._telling(f"Could not copy {uri} to {to}", uri, cancelled),
+            self._as_store_error(f"Could not copy {uri} to {to}", uri, cancelled),
             files.new_file(to) as handle,
             os.fdopen(os.dup(handle), "wb") as target,
         ):
@@ -101,30 +101,30 @@ class S3Store:
         if not uri.key:
             raise ObjectStoreError(f"Could not write {uri}: its key is empty; choose another key")
         if cancelled():  # a small object would be there before anybody asks again
-            raise TransferCancelled(f"Could not write {uri}: the transfer was called off")
-        with self._telling(f"Could not write {uri}", uri, cancelled), file.open("rb") as source:
+            raise TransferCancelled(f"Could not write {uri}: the transfer was cancelled")
+        with self._as_store_error(f"Could not write {uri}", uri, cancelled), file.open("rb") as source:
             # A multipart upload becomes an object only when it is complete.
             self._s3.upload_fileobj(source, uri.bucket, uri.key, Config=_TRANSFER, Callback=_Interruption(cancelled))
 
     def make_bucket(self, bucket: str) -> None:
         uri = S3Uri(bucket, "")
         region = self._s3.meta.region_name
-        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        with self._telling(f'Could not make the bucket "{bucket}"', uri):
+        configuration = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with self._as_store_error(f'Could not make the bucket "{bucket}"', uri):
             try:
                 self._s3.head_bucket(Bucket=bucket)
             except ClientError as error:
                 if _code(error) not in _ABSENT:
                     raise
                 with contextlib.suppress(self._s3.exceptions.BucketAlreadyOwnedByYou):
-                    self._s3.create_bucket(Bucket=bucket, **where)
+                    self._s3.create_bucket(Bucket=bucket, **configuration)
 
     def close(self) -> None:
         """Close its connections; where the process ends anyway there is no need to."""
         self._s3.close()
 
     @contextlib.contextmanager
-    def _telling(self, doing: str, uri: S3Uri, cancelled: Callable[[], bool] = never) -> Iterator[None]:
+    def _as_store_error(self, doing: str, uri: S3Uri, cancelled: Callable[[], bool] = never) -> Iterator[None]:
         if not _reachable(uri):
             raise ObjectStoreError(f'{doing}: "{uri.bucket}" cannot be the name of a bucket')
         try:
@@ -133,15 +133,15 @@ class S3Store:
             raise
         except (BotoCoreError, ClientError, Boto3Error) as error:
             if cancelled():  # an interruption comes back wrapped by whatever it interrupted
-                raise TransferCancelled(f"{doing}: the transfer was called off") from error
-            raise self._told(doing, uri, error) from error
+                raise TransferCancelled(f"{doing}: the transfer was cancelled") from error
+            raise self._store_error(doing, uri, error) from error
         except OSError as error:
-            raise ObjectStoreError(f"{doing}: {files.why(error)}") from error
+            raise ObjectStoreError(f"{doing}: {files.reason(error)}") from error
 
-    def _told(self, doing: str, uri: S3Uri, error: Exception) -> ObjectStoreError:
+    def _store_error(self, doing: str, uri: S3Uri, error: Exception) -> ObjectStoreError:
         """The failure, and what to do about it."""
         if isinstance(error, Boto3Error) and isinstance(error.__context__, ClientError):
-            error = error.__context__  # S3UploadFailedError says the same in more words
+            error = error.__context__  # S3UploadFailedError wraps it
         return ObjectStoreError(f"{doing}: {self._remedy(uri, error)}")
 
     def _remedy(self, uri: S3Uri, error: Exception) -> str:
@@ -165,14 +165,14 @@ class S3Store:
 
 
 class _Interruption:
-    """Called by the transfer with every chunk: ends it when the caller says so."""
+    """Called by the transfer with every chunk: ends it once the caller cancels."""
 
     def __init__(self, cancelled: Callable[[], bool]) -> None:
         self.cancelled = cancelled
 
     def __call__(self, _bytes: int) -> None:
         if self.cancelled():
-            raise TransferCancelled("The transfer was called off")
+            raise TransferCancelled("The transfer was cancelled")
 
 
 def _reachable(uri: S3Uri) -> bool:

@@ -10,20 +10,20 @@ from clary.compute.images import built_in
 from clary.compute.local import LocalResolver
 from clary.compute.machine import capacity
 from clary.compute.oci import OciResolver
-from clary.compute.plan import Container, Platform, Process
+from clary.compute.plan import Execution, Platform
 from clary.compute.supervised import Notify, SupervisedBackend
 from clary.core.settings import Settings
 from clary.core.tasks import Task
 
 
 class Resolver(Protocol):
-    """How a task is run on this machine."""
+    """Decides what is executed on this machine for a task."""
 
     def refusal(self, uri: str) -> str:
         """ "" where an image can be run, else why not. May take seconds."""
         ...
 
-    async def resolve(self, task: Task) -> Process | Container:
+    async def resolve(self, task: Task) -> Execution:
         """Raises LaunchError."""
         ...
 
@@ -38,7 +38,7 @@ class AutoResolver:
     def refusal(self, uri: str) -> str:
         return self._local.refusal(uri) if built_in(uri) else self._oci.refusal(uri)
 
-    async def resolve(self, task: Task) -> Process | Container:
+    async def resolve(self, task: Task) -> Execution:
         return await (self._local.resolve(task) if built_in(task.image) else self._oci.resolve(task))
 
 

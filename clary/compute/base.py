@@ -1,4 +1,4 @@
-"""What a backend promises."""
+"""The protocol of a backend."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Backend(Protocol):
         ...
 
     async def stop(self, task_id: str, grace_s: float) -> None:
-        """Ask a task to end: SIGTERM, SIGKILL after `grace_s`. Returns at once; poll tells when it is over.
+        """Ask a task to end: SIGTERM, SIGKILL after `grace_s`. Returns at once; `poll` shows the end.
 
-        The request is kept: a task told to stop while its supervisor starts, or before it was started, stops too.
+        The request is kept: a task stopped while its supervisor starts, or before it was started, stops too.
         """
         ...
 

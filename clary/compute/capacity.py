@@ -1,7 +1,7 @@
-"""Who may start now: first come, first served, and nobody starves.
+"""Which tasks may start now: first come, first served, and none starves.
 
-Pure: what is held and what is wanted go in, who starts comes out. A task is a gang, so its hosts start together.
-A claim that does not fit keeps what it will need: those behind it may use the rest, and never make it wait longer.
+Pure: held and claimed resources go in, the claims that may start come out. A task's hosts start together.
+A claim that does not fit reserves what it will need: those behind it may use the rest, and never delay it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ROUNDING = 1e-6  # of CPUs, which are fractions
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a task wants, all its hosts together, and since when."""
+    """The resources a task needs, all its hosts together, and since when it waits."""
 
     task_id: str
     queued_at: float
@@ -29,7 +29,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a running task has. `gpus` are indices, one task's alone."""
+    """The resources of a running task. `gpus` are indices, each held by one task."""
 
     cpus: float = 0.0
     memory_mib: int = 0
@@ -38,7 +38,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaShare:
-    """What a host of a replica holds while it serves: nothing, unless the settings say otherwise."""
+    """What a host of a replica holds while it serves: nothing, unless the settings give a share."""
 
     cpus: float = 0.0
     memory_mib: int = 0
@@ -69,18 +69,18 @@ def claim(task: Task, machine: Machine, replica: ReplicaShare) -> Claim:
 
 
 def admit(queue: Collection[Claim], held: Collection[Held], machine: Machine) -> list[tuple[Claim, tuple[int, ...]]]:
-    """Those that may start now, oldest first (then by id), each with the indices of its GPUs."""
-    cpus = machine.cpus - sum(one.cpus for one in held)
-    memory_mib = machine.memory_mib - sum(one.memory_mib for one in held)
-    taken = {index for one in held for index in one.gpus}
+    """The claims that may start now, oldest first (then by id), each with the indices of its GPUs."""
+    cpus = machine.cpus - sum(task.cpus for task in held)
+    memory_mib = machine.memory_mib - sum(task.memory_mib for task in held)
+    taken = {index for task in held for index in task.gpus}
     gpus = [index for index in range(machine.gpus) if index not in taken]
     starting: list[tuple[Claim, tuple[int, ...]]] = []
-    for one in sorted(queue, key=lambda one: (one.queued_at, one.task_id)):
+    for waiting in sorted(queue, key=lambda claim: (claim.queued_at, claim.task_id)):
         if (
-            (not one.cpus or one.cpus <= cpus + _ROUNDING)
-            and (not one.memory_mib or one.memory_mib <= memory_mib)
-            and one.gpus <= len(gpus)
+            (not waiting.cpus or waiting.cpus <= cpus + _ROUNDING)
+            and (not waiting.memory_mib or waiting.memory_mib <= memory_mib)
+            and waiting.gpus <= len(gpus)
         ):
-            starting.append((one, tuple(gpus[: one.gpus])))
-        cpus, memory_mib, gpus = cpus - one.cpus, memory_mib - one.memory_mib, gpus[one.gpus :]
+            starting.append((waiting, tuple(gpus[: waiting.gpus])))
+        cpus, memory_mib, gpus = cpus - waiting.cpus, memory_mib - waiting.memory_mib, gpus[waiting.gpus :]
     return starting

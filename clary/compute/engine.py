@@ -14,7 +14,7 @@ from clary.core.settings import Settings
 _ANSWER_S = 15.0  # the first call of a rootless podman sets up its storage
 _REGISTRY_S = 8.0
 _ENGINES = ("podman", "docker")
-# No option, no shell's business; registries and engines are stricter still.
+# Not an option, nothing special to a shell; registries and engines are stricter still.
 _IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@\-]{0,254}", re.ASCII)
 
 
@@ -27,7 +27,7 @@ class Engine:
 
     def has(self, image: str) -> bool:
         """Whether the image lies on this machine."""
-        return _ask((*self.command, "image", "inspect", "--format", "{{.Id}}", image), _ANSWER_S)[0]
+        return _run((*self.command, "image", "inspect", "--format", "{{.Id}}", image), _ANSWER_S)[0]
 
     def unavailable(self, image: str) -> str:
         """ "" where the image is here or its registry offers it, else why not. May take seconds."""
@@ -35,8 +35,8 @@ class Engine:
             return f'"{image}" is not the name of an image'
         if self.has(image):
             return ""
-        offered, said = _ask((*self.command, "manifest", "inspect", image), _REGISTRY_S)
-        return "" if offered else f"{self.command[0]} does not have it, and no registry offers it: {said}"
+        offered, output = _run((*self.command, "manifest", "inspect", image), _REGISTRY_S)
+        return "" if offered else f"{self.command[0]} does not have it, and no registry offers it: {output}"
 
 
 def find_engine(settings: Settings) -> Engine | None:
@@ -49,17 +49,17 @@ def find_engine(settings: Settings) -> Engine | None:
 
 @functools.cache
 def why_not(name: str) -> str:
-    """ "" where an engine answers, else why it does not. Asked once: starting one later needs a new server."""
+    """ "" where an engine answers, else why it does not. Determined once per server."""
     if shutil.which(name) is None:
         return f"{name} is not installed"
-    answered, said = _ask((name, "info"), _ANSWER_S)
-    return "" if answered else f"{name} does not answer: {said}"
+    answered, output = _run((name, "info"), _ANSWER_S)
+    return "" if answered else f"{name} does not answer: {output}"
 
 
-def _ask(argv: tuple[str, ...], within_s: float) -> tuple[bool, str]:
+def _run(argv: tuple[str, ...], within_s: float) -> tuple[bool, str]:
     """Whether a command ends well, and its last line."""
     try:
-        asked = subprocess.run(
+        completed = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -73,5 +73,5 @@ def _ask(argv: tuple[str, ...], within_s: float) -> tuple[bool, str]:
         return False, f"no answer within {within_s:g} s"
     except OSError as error:
         return False, str(error)
-    lines = asked.stdout.strip().splitlines()
-    return asked.returncode == 0, lines[-1][:300] if lines else f"it ended with {asked.returncode}"
+    lines = completed.stdout.strip().splitlines()
+    return completed.returncode == 0, lines[-1][:300] if lines else f"it ended with {completed.returncode}"

@@ -1,6 +1,6 @@
 """The environment a task's program sees: what the platform sets, what bare scripts expect, what the request asked for.
 
-Nothing of the server's own environment is handed on but where programs, words, packages and proxies are found.
+Of the server's own environment only the variables of programs, languages, packages and proxies are handed on.
 Reference: "How Amazon SageMaker Runs Your Training Image" (SageMaker Developer Guide); the SM_* names are those of the
 SageMaker training toolkit.
 """
@@ -24,7 +24,7 @@ OPT_ML = "/opt/ml"
 LOOPBACK = "127.0.0.1"
 NETWORK_INTERFACE = "lo"
 CONTAINER_PORT = 8080
-TASK_VARIABLE = "CLARY_TASK_ID"  # processes that a dead supervisor left behind are known by it
+TASK_VARIABLE = "CLARY_TASK_ID"  # by which processes that a dead supervisor left running are found
 
 _INHERITED = frozenset(
     {"PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
@@ -38,11 +38,11 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where a host's program finds its own folders, as it sees them itself.
+class HostPaths:
+    """A host's own folders, as its program sees them.
 
     base   /opt/ml, or the folder that stands for it
-    venv   its own overlay environment: installs go there
+    venv   its own Python environment: installs go there
     """
 
     base: str
@@ -60,32 +60,34 @@ class Ports:
 
 
 def process_environment(
-    task: Task, plan: Plan, host: str, places: Places, ports: Ports | None, inherited: Mapping[str, str]
+    task: Task, plan: Plan, host: str, paths: HostPaths, ports: Ports | None, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """The whole environment of a program of this machine."""
-    assert isinstance(plan.how, Process)
+    assert isinstance(plan.execution, Process)
     environment = {name: value for name, value in inherited.items() if _is_inherited(name)}
     environment |= _reach_loopback_directly(environment)
-    path = [f"{places.venv}/bin", _folder(plan.how.python), environment.get("PATH") or _DEFAULT_PATH]
+    path = [f"{paths.venv}/bin", _folder(plan.execution.python), environment.get("PATH") or _DEFAULT_PATH]
     environment |= {
         "PATH": ":".join(path),
-        "VIRTUAL_ENV": places.venv,
-        "HOME": places.home,
-        "TMPDIR": places.tmp,
+        "VIRTUAL_ENV": paths.venv,
+        "HOME": paths.home,
+        "TMPDIR": paths.tmp,
         "OMP_NUM_THREADS": str(_whole_cpus(task)),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    environment |= _platform(task, plan) | plan.how.environment | _toolkit(task, plan, host, places.base)
-    if places.base == OPT_ML:
-        return environment | dict(task.environment) | _fixed(task, plan, host, ports)
-    here = {name: at_base(value, places.base) for name, value in task.environment.items()}
-    return environment | here | _fixed(task, plan, host, ports) | {"SAGEMAKER_BASE_DIR": places.base}
+    environment |= (
+        _platform_variables(task, plan) | plan.execution.environment | _toolkit_variables(task, plan, host, paths.base)
+    )
+    if paths.base == OPT_ML:
+        return environment | dict(task.environment) | _reserved_variables(task, plan, host, ports)
+    requested = {name: at_base(value, paths.base) for name, value in task.environment.items()}
+    return environment | requested | _reserved_variables(task, plan, host, ports) | {"SAGEMAKER_BASE_DIR": paths.base}
 
 
 def container_environment(task: Task, plan: Plan, host: str, ports: Ports | None) -> dict[str, str]:
     """What is added to the image's own environment. SM_* variables are its toolkit's to set."""
-    assert isinstance(plan.how, Container)
-    return _platform(task, plan) | dict(task.environment) | _fixed(task, plan, host, ports)
+    assert isinstance(plan.execution, Container)
+    return _platform_variables(task, plan) | dict(task.environment) | _reserved_variables(task, plan, host, ports)
 
 
 def host_gpus(task: Task, plan: Plan, host: str) -> tuple[int, ...]:
@@ -103,7 +105,7 @@ def for_host(text: str, host: str) -> str:
 
 
 def at_base(text: str, base: str) -> str:
-    """A path or command that speaks of /opt/ml, where that is another folder."""
+    """A path or command with another folder in place of /opt/ml."""
     return _OPT_ML_PATH.sub(lambda _: base, text)
 
 
@@ -119,7 +121,7 @@ def _reach_loopback_directly(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: ",".join(filter(None, (environment.get(name), own))) for name in ("NO_PROXY", "no_proxy")}
 
 
-def _platform(task: Task, plan: Plan) -> dict[str, str]:
+def _platform_variables(task: Task, plan: Plan) -> dict[str, str]:
     """Region, endpoints, keys. A program without a network has no use for keys, and AWS gives it none either."""
     platform = plan.platform
     common = {
@@ -140,10 +142,10 @@ def _platform(task: Task, plan: Plan) -> dict[str, str]:
     }
 
 
-def _fixed(task: Task, plan: Plan, host: str, ports: Ports | None) -> dict[str, str]:
+def _reserved_variables(task: Task, plan: Plan, host: str, ports: Ports | None) -> dict[str, str]:
     """What no request may change: it would take another task's accelerator or port."""
     fixed = {TASK_VARIABLE: task.id, "CUDA_VISIBLE_DEVICES": ",".join(map(str, host_gpus(task, plan, host)))}
-    if isinstance(plan.how, Container) and plan.gpus:
+    if isinstance(plan.execution, Container) and plan.gpus:
         del fixed["CUDA_VISIBLE_DEVICES"]  # inside, the devices it was given are numbered from zero
     if ports:
         fixed |= {
@@ -153,7 +155,7 @@ def _fixed(task: Task, plan: Plan, host: str, ports: Ports | None) -> dict[str, 
     return fixed
 
 
-def _toolkit(task: Task, plan: Plan, host: str, base: str) -> dict[str, str]:
+def _toolkit_variables(task: Task, plan: Plan, host: str, base: str) -> dict[str, str]:
     """SM_* as AWS's training toolkit sets them, for scripts that run without it; a processing job's are our own."""
     known: dict[str, Any] = {
         "output_dir": f"{base}/output",
@@ -162,7 +164,7 @@ def _toolkit(task: Task, plan: Plan, host: str, base: str) -> dict[str, str]:
         "num_neurons": 0,
     }
     if task.layout == "processing":
-        known |= _of_processing(task, host, base)
+        known |= _processing_values(task, host, base)
     else:
         known |= {
             "model_dir": f"{base}/model",
@@ -172,29 +174,29 @@ def _toolkit(task: Task, plan: Plan, host: str, base: str) -> dict[str, str]:
             "output_intermediate_dir": f"{base}/output/intermediate",
         }
         if task.serve is None:
-            known |= _of_training(task, host, base)
+            known |= _training_values(task, host, base)
             known["training_env"] = dict(known)
     made = {f"SM_{name.upper()}": _text(value) for name, value in known.items()}
     return {name: value for name, value in made.items() if _fits(name, value)}
 
 
-def _of_processing(task: Task, host: str, base: str) -> dict[str, Any]:
+def _processing_values(task: Task, host: str, base: str) -> dict[str, Any]:
     """Who the host is; each input's and output's folder as SM_PROCESSING_INPUT_<NAME>, SM_PROCESSING_OUTPUT_<NAME>."""
     request = _config(task, "config/processingjobconfig", host)
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", ())
-    given = [("input", one["InputName"], one["S3Input"]) for one in request.get("ProcessingInputs", ())]
-    given += [("output", one["OutputName"], one["S3Output"]) for one in outputs]
+    given = [("input", item["InputName"], item["S3Input"]) for item in request.get("ProcessingInputs", ())]
+    given += [("output", item["OutputName"], item["S3Output"]) for item in outputs]
     return {
-        **_of_hosts(_config(task, "config/resourceconfig", host), task, host),
+        **_host_values(_config(task, "config/resourceconfig", host), task, host),
         **{
-            f"processing_{kind}_{name}": at_base(place["LocalPath"], base)
-            for kind, name, place in given
-            if "LocalPath" in place
+            f"processing_{kind}_{name}": at_base(location["LocalPath"], base)
+            for kind, name, location in given
+            if "LocalPath" in location
         },
     }
 
 
-def _of_hosts(resources: dict[str, Any], task: Task, host: str) -> dict[str, Any]:
+def _host_values(resources: dict[str, Any], task: Task, host: str) -> dict[str, Any]:
     return {
         "hosts": resources.get("hosts", list(task.hosts)),
         "current_host": host,
@@ -205,17 +207,17 @@ def _of_hosts(resources: dict[str, Any], task: Task, host: str) -> dict[str, Any
     }
 
 
-def _of_training(task: Task, host: str, base: str) -> dict[str, Any]:
+def _training_values(task: Task, host: str, base: str) -> dict[str, Any]:
     resources = _config(task, "input/config/resourceconfig", host)
     channels = _config(task, "input/config/inputdataconfig", host)
-    told = _config(task, "input/config/hyperparameters", host)
-    hyperparameters = {name: _decoded(value) for name, value in told.items()}
+    encoded = _config(task, "input/config/hyperparameters", host)
+    hyperparameters = {name: _decoded(value) for name, value in encoded.items()}
     own = {name: value for name, value in hyperparameters.items() if not name.startswith("sagemaker_")}
     framework = {name: value for name, value in hyperparameters.items() if name.startswith("sagemaker_")}
     groups = resources.get("instance_groups", [])
     program = str(framework.get("sagemaker_program", task.environment.get("SAGEMAKER_PROGRAM", "")))
     return {
-        **_of_hosts(resources, task, host),
+        **_host_values(resources, task, host),
         "current_instance_group_hosts": next(
             (g["hosts"] for g in groups if g["instance_group_name"] == resources.get("current_group_name")), []
         ),

@@ -1,4 +1,4 @@
-"""The socket supervisors tell of changes on: a datagram is a task's owner, a hint that may get lost."""
+"""The socket on which supervisors report changes: a datagram is a task's owner, a hint that may get lost."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Owner = tuple[str, str, str]
 
 
 class Events:
-    """Listens while it is open, and calls `heard` with each owner, from the event loop."""
+    """Listens while open, and calls `received` with each owner, from the event loop."""
 
-    def __init__(self, path: Path, heard: Callable[[Owner], None]) -> None:
+    def __init__(self, path: Path, received: Callable[[Owner], None]) -> None:
         self._path = path
-        self._heard = heard
+        self._received = received
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
-        """Raises OSError where no socket can be made there (a path over 107 bytes, say)."""
+        """Raises OSError where no socket can be made there (a path of more than 107 bytes)."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -45,7 +45,7 @@ class Events:
         with contextlib.suppress(BlockingIOError):
             while True:
                 if owner := _owner(listening.recv(65536)):
-                    self._heard(owner)
+                    self._received(owner)
 
 
 def _owner(datagram: bytes) -> Owner | None:

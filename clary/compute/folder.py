@@ -1,11 +1,11 @@
-"""A task's folder, `<home>/tasks/<task id>/`: made whole, removed whole, and what it says in between.
+"""A task's folder, `<home>/tasks/<task id>/`: made as a whole, removed as a whole, and the files in it.
 
-task.json   the intent                  \\  written before the folder gets its name
-plan.json   how; 0600, it holds keys    /
+task.json   what to run                              \\  written before the folder gets its name
+plan.json   what runs it here; 0600, it holds keys   /
 supervisor.lock  without a pid: waits. With it: the supervisor was started; locked for as long as it lives
-stop        told to stop
-reserve     disk space for the last of it
-state.json  what the supervisor says
+stop        a request to stop: the grace in seconds
+reserve     disk space for the last state
+state.json  written by the supervisor
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def folder_of(tasks: Path, task_id: str) -> TaskFolder | None:
 
 
 def folders(tasks: Path) -> Iterator[TaskFolder]:
-    """Every task there is."""
+    """All tasks' folders."""
     with contextlib.suppress(FileNotFoundError), os.scandir(tasks) as entries:
         for entry in entries:
             if _ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
@@ -59,19 +59,19 @@ def folders(tasks: Path) -> Iterator[TaskFolder]:
 
 
 def create(tasks: Path, task: Task, plan: Plan) -> bool:
-    """Make a task's folder, whole or not at all; False where it exists. Raises LaunchError for an id that is none."""
+    """Make a task's folder, whole or not at all; False where it exists. Raises LaunchError."""
     if not _ID.fullmatch(task.id):
-        raise LaunchError(f"task id {task.id!r} is not one: use letters, digits, '.', '_', '-'")
+        raise LaunchError(f"task id {task.id!r} is not valid: use letters, digits, '.', '_', '-'")
     tasks.mkdir(parents=True, exist_ok=True)
-    made = tasks / f".{task.id}.{secrets.token_hex(4)}"
-    made.mkdir(mode=0o700)
+    new = tasks / f".{task.id}.{secrets.token_hex(4)}"
+    new.mkdir(mode=0o700)
     try:
-        write_whole(made / TASK_FILE, task.to_json())
-        write_whole(made / PLAN_FILE, plan.to_json(), mode=0o600)
-        _reserve(made / RESERVE_FILE)
-        made.rename(tasks / task.id)
+        write_whole(new / TASK_FILE, task.to_json())
+        write_whole(new / PLAN_FILE, plan.to_json(), mode=0o600)
+        _reserve(new / RESERVE_FILE)
+        new.rename(tasks / task.id)
     except OSError as error:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
         if (tasks / task.id).is_dir():
             return False
         if error.errno in _NO_ROOM:
@@ -81,7 +81,7 @@ def create(tasks: Path, task: Task, plan: Plan) -> bool:
 
 
 def _reserve(path: Path) -> None:
-    """Disk space, so that what becomes of the task can be written down whatever happens to the disk."""
+    """Disk space, so that the task's last state can be written also when the disk is full."""
     with path.open("wb") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
@@ -90,8 +90,8 @@ def _reserve(path: Path) -> None:
                 raise
 
 
-def sweep(tasks: Path) -> None:
-    """Remove what a crash left of folders on their way in or out."""
+def remove_incomplete(tasks: Path) -> None:
+    """Remove folders that were being made or removed when a server died."""
     with contextlib.suppress(FileNotFoundError):
         for path in tasks.iterdir():
             if path.name.startswith("."):
@@ -100,12 +100,12 @@ def sweep(tasks: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TaskFolder:
-    """Reads and writes one folder. Nothing is remembered here."""
+    """Reads and writes one folder. Holds no state."""
 
     path: Path
 
     def task(self) -> Task | None:
-        """What is to run; None where the folder was damaged by other hands."""
+        """What is to run; None where the file was damaged."""
         try:
             return Task.from_json((self.path / TASK_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError, KeyError):
@@ -119,7 +119,7 @@ class TaskFolder:
         plan = dataclasses.replace(self.plan(), gpus=gpus)
         write_whole(self.path / PLAN_FILE, plan.to_json(), mode=0o600)
 
-    def stamp(self) -> tuple[int, int]:
+    def state_version(self) -> tuple[int, int]:
         """Changes with every new state; (0, 0) while there is none."""
         try:
             found = (self.path / STATE_FILE).stat()
@@ -152,20 +152,20 @@ class TaskFolder:
             if supervisor is not None:
                 supervisor.signal(number)
 
-    def told_to_stop(self) -> bool:
+    def stop_requested(self) -> bool:
         return (self.path / STOP_FILE).exists()
 
-    def tell_to_stop(self, grace_s: float) -> None:
-        """Keep the request. On a full disk without the grace, as an empty file needs no room; the task's own holds."""
+    def request_stop(self, grace_s: float) -> None:
+        """Write the request. On a full disk without the grace, as an empty file needs no room; the task's own holds."""
         try:
             write_whole(self.path / STOP_FILE, f"{grace_s}\n")
         except FileNotFoundError:
-            return  # the folder is gone
+            return  # the folder was removed
         except OSError:
             (self.path / STOP_FILE).touch()
 
     def stop_waiting(self, owner: tuple[str, str, str]) -> bool:
-        """End a task that was never started; False where it was, or is being started now."""
+        """End a task that was never started; False where it was started, or is being started now."""
         with self._waiting() as lock:
             if lock is None:
                 return False
@@ -184,7 +184,7 @@ class TaskFolder:
             command = process.python_command(module, self.path)
             return process.start(lock, module, command, os.environ, self.path / SUPERVISOR_LOG)
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         """The last line the supervisor itself printed."""
         with contextlib.suppress(OSError), (self.path / SUPERVISOR_LOG).open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 2000))
@@ -193,14 +193,14 @@ class TaskFolder:
         return ""
 
     def remove(self) -> Path | None:
-        """Take the folder out of the way at once, then remove it; what could not be removed, None where all was."""
-        gone = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        """Remove the folder: its name is free at once. Returns the path of what could not be removed, or None."""
+        removed = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.rename(gone)
+            self.path.rename(removed)
         except FileNotFoundError:
             return None
-        shutil.rmtree(gone, ignore_errors=True)
-        return gone if gone.exists() else None
+        shutil.rmtree(removed, ignore_errors=True)
+        return removed if removed.exists() else None
 
     @contextlib.contextmanager
     def _waiting(self) -> Iterator[int | None]:

@@ -26,8 +26,8 @@ async def read_logs(logs: Path, task: Task) -> AsyncIterator[LogLine]:
     for host in task.hosts:
         file = log_file(logs, task.log_group, task.log_stream.replace("{host}", host))
         lines = _lines(file) if file else iter(())
-        while some := await asyncio.to_thread(_take, lines):
-            for line in some:
+        while batch := await asyncio.to_thread(_take, lines):
+            for line in batch:
                 yield line
 
 
@@ -39,8 +39,8 @@ def _lines(file: Path) -> Iterator[LogLine]:
     try:
         with file.open(encoding="utf-8", errors="replace", newline="\n") as opened:
             for line in opened:
-                stamp, _, text = line.partition(" ")
-                if line.endswith("\n") and stamp.isdigit():
-                    yield LogLine(datetime.fromtimestamp(int(stamp) / 1000, UTC), text[:-1])
+                time_ms, _, text = line.partition(" ")
+                if line.endswith("\n") and time_ms.isdigit():
+                    yield LogLine(datetime.fromtimestamp(int(time_ms) / 1000, UTC), text[:-1])
     except OSError:
         return

@@ -1,4 +1,4 @@
-"""What this machine has: what may be used of it, where a container or a service unit gets only a share."""
+"""What this machine has; in a container or a service unit, the share that may be used."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from clary.core.instances import Machine
 from clary.core.settings import Settings
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_ASK_S = 5.0  # nvidia-smi takes a second or two where the driver is not loaded yet
+_NVIDIA_SMI_S = 5.0  # nvidia-smi takes a second or two where the driver is not loaded yet
 
 
 @functools.cache
 def this_machine() -> Machine:
-    """The CPUs and memory this process may use, and the GPUs. Asked once: a machine does not change."""
+    """The CPUs and memory this process may use, and the GPUs. Determined once: a machine does not change."""
     cpus, memory_mib = float(_affinity()), _physical_mib()
     for group in _own_cgroups():
         cpus = min(cpus, _cpu_quota(group) or cpus)
@@ -32,20 +32,20 @@ def capacity(settings: Settings) -> Machine:
 
 
 def count_gpus() -> int:
-    """The GPUs that NVIDIA's driver tells of; 0 where there is none."""
+    """The GPUs that NVIDIA's driver lists; 0 where there is none."""
     if shutil.which("nvidia-smi") is None:
         return 0
     try:
-        asked = subprocess.run(
+        answer = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
             capture_output=True,
             text=True,
-            timeout=_ASK_S,
+            timeout=_NVIDIA_SMI_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return 0
-    return sum(line.strip().isdigit() for line in asked.stdout.splitlines()) if asked.returncode == 0 else 0
+    return sum(line.strip().isdigit() for line in answer.stdout.splitlines()) if answer.returncode == 0 else 0
 
 
 def _affinity() -> int:
@@ -81,7 +81,7 @@ def _cpu_quota(group: Path) -> float | None:
 
 
 def _memory_limit_mib(group: Path) -> int | None:
-    """A control group's limit, None where it has none (version 1 then tells a number beyond any memory)."""
+    """A control group's limit, None where it has none (version 1 then has a number beyond any memory)."""
     text = _read(group / "memory.max") or _read(group / "memory.limit_in_bytes")
     return int(text) >> 20 if text.isdigit() and int(text) < 1 << 60 else None
 

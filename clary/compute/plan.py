@@ -1,7 +1,7 @@
-"""How a task is to be run on this machine: written by a backend beside task.json, read by the task's supervisor.
+"""How a task is run on this machine: written by the backend beside task.json, read by the task's supervisor.
 
-The task says what is wanted, the plan says how: which program or container, with which accelerators, and where the
-platform's own things lie. It holds keys, so its file is readable by its owner alone.
+The task is the same for every backend; the plan has what this machine decides: which program or container runs, with
+which accelerators, and where the platform's own files and endpoints are. It holds keys, so only its owner may read it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Process:
     argv         the whole command
     python       the interpreter of the runtime's environment: scripts find it as `python` and `python3`
     environment  what the runtime adds
-    sandbox      bubblewrap: a mount namespace of its own, with /opt/ml; none: SAGEMAKER_BASE_DIR and SM_* tell where
+    sandbox      bubblewrap: a mount namespace of its own, with /opt/ml; none: SAGEMAKER_BASE_DIR and SM_* have paths
     """
 
     argv: tuple[str, ...]
@@ -66,7 +66,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Where the platform's own things lie, for every task alike.
+    """Where the platform's own files and endpoints are, the same for every task.
 
     metrics         the folder of spool files; "" where the server that wrote the plan kept no metrics
     events_socket   gets a datagram, the JSON of Task.owner, when a task's state changed
@@ -88,43 +88,53 @@ class Platform:
     metrics: str = ""
 
 
+Execution = Process | Container
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a task is run here.
 
-    gpus   the indices of the accelerators this task holds
-    links  of a pipeline: host -> how it is run; `how` is that of the first one
+    gpus      the indices of the accelerators this task holds
+    pipeline  of an inference pipeline: host -> what is executed; `execution` is that of the first one
     """
 
-    how: Process | Container
+    execution: Execution
     platform: Platform
     gpus: tuple[int, ...] = ()
-    links: Mapping[str, Process | Container] = field(default_factory=dict)
+    pipeline: Mapping[str, Execution] = field(default_factory=dict)
 
-    def of(self, host: str) -> Plan:
+    def for_host(self, host: str) -> Plan:
         """The plan as one host sees it."""
-        return dataclasses.replace(self, how=self.links[host], links={}) if host in self.links else self
+        if host not in self.pipeline:
+            return self
+        return dataclasses.replace(self, execution=self.pipeline[host], pipeline={})
 
     def to_json(self) -> str:
-        links = {host: [_kind(how), dataclasses.asdict(how)] for host, how in self.links.items()}
-        return json.dumps({"kind": _kind(self.how), **dataclasses.asdict(self), "links": links}, indent=1)
+        pipeline = {
+            host: [_kind(execution), dataclasses.asdict(execution)] for host, execution in self.pipeline.items()
+        }
+        whole = {"kind": _kind(self.execution), **dataclasses.asdict(self), "pipeline": pipeline}
+        return json.dumps(whole, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
+        """Also of a plan that an earlier version wrote, with `how` and `links` for `execution` and `pipeline`."""
         raw: dict[str, Any] = json.loads(text)
+        pipeline = raw.get("pipeline") or raw.get("links") or {}
         return cls(
-            how=_how(raw["kind"], raw["how"]),
+            execution=_execution(raw["kind"], raw["execution"] if "execution" in raw else raw["how"]),
             platform=Platform(**raw["platform"]),
             gpus=tuple(raw["gpus"]),
-            links={host: _how(kind, how) for host, (kind, how) in raw.get("links", {}).items()},
+            pipeline={host: _execution(kind, execution) for host, (kind, execution) in pipeline.items()},
         )
 
 
-def _kind(how: Process | Container) -> str:
-    return "process" if isinstance(how, Process) else "container"
+def _kind(execution: Execution) -> str:
+    return "process" if isinstance(execution, Process) else "container"
 
 
-def _how(kind: str, raw: dict[str, Any]) -> Process | Container:
+def _execution(kind: str, raw: dict[str, Any]) -> Execution:
     if kind == "process":
         python, *words = raw["argv"]
         program = _MOVED_PROGRAMS.get(tuple(words[:2]), words[:2])

@@ -31,7 +31,7 @@ _PROBE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the sandbox has to know of the machine.
+    """What of the machine the sandbox depends on.
 
     opt      the entries of /opt but for `ml`; those that are symbolic links with their target
     devices  device files to hand through: accelerators
@@ -52,7 +52,7 @@ class Sandbox:
     tmp         becomes /tmp
     writable    folders of its own, seen where they are
     hidden      folders of which it sees nothing: the platform's home
-    visible     what it needs of them nevertheless (interpreter, libraries), read-only
+    visible     what the program needs inside them (interpreter, libraries), read-only
     hosts_file  becomes /etc/hosts
     isolated    no network but a loopback of its own
     """
@@ -73,7 +73,7 @@ class Sandbox:
 def command(argv: Sequence[str], sandbox: Sandbox, status_fd: int | None = None) -> list[str]:
     """The whole command line: bubblewrap's, then the program's.
 
-    status_fd   where bubblewrap tells its child's process number and, at the end, the program's exit code
+    status_fd   where bubblewrap writes its child's pid and, at the end, the program's exit code
     """
     machine = sandbox.machine
     made = ["bwrap", *_NAMESPACES, "--hostname", sandbox.hostname]
@@ -129,7 +129,7 @@ def _opt(machine: Machine) -> list[str]:
 
 
 def this_machine(gpus: bool = False) -> Machine:
-    """What there is here; looked at anew for every task, as it is quick."""
+    """What there is here; determined anew for every task, as it is quick."""
     opt = [
         (entry.name, str(Path(entry.path).readlink()) if entry.is_symlink() else "")
         for entry in sorted(os.scandir("/opt"), key=lambda entry: entry.name)
@@ -146,7 +146,7 @@ def this_machine(gpus: bool = False) -> Machine:
 
 @functools.cache
 def probe() -> str:
-    """Why bubblewrap cannot be used here, in words for a person; empty where it works."""
+    """Why bubblewrap cannot be used here, "" where it works."""
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian, Ubuntu, Fedora: package bubblewrap)"
     if not Path("/opt").is_dir():
@@ -161,5 +161,5 @@ def probe() -> str:
         return f"bubblewrap does not start: {error}"
     if result.returncode == 0:
         return ""
-    said = result.stderr.decode("utf-8", "replace").strip()[-300:]
-    return f"bubblewrap may not make namespaces here ({said}); unprivileged user namespaces have to be allowed"
+    reason = result.stderr.decode("utf-8", "replace").strip()[-300:]
+    return f"bubblewrap may not make namespaces here ({reason}); unprivileged user namespaces have to be allowed"

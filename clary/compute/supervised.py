@@ -2,8 +2,8 @@
 
     launch ──> folder, waiting ──admit──> supervisor, which writes state.json ──> over ──> forget
 
-What is true lies in the folders, so a new server knows all that the old one knew; memory holds only what saves work.
-How a task becomes a Process or a Container of this machine is the resolver's business.
+The folders have the whole state, so a new server knows all that the old one knew; memory holds only what saves work.
+The resolver decides what is executed on this machine for a task: a Process or a Container.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 import structlog
 
-from clary.compute import capacity, leftovers
+from clary.compute import capacity, orphans
 from clary.compute.capacity import Claim, Held, ReplicaShare
 from clary.compute.events import Events, Owner
-from clary.compute.folder import TaskFolder, create, folder_of, folders, sweep
+from clary.compute.folder import TaskFolder, create, folder_of, folders, remove_incomplete
 from clary.compute.logs import read_logs
-from clary.compute.plan import Container, Plan, Platform, Process
+from clary.compute.plan import Execution, Plan, Platform
 from clary.core.errors import CapacityError
 from clary.core.instances import Machine
 from clary.core.tasks import LogLine, Phase, Task, TaskState
@@ -31,29 +31,29 @@ from clary.detached.exits import ExitWatcher
 
 log = structlog.get_logger(__name__)
 
-# A supervisor told to stop at once has this long before it is killed: it knows best how to clean up.
+# A supervisor that is to stop at once has this long to clean up before it is killed.
 KILL_AFTER_S = 5.0
-_LOOK_AGAIN_S = 0.02
-# Of two tasks launched at a time the one that came first starts first, also where its folder takes a little longer. One
-# whose environment is still to be built does not hold up the others.
+_POLL_S = 0.02
+# Of two tasks launched at a time the earlier starts first, also where its folder takes a little longer. A task whose
+# environment is still to be built does not delay the others.
 _ARRIVES_WITHIN_S = 1.0
 
-Resolve = Callable[[Task], Awaitable[Process | Container]]
+Resolve = Callable[[Task], Awaitable[Execution]]
 Notify = Callable[[Owner], None]
 _NOBODY: Owner = ("", "", "")
 
 
 @dataclass(slots=True)
-class _Known:
-    """What is remembered of a task: the intent, which never changes, and the last state read."""
+class _KnownTask:
+    """A task in memory: what to run, which never changes, and the last state that was read."""
 
     folder: TaskFolder
     task: Task | None
     claim: Claim
-    held: Held | None = None  # set once it may have begun
-    stamp: tuple[int, int] = (0, 0)
+    held: Held | None = None  # set once it may have been started
+    version: tuple[int, int] = (0, 0)  # of the state that was read
     read: TaskState | None = None
-    told: TaskState | None = None  # the state of the last look
+    reported: TaskState | None = None  # the state the owner was last notified of
 
     @property
     def owner(self) -> Owner | None:
@@ -61,8 +61,8 @@ class _Known:
 
     @property
     def over(self) -> bool:
-        """As far as has been told: a supervisor that is about to end holds nothing any more."""
-        return self.told is not None and (self.told.phase.over or self.told.phase is Phase.ABSENT)
+        """As far as was reported: a supervisor that is about to end holds nothing any more."""
+        return self.reported is not None and (self.reported.phase.over or self.reported.phase is Phase.ABSENT)
 
 
 class SupervisedBackend:
@@ -78,7 +78,7 @@ class SupervisedBackend:
         *,
         replica: ReplicaShare = ReplicaShare(),  # noqa: B008 - frozen
         supervisor: str = "clary.supervisor",
-        look_every_s: float = 2.0,
+        check_every_s: float = 2.0,
     ) -> None:
         self._tasks = tasks
         self._platform = platform
@@ -87,36 +87,40 @@ class SupervisedBackend:
         self.machine = machine
         self._replica = replica
         self._supervisor = supervisor
-        self._look_every_s = look_every_s
-        self._known: dict[str, _Known] = {}
+        self._check_every_s = check_every_s
+        self._known: dict[str, _KnownTask] = {}
         self._arriving: dict[str, tuple[Claim, float]] = {}  # launches under way, and since when
         self._exits = ExitWatcher(lambda _: self._woken.set())
         self._events = Events(Path(platform.events_socket), lambda _: self._woken.set())
         self._woken = asyncio.Event()
         self._gate = asyncio.Lock()  # one admission, or one end, at a time
-        self._looking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Take up what an earlier server left. The verbs do this too; a server that starts does it by itself."""
-        if self._looking is not None:
+        """Take up the tasks that an earlier server left, and start those that may. Every other verb does it too."""
+        if self._checking is not None:
             return
-        self._looking = asyncio.create_task(self._look_on())
+        self._checking = asyncio.create_task(self._keep_checking())
         try:
             self._events.open()
         except OSError as error:
-            log.warning("no events socket", path=self._platform.events_socket, error=str(error))
-        sweep(self._tasks)
+            log.warning(
+                "events socket cannot be made; changes are noticed by polling",
+                path=self._platform.events_socket,
+                error=str(error),
+            )
+        remove_incomplete(self._tasks)
         for folder in folders(self._tasks):
             self._remember(folder, folder.task())
         self._woken.set()
 
     async def close(self) -> None:
         """Let go of everything; tasks go on."""
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
-            self._looking = None
+                await self._checking
+            self._checking = None
             self._events.close()
             self._exits.close()
             self._known.clear()
@@ -134,21 +138,21 @@ class SupervisedBackend:
         finally:
             self._arriving.pop(task.id, None)
             self._woken.set()
-        await self._look()
-        self._woken.set()  # from now on there is something to look after
+        await self._check()
+        self._woken.set()  # from now on there is a task to check
 
     async def _planned(self, task: Task) -> Plan:
         """Of a pipeline, each host for itself. Raises LaunchError."""
-        links = {host: await self._resolve(task.of(host)) for host in task.hosts if host in task.pipeline}
-        how = next(iter(links.values())) if links else await self._resolve(task)
-        return Plan(how, self._platform, links=links)
+        pipeline = {host: await self._resolve(task.for_host(host)) for host in task.hosts if host in task.pipeline}
+        execution = next(iter(pipeline.values())) if pipeline else await self._resolve(task)
+        return Plan(execution, self._platform, pipeline=pipeline)
 
     async def poll(self, task_ids: Collection[str] | None = None) -> Mapping[str, TaskState]:
         await self.open()
         wanted = list(self._known) if task_ids is None else task_ids
         found = {task_id: self._state(self._known[task_id]) for task_id in wanted if task_id in self._known}
         for task_id in [task_id for task_id, state in found.items() if state.phase is Phase.ABSENT]:
-            del found[task_id], self._known[task_id]  # somebody removed the folder
+            del found[task_id], self._known[task_id]  # the folder was removed by hand
         return found
 
     async def stop(self, task_id: str, grace_s: float) -> None:
@@ -156,7 +160,7 @@ class SupervisedBackend:
         known = self._known.get(task_id)
         if known is None or self._state(known).phase.over:
             return
-        await asyncio.to_thread(known.folder.tell_to_stop, grace_s)
+        await asyncio.to_thread(known.folder.request_stop, grace_s)
         async with self._gate:
             if not self._stop_waiting(known):
                 known.folder.signal(signal.SIGTERM)
@@ -171,9 +175,9 @@ class SupervisedBackend:
         await self._kill(known)
         async with self._gate:
             if not orderly:
-                await asyncio.to_thread(leftovers.kill, known.folder)
-            if (left := await asyncio.to_thread(known.folder.remove)) is not None:
-                await asyncio.to_thread(leftovers.remove_as_root_of_its_namespace, left)
+                await asyncio.to_thread(orphans.kill_orphans, known.folder)
+            if (remaining := await asyncio.to_thread(known.folder.remove)) is not None:
+                await asyncio.to_thread(orphans.remove_as_root_of_its_namespace, remaining)
             self._exits.remove(task_id)
             self._known.pop(task_id, None)
         self._woken.set()
@@ -185,10 +189,10 @@ class SupervisedBackend:
             async for line in read_logs(Path(self._platform.logs), known.task):
                 yield line
 
-    # what is known
+    # tasks in memory
 
     def _remember(self, folder: TaskFolder, task: Task | None) -> None:
-        known = _Known(folder, task, self._claim(folder, task))
+        known = _KnownTask(folder, task, self._claim(folder, task))
         if task is None or folder.supervisor() is not None:
             known.held = self._holding(known, folder)
         self._known[folder.path.name] = known
@@ -199,115 +203,117 @@ class SupervisedBackend:
                 return capacity.claim(task, self.machine, self._replica)
         return Claim(folder.path.name, 0.0)
 
-    def _holding(self, known: _Known, folder: TaskFolder) -> Held:
+    def _holding(self, known: _KnownTask, folder: TaskFolder) -> Held:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             return Held(known.claim.cpus, known.claim.memory_mib, folder.plan().gpus)
         return Held()
 
-    def _state(self, known: _Known) -> TaskState:
-        """What is true now. A state that is over stays; for the others it costs one stat."""
-        stamp = known.folder.stamp()
-        if stamp != known.stamp or known.read is None:
-            known.stamp, known.read = stamp, known.folder.state() or known.read
+    def _state(self, known: _KnownTask) -> TaskState:
+        """The state now. A final one stays; of the others the file is read when it has changed."""
+        version = known.folder.state_version()
+        if version != known.version or known.read is None:
+            known.version, known.read = version, known.folder.state() or known.read
         if known.read is not None and known.read.phase.over:
-            return known.read if stamp != (0, 0) else TaskState(Phase.ABSENT)
+            return known.read if version != (0, 0) else TaskState(Phase.ABSENT)
         if not known.folder.path.is_dir():
             return TaskState(Phase.ABSENT)
         if known.held is None and known.folder.supervisor() is None:
             return TaskState(Phase.PENDING, known.owner)
         if known.folder.path.name in self._exits or known.folder.alive():
             return known.read or TaskState(Phase.STAGING, known.owner)
-        return self._ended(known)
+        return self._state_at_end(known)
 
-    def _ended(self, known: _Known) -> TaskState:
-        """The supervisor is gone: what it wrote last, or the news that it died."""
+    def _state_at_end(self, known: _KnownTask) -> TaskState:
+        """The state of a task whose supervisor has ended: the last it wrote, or LOST."""
         last = known.folder.state() or known.read or TaskState(Phase.STAGING, known.owner)
         if last.phase.over:
             return last
-        words = known.folder.last_words() or "it left no word"
-        text = last.failure or f"InternalServerError: The supervisor of the task ended before the task did: {words}"
+        line = known.folder.last_log_line() or "it printed nothing"
+        text = last.failure or f"InternalServerError: The supervisor of the task ended before the task did: {line}"
         return replace(last, phase=Phase.LOST, owner=last.owner or known.owner, failure=text[:1024])
 
-    # who starts next
+    # which start next
 
-    async def _look_on(self) -> None:
+    async def _keep_checking(self) -> None:
         while True:
             busy = any(not known.over for known in self._known.values())
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._look_every_s if busy else None):
+                async with asyncio.timeout(self._check_every_s if busy else None):
                     await self._woken.wait()
             self._woken.clear()
             try:
-                await self._look()
+                await self._check()
             except Exception:
-                log.exception("looking after tasks failed")
+                log.exception("checking tasks failed")
 
-    async def _look(self) -> None:
-        """Say what has changed, and start those that now may."""
+    async def _check(self) -> None:
+        """Notify owners of what has changed, and start the tasks that now may."""
         async with self._gate:
             self._exits.reap()
             for task_id, known in self._known.items():
                 if known.over:
                     continue
-                if known.held is None and known.folder.supervisor() is not None:  # an earlier server's last deed
+                if known.held is None and known.folder.supervisor() is not None:  # an earlier server started it
                     known.held = self._holding(known, known.folder)
                 if known.held is not None:
                     self._exits.adopt(task_id, known.folder.lock)
-                self._tell(known)
+                self._report(known)
             await self._admit()
 
-    def _tell(self, known: _Known) -> None:
+    def _report(self, known: _KnownTask) -> None:
         state = self._state(known)
-        if state != known.told:
-            known.told = state
+        if state != known.reported:
+            known.reported = state
             if owner := state.owner or known.owner:
                 self._notify(owner)
 
     async def _admit(self) -> None:
         living = [known for known in self._known.values() if not known.over]
         for known in living:
-            if known.held is None and known.folder.told_to_stop():  # by a server that died before it could end it
+            if (
+                known.held is None and known.folder.stop_requested()
+            ):  # requested of a server that died before it could end it
                 self._stop_waiting(known)
         waiting = [known.claim for known in living if known.held is None and not known.over]
         holding = [known.held for known in living if known.held is not None]
-        late = time.monotonic() - _ARRIVES_WITHIN_S
-        coming = [
-            claim for claim, since in self._arriving.values() if since > late and claim.task_id not in self._known
+        too_late = time.monotonic() - _ARRIVES_WITHIN_S
+        arriving = [
+            claim for claim, since in self._arriving.values() if since > too_late and claim.task_id not in self._known
         ]
         by_id = {known.claim.task_id: known for known in living}
-        for claim, gpus in capacity.admit([*waiting, *coming], holding, self.machine):
+        for claim, gpus in capacity.admit([*waiting, *arriving], holding, self.machine):
             if claim.task_id in by_id:
                 await self._start(by_id[claim.task_id], gpus)
 
-    async def _start(self, known: _Known, gpus: tuple[int, ...]) -> None:
+    async def _start(self, known: _KnownTask, gpus: tuple[int, ...]) -> None:
         task_id = known.folder.path.name
         try:
             if gpus:
                 await asyncio.to_thread(known.folder.give_gpus, gpus)
             pid = await asyncio.to_thread(known.folder.start, self._supervisor)
         except OSError as error:
-            log.warning("could not start a task; trying again", task=task_id, error=str(error))
+            log.warning("task could not be started; trying again", task=task_id, error=str(error))
             return
-        except (ValueError, TypeError, KeyError):  # the plan was damaged by other hands: the task is lost
+        except (ValueError, TypeError, KeyError):  # the plan was damaged: the task is lost
             known.held, pid = Held(), None
         if pid is not None:
             known.held = Held(known.claim.cpus, known.claim.memory_mib, gpus)
             self._exits.add_child(task_id, pid)
-        self._tell(known)
+        self._report(known)
 
-    def _stop_waiting(self, known: _Known) -> bool:
-        """End a task that has not begun."""
+    def _stop_waiting(self, known: _KnownTask) -> bool:
+        """End a task that was not started; False where it was."""
         if known.held is None and known.folder.stop_waiting(known.owner or _NOBODY):
-            self._tell(known)
+            self._report(known)
             return True
         return False
 
-    async def _kill(self, known: _Known) -> None:
-        """See to it that the supervisor has ended: by its own will, or by force."""
+    async def _kill(self, known: _KnownTask) -> None:
+        """Have the supervisor ended: by a stop request, then by SIGKILL."""
         if not self._state(known).phase.over:
             await self.stop(known.folder.path.name, grace_s=0.0)
         deadline = time.monotonic() + KILL_AFTER_S
         while known.folder.supervisor() is not None and known.folder.alive():
             if time.monotonic() > deadline:
                 known.folder.signal(signal.SIGKILL)
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_POLL_S)

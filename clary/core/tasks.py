@@ -1,4 +1,4 @@
-"""What a backend runs, and what it says of it. The server writes a Task; the task's supervisor reads it.
+"""What a backend runs, and the state it reports. The server writes a Task; the task's supervisor reads it.
 
 A task is one or more *hosts* (`algo-1` … `algo-N`) started together: one program with one /opt/ml each, whose
 outputs are merged at the end. A *replica* is a task that answers requests (`serve` is set).
@@ -20,7 +20,7 @@ class Phase(StrEnum):
 
     ABSENT ──> PENDING ──> STAGING ──> RUNNING ──────────> COLLECTING ──> EXITED
                                           └──> READY ──────────┘
-    From every phase: EXITED (it failed, or was told to stop), or LOST (its supervisor died with it).
+    From every phase: EXITED (it failed, or was stopped), or LOST (its supervisor died with it).
     """
 
     ABSENT = "Absent"  # never launched, or forgotten
@@ -57,9 +57,9 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something brought to the task before it starts.
+    """Objects brought to the task before it starts.
 
-    how          prefix     every object whose key starts with the URI's key (S3Prefix: a string prefix, not a folder)
+    kind         prefix     every object whose key starts with the URI's key (S3Prefix: a string prefix, not a folder)
                  manifest   the objects a ManifestFile names
                  archive    one .tar.gz, unpacked
     uri          s3://bucket/key
@@ -70,7 +70,7 @@ class Input:
     optional     nothing under the URI is no failure
     """
 
-    how: Literal["prefix", "manifest", "archive"]
+    kind: Literal["prefix", "manifest", "archive"]
     uri: str
     path: str
     sharded: bool = False
@@ -78,10 +78,15 @@ class Input:
     writable: bool = True
     optional: bool = False
 
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Input:
+        """Also an input that an earlier version wrote, with `how` for `kind`."""
+        return cls(**{"kind" if name == "how" else name: value for name, value in raw.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Something taken from the task when it has ended.
+    """A directory that is uploaded when the task has ended.
 
     path      a directory relative to /opt/ml, e.g. "model"; hosts' directories are merged
     uri       s3://bucket/key.tar.gz for an archive; s3://bucket/prefix/ for plain files
@@ -89,7 +94,7 @@ class Output:
     always    also when the program failed
     empty     upload an archive even when the directory is empty
     links     symbolic links that stay inside the directory are taken too (as what they lead to, in plain files)
-    continuous  plain files are also uploaded while the program runs, each as soon as it has come to rest
+    continuous  plain files are also uploaded while the program runs, each when it has not changed for a while
     """
 
     path: str
@@ -112,8 +117,8 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """What one host of a pipeline runs, with a model and an environment of its own."""
+class PipelineContainer:
+    """One container of an inference pipeline: what one host runs, with a model and an environment of its own."""
 
     image: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +132,7 @@ class Task:
     id            deterministic: the same before and after a restart of the server
     owner         (kind, name, uid) of the record it belongs to
     image         an image URI: one that resolves to a runtime of this machine, or a container image
-    command       what the image's own program is told: "train", "serve", or "" for nothing; ignored where entrypoint
+    command       the argument of the image's own program: "train", "serve", or "" for nothing; ignored where entrypoint
                   or arguments are given
     environment   beside what the platform itself sets
     files         text files to write as they are, path relative to /opt/ml
@@ -143,7 +148,7 @@ class Task:
     queued_at     when it was asked for, epoch seconds: first come, first served
     isolated      no network (EnableNetworkIsolation)
     layout        whose /opt/ml it is, a training job's (and a replica's) or a processing job's: which folders there are
-                  beside those of inputs, outputs and files, what SM_* variables tell, whether a message is read
+                  beside those of inputs, outputs and files, which SM_* variables are set, whether a message is read
     pipeline      of a replica whose requests go through several containers: host -> what it runs. Requests go through
                   them in the order of `hosts`; `image`, `environment` and `inputs` are not used then
     """
@@ -171,14 +176,16 @@ class Task:
     queued_at: float = 0.0
     isolated: bool = False
     layout: Literal["training", "processing"] = "training"
-    pipeline: Mapping[str, Link] = field(default_factory=dict)
+    pipeline: Mapping[str, PipelineContainer] = field(default_factory=dict)
 
-    def of(self, host: str) -> Task:
+    def for_host(self, host: str) -> Task:
         """The task as one host sees it: of a pipeline, with what that host runs."""
         if host not in self.pipeline:
             return self
-        link = self.pipeline[host]
-        return dataclasses.replace(self, image=link.image, environment=link.environment, inputs=link.inputs)
+        container = self.pipeline[host]
+        return dataclasses.replace(
+            self, image=container.image, environment=container.environment, inputs=container.inputs
+        )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)
@@ -195,8 +202,8 @@ class Task:
                 "hosts": tuple(raw["hosts"]),
                 "inputs": _inputs(raw["inputs"]),
                 "pipeline": {
-                    host: Link(link["image"], link["environment"], _inputs(link["inputs"]))
-                    for host, link in raw.get("pipeline", {}).items()
+                    host: PipelineContainer(container["image"], container["environment"], _inputs(container["inputs"]))
+                    for host, container in raw.get("pipeline", {}).items()
                 },
                 "outputs": tuple(Output(**item) for item in raw["outputs"]),
                 "resources": Resources(**raw["resources"]),
@@ -207,7 +214,7 @@ class Task:
 
 
 def _inputs(raw: list[dict[str, Any]]) -> tuple[Input, ...]:
-    return tuple(Input(**item) for item in raw)
+    return tuple(map(Input.from_json, raw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +227,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """What a backend says of a task.
+    """The state of a task, as a backend reports it.
 
     exit_code     the first non-zero one of the hosts, else 0; None where the program never ended by itself
     failure       "" or the text for FailureReason, blame first: "AlgorithmError: …", "ClientError: …",
@@ -228,7 +235,7 @@ class TaskState:
     cause         why it ended, where somebody or something ended it
     message       what a processing job left in /opt/ml/output/message, at most 1024 bytes of UTF-8
     address       of a replica: the URL at which the gateway reaches it; "" while there is none
-    further       of a pipeline: the addresses of the hosts behind the first one
+    pipeline_addresses  of an inference pipeline: the addresses of the hosts behind the first one
     uploaded      Output.path -> URI, for each output that is wholly in S3
     *_at          epoch seconds, 0 while not reached: staging (inputs), started (program), ended (program), over
     """
@@ -240,7 +247,7 @@ class TaskState:
     cause: Cause = Cause.NONE
     message: str = ""
     address: str = ""
-    further: tuple[str, ...] = ()
+    pipeline_addresses: tuple[str, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     uploaded: Mapping[str, str] = field(default_factory=dict)
     staging_at: float = 0.0
@@ -253,14 +260,16 @@ class TaskState:
 
     @classmethod
     def from_json(cls, text: str) -> TaskState:
+        """Also of a state that a supervisor of an earlier version writes, with `further` for `pipeline_addresses`."""
         raw: dict[str, Any] = json.loads(text)
+        addresses = raw.pop("further", ())
         return cls(
             **{
                 **raw,
                 "phase": Phase(raw["phase"]),
                 "cause": Cause(raw["cause"]),
                 "owner": tuple(raw["owner"]) if raw["owner"] else None,
-                "further": tuple(raw.get("further", ())),
+                "pipeline_addresses": tuple(raw.get("pipeline_addresses", addresses)),
                 "metrics": {name: Metric(**value) for name, value in raw["metrics"].items()},
             }
         )

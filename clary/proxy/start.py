@@ -89,7 +89,7 @@ def _service(settings: Settings, port: int, fingerprint: str) -> Service:
 
 
 async def _runs(service: Service) -> bool:
-    return not await service.gone(0)
+    return not await service.ended(0)
 
 
 def _recorded(record: Path) -> int:

@@ -1,4 +1,4 @@
-"""Keeps helper processes running: watches each, and restarts what ended or does not answer any more."""
+"""Keeps helper processes running: watches each, and restarts those that end or stop answering."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = structlog.get_logger()
 class Keeper:
     """Watches services.
 
-    check_every_s     between two looks at whether a service answers; that it ended is seen at once
-    unhealthy_after   looks without an answer, in a row, after which it is restarted
+    check_every_s     between two health checks; that a service ended is noticed at once
+    unhealthy_after   failed health checks in a row after which it is restarted
     first_delay_s     before a restart, doubled with each that follows, up to longest_delay_s
-    steady_after_s    one that has run so long is restarted after first_delay_s again
+    steady_after_s    a service that has run so long is restarted after first_delay_s again
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Keeper:
     async def start(self) -> None:
         """Have every service running and healthy. Raises SettingsError where one cannot be."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_told(service)) for service in self.services]
+            tasks = [group.create_task(_start_error(service)) for service in self.services]
         for task in tasks:
             if error := task.result():
                 raise error
@@ -61,31 +61,31 @@ class Keeper:
         delay = self.first_delay_s
         while True:
             since = now()
-            trouble = await self._trouble(service)
+            failure = await self._failure(service)
             if now() - since >= self.steady_after_s:
                 delay = self.first_delay_s
-            log.warning("service_restarting", service=service.name, reason=trouble, after_s=delay)
+            log.warning("service_restarting", service=service.name, reason=failure, after_s=delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, self.longest_delay_s)
             try:
-                if trouble != "ended":
+                if failure != "ended":
                     await service.stop()
                 await service.start_or_adopt()
             except (ClaryError, OSError) as error:
                 log.error("service_failed", service=service.name, reason=str(error))
 
-    async def _trouble(self, service: Service) -> str:
-        """What is wrong with a service, once something is."""
+    async def _failure(self, service: Service) -> str:
+        """Wait until a service has ended or does not answer; the reason to restart it."""
         unanswered = 0
         while unanswered < self.unhealthy_after:
-            if await service.gone(self.check_every_s):
+            if await service.ended(self.check_every_s):
                 return "ended"
             unanswered = 0 if await service.healthy() else unanswered + 1
         return "does not answer"
 
 
-async def _told(service: Service) -> ClaryError | None:
-    """A failure to start, as a value: one service's does not keep the others from what they are at."""
+async def _start_error(service: Service) -> ClaryError | None:
+    """The error of a service that cannot start, as a value: it does not interrupt the start of the others."""
     try:
         await service.start_or_adopt()
     except ClaryError as error:

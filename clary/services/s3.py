@@ -85,9 +85,9 @@ def _prepare(folder: Path, bucket: str) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what was being written when its writer died. Returns how much.
+    """Remove files that were being written when their writer died. Returns how many.
 
-    Not while the S3 server runs: its files cannot be told from leftovers. Other programs hold a lock on theirs.
+    Not while the S3 server runs: its files look the same as abandoned ones. Other programs lock the files they write.
     """
     removed = 0
     for inside, _, names in os.walk(folder):

@@ -1,4 +1,4 @@
-"""One helper process: started or adopted, asked how it is, stopped."""
+"""One helper process: started or adopted, checked, stopped."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from clary.detached.lock import try_lock
 
 log = structlog.get_logger()
 
-# What a helper needs to know of where it runs; all else would make it depend on who starts it.
+# The variables a helper inherits; with all others it would depend on who starts it.
 INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 _LOG_BYTES = 10 << 20
-_LOOK_AGAIN_S = 0.02
+_POLL_S = 0.02
 
 
 class Description(TypedDict):
@@ -46,7 +46,7 @@ class Service:
     address      host and port it binds
     run          the folder of its lock and its log
     setting      what to change where the port is taken
-    prepare      called (in a thread) each time before it is started anew, while it certainly does not run
+    prepare      called (in a thread) each time before it is started anew, while it does not run
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Service:
         self.prepare = prepare
         self.start_timeout_s = start_timeout_s
         self.health_timeout_s = health_timeout_s
-        said = json.dumps([self.argv, sorted(self.environment.items())])
-        self.fingerprint = hashlib.sha256(said.encode()).hexdigest()
+        settings = json.dumps([self.argv, sorted(self.environment.items())])
+        self.fingerprint = hashlib.sha256(settings.encode()).hexdigest()
 
     async def start_or_adopt(self, grace_s: float = 10.0) -> bool:
         """Have it running, with these settings, and healthy. Returns whether it had to be started.
 
-        One that runs with other settings, or does not get healthy, is ended first (`grace_s` as in stop).
+        A process with other settings, or that does not get healthy, is ended first (`grace_s` as in stop).
         Raises  SettingsError where it cannot run: a taken port, a program that ends at once
         """
         self.lock.parent.mkdir(parents=True, exist_ok=True)
@@ -101,22 +101,23 @@ class Service:
                     continue
             if asyncio.get_running_loop().time() > deadline:
                 raise SettingsError(
-                    f"{self.name}: a process that does not say its pid holds {self.lock}; end it, and start again"
+                    f"{self.name}: {self.lock} is locked by a process that has not written its pid; end that process, "
+                    "and start again"
                 )
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_POLL_S)
 
     async def healthy(self) -> bool:
         """Whether it runs, and answers."""
         with process.found(self.lock) as running:
             return running is not None and await self._answers()
 
-    async def gone(self, within_s: float) -> bool:
-        """Whether it does not run (any more), waiting for that up to `within_s`."""
+    async def ended(self, within_s: float) -> bool:
+        """Whether it does not run (any more), waiting for its end up to `within_s`."""
         with process.found(self.lock) as running:
             return running is None or await running.ended(within_s)
 
     async def stop(self, grace_s: float = 10.0) -> None:
-        """End it: SIGTERM, and SIGKILL after `grace_s`. One that does not run is left at that."""
+        """End it: SIGTERM, and SIGKILL after `grace_s`. Nothing happens where it does not run."""
         with process.found(self.lock) as running:
             if running:
                 await self._end(running, grace_s)
@@ -137,11 +138,11 @@ class Service:
             process.start(lock, self.fingerprint, command, {**inherited, **self.environment}, self.log)
         finally:
             os.close(lock)  # the process has its own
-        if (pid := await self._comes_up()) is None:
-            raise SettingsError(f"{self.name} ({self.argv[0]}) did not start: {self._last_words()}")
+        if (pid := await self._wait_until_healthy()) is None:
+            raise SettingsError(f"{self.name} ({self.argv[0]}) did not start: {self._last_log_lines()}")
         log.info("service_started", service=self.name, pid=pid, url=self.url)
 
-    async def _comes_up(self) -> int | None:
+    async def _wait_until_healthy(self) -> int | None:
         """The pid, once it is healthy; None where it is not, and it has been ended."""
         while (lock := try_lock(self.lock)) is None:
             with process.found(self.lock) as running:
@@ -150,8 +151,8 @@ class Service:
                         return running.pid
                     await self._end(running, grace_s=1.0)
                     return None
-            await asyncio.sleep(_LOOK_AGAIN_S)  # between the fork and the shell's first word
-        os.close(lock)  # it ended before it was seen
+            await asyncio.sleep(_POLL_S)  # between the fork and the shell's writing of the pid
+        os.close(lock)  # it ended before it was found
         return None
 
     async def _becomes_healthy(self, running: process.DetachedProcess) -> bool:
@@ -159,7 +160,7 @@ class Service:
         while asyncio.get_running_loop().time() < deadline:
             if await self._answers():
                 return True
-            if await running.ended(_LOOK_AGAIN_S):
+            if await running.ended(_POLL_S):
                 return False
         return False
 
@@ -175,7 +176,7 @@ class Service:
         target = urlsplit(self.health_url)
         context = None
         if target.scheme == "https":
-            # Nothing secret is sent, and the certificate is made out to the name that others use.
+            # Nothing secret is sent, and the certificate has the name that other machines use.
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -213,11 +214,11 @@ class Service:
             if self.log.stat().st_size > _LOG_BYTES:
                 self.log.replace(self.log.with_suffix(".log.1"))
 
-    def _last_words(self) -> str:
+    def _last_log_lines(self) -> str:
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 1000))
                 lines = file.read().decode(errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        return f"{' | '.join(lines[-3:]) or 'it said nothing'} (see {self.log})"
+        return f"{' | '.join(lines[-3:]) or 'it printed nothing'} (see {self.log})"

@@ -15,24 +15,24 @@ from pathlib import Path, PurePosixPath
 from clary.compute.environment import CONTAINER_PORT, LOOPBACK, OPT_ML, Ports
 from clary.compute.plan import Container
 from clary.core.tasks import Task
-from clary.supervisor.endings import CannotRun, with_log
+from clary.supervisor.outcome import CannotRun, with_log
 from clary.supervisor.programs import ProgramEnd, exit_code, start
 
 # One by one, never the whole of /opt/ml: images bring their own code below it.
 _MOUNTED = {"training": ("input", "output", "model", "checkpoints"), "processing": ("config", "output")}
 _NETWORK_OPTIONS = ("--network", "--net")
 _ANSWER_S = 30.0
-_LOOK_AGAIN_S = 0.1
+_POLL_S = 0.1
 _LABEL = "clary.task"
 
 
 def container_name(task: Task, host: str) -> str:
-    """The same whenever it is asked for, so that what an earlier supervisor left can be found."""
+    """The same whenever it is completed for, so that what an earlier supervisor left can be found."""
     return f"clary-{task.id}-{host}"
 
 
 def run_command(
-    how: Container,
+    container: Container,
     task: Task,
     host: str,
     ml: Path,
@@ -42,33 +42,37 @@ def run_command(
     port: int | None,
     gpus: Sequence[int],
 ) -> list[str]:
-    """The engine's `run`, whole.
+    """The engine's whole `run` command.
 
     environment  the container's. A value is taken from the engine's own environment, so that no key shows in a list
                  of processes, unless the engine needs that variable for itself (`own` has it)
     port         of this machine, for a replica
     """
-    command = [*how.engine, "run", "--name", container_name(task, host), "--label", f"{_LABEL}={task.id}"]
+    command = [*container.engine, "run", "--name", container_name(task, host), "--label", f"{_LABEL}={task.id}"]
     command += ["--pull", "never", "--log-driver", "none", "--security-opt", "label=disable"]
-    command += [*_network(how, task, host, addresses, port), *_limits(how, task), *_accelerators(how, gpus)]
+    command += [
+        *_network(container, task, host, addresses, port),
+        *_limits(container, task),
+        *_accelerators(container, gpus),
+    ]
     for mount in _mounts(task, ml):
         command += ["--mount", mount]
     for name, value in environment.items():
         command += ["--env", f"{name}={value}" if name in own else name]
-    command += how.options
-    entrypoint = list(how.entrypoint or ())
+    command += container.options
+    entrypoint = list(container.entrypoint or ())
     command += ["--entrypoint", entrypoint[0]] if entrypoint else []
-    return [*command, how.image, *entrypoint[1:], *(how.arguments or ())]
+    return [*command, container.image, *entrypoint[1:], *(container.arguments or ())]
 
 
-def bound_ports(how: Container, held: Ports) -> Ports:
+def bound_ports(container: Container, held: Ports) -> Ports:
     """The ports as the container sees them: the usual one, published, unless it shares the machine's network."""
-    return held if _shares_network(how) else Ports(CONTAINER_PORT, (CONTAINER_PORT + 1, CONTAINER_PORT + 9))
+    return held if _shares_network(container) else Ports(CONTAINER_PORT, (CONTAINER_PORT + 1, CONTAINER_PORT + 9))
 
 
-def _network(how: Container, task: Task, host: str, addresses: Mapping[str, str], port: int | None) -> list[str]:
+def _network(container: Container, task: Task, host: str, addresses: Mapping[str, str], port: int | None) -> list[str]:
     names = [word for name, address in addresses.items() for word in ("--add-host", f"{name}:{address}")]
-    if any(option.partition("=")[0] in _NETWORK_OPTIONS for option in how.options):
+    if any(option.partition("=")[0] in _NETWORK_OPTIONS for option in container.options):
         return names  # the person who runs this machine chose
     if port is not None:
         return ["--hostname", host, "--publish", f"{LOOPBACK}:{port}:{CONTAINER_PORT}", *names]
@@ -78,13 +82,13 @@ def _network(how: Container, task: Task, host: str, addresses: Mapping[str, str]
     return ["--network", "host", *names]
 
 
-def _shares_network(how: Container) -> bool:
-    words = " ".join(how.options).replace("=", " ").split()
+def _shares_network(container: Container) -> bool:
+    words = " ".join(container.options).replace("=", " ").split()
     return any(name in _NETWORK_OPTIONS and kind == "host" for name, kind in itertools.pairwise(words))
 
 
-def _limits(how: Container, task: Task) -> list[str]:
-    if "--cgroups=disabled" in how.options:
+def _limits(container: Container, task: Task) -> list[str]:
+    if "--cgroups=disabled" in container.options:
         return []
     limits = ["--memory", f"{task.resources.memory_mib}m"] if task.resources.memory_mib else []
     if task.resources.memory_mib:
@@ -94,10 +98,10 @@ def _limits(how: Container, task: Task) -> list[str]:
     return limits
 
 
-def _accelerators(how: Container, gpus: Sequence[int]) -> list[str]:
+def _accelerators(container: Container, gpus: Sequence[int]) -> list[str]:
     if not gpus:
         return []
-    if Path(how.engine[0]).name == "docker":
+    if Path(container.engine[0]).name == "docker":
         return ["--gpus", f'"device={",".join(map(str, gpus))}"']
     return [word for gpu in gpus for word in ("--device", f"nvidia.com/gpu={gpu}")]
 
@@ -116,23 +120,30 @@ def _mounts(task: Task, ml: Path) -> list[str]:
 
 
 class ContainerProgram:
-    """The engine's `run` is the process; the container itself is the engine's."""
+    """Its process is the engine's `run` command; the container itself belongs to the engine."""
 
     def __init__(
-        self, how: Container, name: str, command: Sequence[str], environment: Mapping[str, str], own: Mapping[str, str]
+        self,
+        container: Container,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        own: Mapping[str, str],
     ) -> None:
-        self._engine = how.engine
+        self._engine = container.engine
         self._name = name
         self._killed = False
         self._helpers: list[subprocess.Popen[bytes]] = []
-        self.pid, self.output = start(command, {**environment, **own}, Path("/"), memory_mib=0, dies_with_us=False)
+        self.pid, self.output = start(
+            command, {**environment, **own}, Path("/"), memory_mib=0, dies_with_supervisor=False
+        )
 
     def terminate(self) -> None:
-        self._order("kill", "--signal", "SIGTERM", self._name)
+        self._run_detached("kill", "--signal", "SIGTERM", self._name)
 
     def kill(self) -> None:
-        """At first the container; called again, the engine's command too, which may hang."""
-        self._order("kill", self._name)
+        """Kill the container; called again, the engine's command too, which may hang."""
+        self._run_detached("kill", self._name)
         if self._killed:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -141,25 +152,25 @@ class ContainerProgram:
     def ended(self, status: int) -> ProgramEnd:
         code = exit_code(status)
         state = self._inspect()
-        self._ask("rm", "--force", self._name)
+        self._run_engine("rm", "--force", self._name)
         if not state or state[1].startswith("0001-"):
             text = f"ClientError: The container could not be started, exit code of {self._engine[0]}: {code}"
-            return ProgramEnd(code, why="" if self._killed else text)
+            return ProgramEnd(code, reason="" if self._killed else text)
         if state[0] == "true":
-            return ProgramEnd(code, why="AlgorithmError: The container ran out of memory and was killed")
+            return ProgramEnd(code, reason="AlgorithmError: The container ran out of memory and was killed")
         return ProgramEnd(code)
 
     def _inspect(self) -> list[str]:
         """Whether it was killed for memory, and when it was started."""
-        said = self._ask("inspect", "--format", "{{.State.OOMKilled}} {{json .State.StartedAt}}", self._name)
-        return said.replace('"', "").split() if said else []
+        answer = self._run_engine("inspect", "--format", "{{.State.OOMKilled}} {{json .State.StartedAt}}", self._name)
+        return answer.replace('"', "").split() if answer else []
 
-    def _order(self, *words: str) -> None:
-        """Nobody waits for it but the loop that reaps every child."""
+    def _run_detached(self, *arguments: str) -> None:
+        """Without waiting: the loop that reaps every child takes it away."""
         with suppress(OSError):
             self._helpers.append(
                 subprocess.Popen(
-                    [*self._engine, *words],
+                    [*self._engine, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -167,31 +178,33 @@ class ContainerProgram:
             )
             self._helpers[-1].returncode = 0
 
-    def _ask(self, *words: str) -> str:
-        return _answer([*self._engine, *words])
+    def _run_engine(self, *arguments: str) -> str:
+        return _output_of([*self._engine, *arguments])
 
 
-def have_image(how: Container, cancelled: Callable[[], bool]) -> None:
-    """See to it that the image lies on this machine. Raises CannotRun where it cannot be had."""
-    if _answer([*how.engine, "image", "inspect", "--format", "{{.Id}}", how.image]):
+def pull_image(container: Container, cancelled: Callable[[], bool]) -> None:
+    """Pull the image where this machine does not have it. Raises CannotRun where it cannot be pulled."""
+    if _output_of([*container.engine, "image", "inspect", "--format", "{{.Id}}", container.image]):
         return
-    command = [*how.engine, "pull", how.image]
-    with tempfile.TemporaryFile() as said:
-        pulling = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    command = [*container.engine, "pull", container.image]
+    with tempfile.TemporaryFile() as output:
+        pulling = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         while pulling.poll() is None:
             if cancelled():
                 pulling.kill()
-            time.sleep(_LOOK_AGAIN_S)
+            time.sleep(_POLL_S)
         if pulling.returncode and not cancelled():
-            said.seek(0)
-            lines = said.read(1 << 16).decode("utf-8", "replace").splitlines()
-            raise CannotRun(with_log(f"ClientError: The image {how.image!r} could not be had", lines[-2:]))
+            output.seek(0)
+            lines = output.read(1 << 16).decode("utf-8", "replace").splitlines()
+            raise CannotRun(with_log(f"ClientError: The image {container.image!r} could not be pulled", lines[-2:]))
 
 
-def _answer(command: Sequence[str]) -> str:
-    """What a short command of the engine prints; nothing where it fails."""
+def _output_of(command: Sequence[str]) -> str:
+    """What a short command of the engine prints; "" where it fails."""
     try:
-        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False)
+        completed = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stdout.decode("utf-8", "replace").strip() if asked.returncode == 0 else ""
+    return completed.stdout.decode("utf-8", "replace").strip() if completed.returncode == 0 else ""

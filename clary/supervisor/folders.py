@@ -1,4 +1,4 @@
-"""A host's folder inside its task's: what is made before the program starts and removed when all is collected."""
+"""A host's folder inside its task's: made before the program starts, removed when the outputs are collected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zlib import crc32
 
 from clary.compute.environment import LOOPBACK, OPT_ML, at_base, for_host
 from clary.core.tasks import Task
-from clary.supervisor.endings import CannotRun
+from clary.supervisor.outcome import CannotRun
 
 _ALWAYS = {
     "training": ("input/config", "input/data", "model", "output/data", "checkpoints", "code"),
@@ -51,9 +51,9 @@ def host_folders(task_folder: Path, task: Task) -> dict[str, HostFolder]:
 
 
 def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool, base: str = OPT_ML) -> None:
-    """Lay it out anew, whatever an earlier start left there.
+    """Make it anew: what an earlier start left is removed.
 
-    open_to_all  a container's user may have any number
+    open_to_all  for a container, whose user may have any uid
     base         as which folder the program sees its /opt/ml
     """
     if folder.root.exists():
@@ -65,11 +65,11 @@ def make_folder(folder: HostFolder, task: Task, host: str, open_to_all: bool, ba
     for path in (*_ALWAYS[task.layout], *taken):
         (folder.ml / inside(path)).mkdir(parents=True, exist_ok=True)
     own_files = {path: for_host(text, host) for path, text in task.host_files.items()}
-    for path, text in (_moved(task, base) | own_files).items():
+    for path, text in (_files_at(task, base) | own_files).items():
         file = folder.ml / inside(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    folder.etc_hosts.write_text(_names(task) + _machine_names())
+    folder.etc_hosts.write_text(_host_names(task) + _machine_names())
     if open_to_all:
         for made, _, _ in os.walk(folder.ml):
             Path(made).chmod(0o777)  # the folder above is closed
@@ -85,7 +85,7 @@ def inside(path: str) -> PurePosixPath:
     """A relative path that stays where it is put. Raises CannotRun for one that does not."""
     parts = path.rstrip("/").split("/")
     if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
-        raise CannotRun(f"InternalServerError: {path!r} is no path inside /opt/ml")
+        raise CannotRun(f"InternalServerError: {path!r} is not a path inside /opt/ml")
     return PurePosixPath(*parts)
 
 
@@ -108,8 +108,8 @@ def _open_and_retry(function: object, path: str, _: object) -> None:
         return
 
 
-def _moved(task: Task, base: str) -> dict[str, str]:
-    """The task's files. What a processing job's says of folders is true also where /opt/ml is another one.
+def _files_at(task: Task, base: str) -> dict[str, str]:
+    """The task's files. Paths in a processing job's files are right also where another folder stands for /opt/ml.
 
     A training job's hold no paths of ours, and hyperparameters are kept to the letter.
     """
@@ -119,7 +119,7 @@ def _moved(task: Task, base: str) -> dict[str, str]:
     return {path: at_base(text, within_json) for path, text in task.files.items()}
 
 
-def _names(task: Task) -> str:
+def _host_names(task: Task) -> str:
     own = "".join(f"{host_address(task, host)} {host}\n" for host in task.hosts)
     return f"{LOOPBACK} localhost\n::1 localhost\n{own}"
 

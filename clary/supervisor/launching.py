@@ -1,4 +1,4 @@
-"""How each host's program is started: bare, in bubblewrap, or as a container."""
+"""Starts each host's program: bare, in bubblewrap, or as a container."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import clary
 from clary.compute.environment import (
     OPT_ML,
-    Places,
+    HostPaths,
     Ports,
     at_base,
     container_environment,
@@ -20,23 +20,23 @@ from clary.compute.environment import (
 )
 from clary.compute.plan import Container, Plan, Process
 from clary.core.tasks import Task
-from clary.supervisor.endings import CannotRun
 from clary.supervisor.folders import HostFolder, host_address
-from clary.supervisor.overlay import prefixes
+from clary.supervisor.outcome import CannotRun
 from clary.supervisor.programs import BareProgram, Program, SandboxedProgram
+from clary.supervisor.venv_layer import prefixes
 
 if TYPE_CHECKING:
     from clary.compute.sandbox import Sandbox
 
 
 def check_isolation(task: Task, plan: Plan) -> None:
-    """A promise of no network is kept or refused. Replicas are reached over the network, so they have one."""
+    """Raises CannotRun where network isolation is requested and not possible. Replicas need a network, and have it."""
     if not task.isolated or task.serve is not None:
         return
-    if isinstance(plan.how, Process) and plan.how.sandbox == "none":
+    if isinstance(plan.execution, Process) and plan.execution.sandbox == "none":
         raise CannotRun(
             "ClientError: EnableNetworkIsolation needs bubblewrap, which does not work on this machine: "
-            "install it (`clary doctor` tells more), or set EnableNetworkIsolation to false."
+            "install it (see `clary doctor`), or set EnableNetworkIsolation to false."
         )
     if len(task.hosts) > 1:
         raise CannotRun(
@@ -49,38 +49,38 @@ def launcher(
     task: Task, plan: Plan, host: str, folder: HostFolder, task_folder: Path, ports: Ports | None
 ) -> Callable[[], Program]:
     """Starts the host's program when called; raises CannotRun where it cannot be."""
-    match plan.how:
-        case Container() as how:
-            return partial(_container, how, task, plan, host, folder, ports)
-        case Process(sandbox="none") as how:
-            return partial(_bare, how, task, plan, host, folder, ports)
-        case Process() as how:
-            return partial(_sandboxed, how, task, plan, host, folder, task_folder, ports)
+    match plan.execution:
+        case Container() as container:
+            return partial(_container, container, task, plan, host, folder, ports)
+        case Process(sandbox="none") as process:
+            return partial(_bare, process, task, plan, host, folder, ports)
+        case Process() as process:
+            return partial(_sandboxed, process, task, plan, host, folder, task_folder, ports)
 
 
-def _bare(how: Process, task: Task, plan: Plan, host: str, folder: HostFolder, ports: Ports | None) -> Program:
+def _bare(process: Process, task: Task, plan: Plan, host: str, folder: HostFolder, ports: Ports | None) -> Program:
     base = str(folder.ml)
-    places = Places(base, str(folder.venv), str(folder.home), str(folder.tmp))
-    environment = process_environment(task, plan, host, places, ports, _inherited())
-    argv = [at_base(word, base) for word in _own_python(how, folder)]
-    return BareProgram(_found(argv, environment), environment, folder.ml / "code", task.resources.memory_mib)
+    paths = HostPaths(base, str(folder.venv), str(folder.home), str(folder.tmp))
+    environment = process_environment(task, plan, host, paths, ports, _inherited())
+    argv = [at_base(word, base) for word in _own_python(process, folder)]
+    return BareProgram(_on_path(argv, environment), environment, folder.ml / "code", task.resources.memory_mib)
 
 
 def _sandboxed(
-    how: Process, task: Task, plan: Plan, host: str, folder: HostFolder, task_folder: Path, ports: Ports | None
+    process: Process, task: Task, plan: Plan, host: str, folder: HostFolder, task_folder: Path, ports: Ports | None
 ) -> Program:
     from clary.compute import sandbox
 
-    places = Places(OPT_ML, str(folder.venv), str(folder.home), "/tmp")  # noqa: S108 its own
-    environment = process_environment(task, plan, host, places, ports, _inherited())
-    inner = _sandbox(how, task, host, folder, task_folder, bool(plan.gpus))
-    argv = _own_python(how, folder)
+    paths = HostPaths(OPT_ML, str(folder.venv), str(folder.home), "/tmp")  # noqa: S108 its own
+    environment = process_environment(task, plan, host, paths, ports, _inherited())
+    inner = _sandbox(process, task, host, folder, task_folder, bool(plan.gpus))
+    argv = _own_python(process, folder)
     return SandboxedProgram(
         lambda status_fd: sandbox.command(argv, inner, status_fd), environment, task.resources.memory_mib
     )
 
 
-def _sandbox(how: Process, task: Task, host: str, folder: HostFolder, task_folder: Path, gpus: bool) -> Sandbox:
+def _sandbox(process: Process, task: Task, host: str, folder: HostFolder, task_folder: Path, gpus: bool) -> Sandbox:
     from clary.compute import sandbox
 
     return sandbox.Sandbox(
@@ -91,23 +91,25 @@ def _sandbox(how: Process, task: Task, host: str, folder: HostFolder, task_folde
         read_only=tuple(item.path.rstrip("/") for item in task.inputs if not item.writable),
         writable=(str(folder.venv), str(folder.home)),
         hidden=(str(_home(task_folder)),),
-        visible=_needed(how),
+        visible=_visible_folders(process),
         isolated=task.isolated and task.serve is None,
         directory=f"{OPT_ML}/code",
         machine=sandbox.this_machine(gpus),
     )
 
 
-def _container(how: Container, task: Task, plan: Plan, host: str, folder: HostFolder, ports: Ports | None) -> Program:
+def _container(
+    container: Container, task: Task, plan: Plan, host: str, folder: HostFolder, ports: Ports | None
+) -> Program:
     from clary.supervisor import containers
 
-    inner = containers.bound_ports(how, ports) if ports else None
+    inner = containers.bound_ports(container, ports) if ports else None
     environment = container_environment(task, plan, host, inner)
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     addresses = {name: host_address(task, name) for name in task.hosts}
     name = containers.container_name(task, host)
     command = containers.run_command(
-        how,
+        container,
         task,
         host,
         folder.ml,
@@ -117,18 +119,18 @@ def _container(how: Container, task: Task, plan: Plan, host: str, folder: HostFo
         ports.bind if ports else None,
         host_gpus(task, plan, host),
     )
-    return containers.ContainerProgram(how, name, command, environment, own)
+    return containers.ContainerProgram(container, name, command, environment, own)
 
 
-def _own_python(how: Process, folder: HostFolder) -> Sequence[str]:
+def _own_python(process: Process, folder: HostFolder) -> Sequence[str]:
     """The runtime's interpreter is the host's own one: what a job installs is for it alone."""
-    if how.argv[0] == how.python:
-        return (str(folder.venv / "bin" / "python"), *how.argv[1:])
-    return how.argv
+    if process.argv[0] == process.python:
+        return (str(folder.venv / "bin" / "python"), *process.argv[1:])
+    return process.argv
 
 
-def _found(argv: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
-    """A program without a path is looked for where the job's PATH says, as bubblewrap does by itself."""
+def _on_path(argv: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """A program without a path is searched on the job's PATH, as bubblewrap does by itself."""
     if "/" in argv[0]:
         return argv
     for directory in environment["PATH"].split(":"):
@@ -152,10 +154,10 @@ def _home(task_folder: Path) -> Path:
     return task_folder.resolve().parent.parent
 
 
-def _needed(how: Process) -> tuple[str, ...]:
-    """What a program must see even where it lies in a folder that is hidden."""
+def _visible_folders(process: Process) -> tuple[str, ...]:
+    """Folders that a program must see even where they are inside a hidden one."""
     package = Path(clary.__file__).resolve().parent
-    paths = [*prefixes(how.python), str(package.parent), str(package)]
-    paths += [path for path in how.environment.get("PYTHONPATH", "").split(":") if path]
+    paths = [*prefixes(process.python), str(package.parent), str(package)]
+    paths += [path for path in process.environment.get("PYTHONPATH", "").split(":") if path]
     paths += [str(Path(path).resolve()) for path in list(paths)]
     return tuple(dict.fromkeys(path for path in paths if Path(path).exists()))

@@ -1,4 +1,4 @@
-"""What a program prints, into its log file: one line each, `<epoch ms> <text>`.
+"""A program's output, written to its log file: one line each, `<epoch ms> <text>`.
 
 Memory stays bounded whatever is printed: a program that prints faster than the disk takes it waits at its pipe.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clary.core.tasks import Task
-from clary.supervisor.endings import CannotRun
+from clary.supervisor.outcome import CannotRun
 
 LONGEST_LINE = 256 << 10  # bytes; what CloudWatch takes as one event
 _READ_AT_ONCE = 1 << 20
@@ -33,14 +33,14 @@ def log_path(logs: Path, task: Task, host: str) -> Path:
 class Log:
     """One host's log. The file exists from now on.
 
-    seen   gets every batch of lines, when they were read, and how to say something in the log about them
+    seen   gets every batch of lines, when they were read, and a function that adds a line of the platform's
     """
 
     def __init__(self, path: Path, seen: Callable[[Sequence[str], float, Callable[[str], None]], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._seen = seen
-        self._rest = b""
+        self._partial_line = b""
         self._at_ms = 0
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
 
@@ -49,24 +49,24 @@ class Log:
         return list(self._last)
 
     def read_from(self, pipe: int) -> bool:
-        """Take what the pipe has now; False once nothing will come any more. Raises OSError where the disk is full."""
+        """Take what the pipe has now; False at the end of the output. Raises OSError where the disk is full."""
         try:
             read = os.read(pipe, _READ_AT_ONCE)
         except BlockingIOError:
             return True
         if read:
-            *whole, self._rest = (self._rest + read).split(b"\n")
+            *whole, self._partial_line = (self._partial_line + read).split(b"\n")
             self._keep(whole)
-            while len(self._rest) > LONGEST_LINE:
-                piece, self._rest = _cut(self._rest)
+            while len(self._partial_line) > LONGEST_LINE:
+                piece, self._partial_line = _cut(self._partial_line)
                 self._keep([piece])
-        elif self._rest:
-            self._keep([self._rest])
-            self._rest = b""
+        elif self._partial_line:
+            self._keep([self._partial_line])
+            self._partial_line = b""
         return bool(read)
 
-    def say(self, text: str) -> None:
-        """A line of the platform's own."""
+    def add_line(self, text: str) -> None:
+        """Write a line of the platform's own."""
         self._at_ms = max(self._at_ms, int(time.time() * 1000))
         self._write(f"{self._at_ms} clary: {' '.join(text.split())}\n".encode())
 
@@ -83,7 +83,7 @@ class Log:
         texts = [text.removesuffix("\r") for text in b"\n".join(lines).decode("utf-8", "replace").split("\n")]
         self._last.extend(text[-_LAST_LINE_CHARS:] for text in texts[-_LAST_LINES:])
         self._write("".join([f"{self._at_ms} {text}\n" for text in texts]).encode())
-        self._seen(texts, now, self.say)
+        self._seen(texts, now, self.add_line)
 
     def _write(self, data: bytes) -> None:
         while data:

@@ -1,7 +1,7 @@
 """How much memory a program and all it started hold.
 
 Limits on address space would stop programs that reserve much and use little, and Clary may not make control groups
-everywhere. So memory is counted, twice a second at most, and a program that holds too much is killed with a word why.
+everywhere. So memory is counted, twice a second at most, and a program that holds too much is killed with a reason.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ _LONGEST_ANSWER = 64 << 10
 
 
 class Ping:
-    """One request. It goes on whenever `socket` is ready for what `wants_to_write` says."""
+    """One request. `advance` is to be called when `socket` is writable, or readable where not `wants_to_write`."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.socket()
@@ -26,11 +26,11 @@ class Ping:
         return bool(self._request)
 
     @property
-    def good(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether what has come so far begins an answer with status 200."""
         return _STATUS.match(self._answer) is not None
 
-    def go_on(self) -> bool:
+    def advance(self) -> bool:
         """Send or receive what can be; False once there is nothing more to wait for.
 
         The whole answer is read, for a server that sees its connection reset may complain in its log.

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from clary.compute.environment import LOOPBACK, Ports
-from clary.supervisor.endings import CannotRun
+from clary.supervisor.outcome import CannotRun
 
 # Below what the system gives to outgoing connections, so that none takes a port before its program listens on it.
 _FIRST, _LAST, _BLOCK = 20000, 31990, 10
@@ -15,10 +15,10 @@ _FIRST, _LAST, _BLOCK = 20000, 31990, 10
 
 @dataclass(frozen=True, slots=True)
 class HeldPorts:
-    """Ports no other supervisor of this machine takes while `holder` is open."""
+    """Ports no other supervisor of this machine takes while `reservation` is open."""
 
     ports: Ports
-    holder: socket.socket
+    reservation: socket.socket
 
 
 def hold_ports() -> HeldPorts:
@@ -26,15 +26,15 @@ def hold_ports() -> HeldPorts:
     blocks = list(range(_FIRST, _LAST, _BLOCK))
     random.shuffle(blocks)
     for first in blocks:
-        holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             # A name without a file: gone with its process, whatever becomes of that.
-            holder.bind(f"\0clary-ports-{first}")
+            reservation.bind(f"\0clary-ports-{first}")
             if all(_is_free(port) for port in range(first, first + _BLOCK)):
-                return HeldPorts(Ports(first, (first + 1, first + _BLOCK - 1)), holder)
+                return HeldPorts(Ports(first, (first + 1, first + _BLOCK - 1)), reservation)
         except OSError:
             pass
-        holder.close()
+        reservation.close()
     raise CannotRun("InternalServerError: no free port on this machine for another replica")
 
 

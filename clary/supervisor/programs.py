@@ -1,4 +1,4 @@
-"""A host's program as a process: started, told to end, killed, and what its end means."""
+"""A host's program as a process: started, terminated, killed, and what its exit status means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from clary.supervisor.endings import CannotRun
+from clary.supervisor.outcome import CannotRun
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -28,10 +28,14 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnd:
-    """code: 128 and the signal's number for one that was killed. why: what is known beyond that, blame first."""
+    """How a program ended.
+
+    code    its exit code; 128 and the signal's number where it was killed
+    reason  what is known beyond that, as a FailureReason
+    """
 
     code: int
-    why: str = ""
+    reason: str = ""
 
 
 class Program(Protocol):
@@ -70,49 +74,49 @@ class BareProgram:
         _signal_session(self.pid, signal.SIGKILL)
 
     def ended(self, status: int) -> ProgramEnd:
-        self.kill()  # what it started and left behind
+        self.kill()  # processes it started and left running
         return ProgramEnd(exit_code(status))
 
 
 class SandboxedProgram:
     """A process in bubblewrap, whose namespace dies with it.
 
-    argv    makes the command line, given the descriptor for bubblewrap's word on its child
+    argv    makes the command line, given the descriptor to which bubblewrap writes its child's status
     """
 
     def __init__(self, argv: Callable[[int], Sequence[str]], environment: Mapping[str, str], memory_mib: int) -> None:
-        self._status, told = os.pipe()
+        self._status, writer = os.pipe()
         os.set_blocking(self._status, False)
-        self._said = b""
+        self._status_lines = b""
         try:
-            self.pid, self.output = start(argv(told), environment, Path("/"), memory_mib, pass_fds=(told,))
+            self.pid, self.output = start(argv(writer), environment, Path("/"), memory_mib, pass_fds=(writer,))
         finally:
-            os.close(told)
+            os.close(writer)
 
     def terminate(self) -> None:
-        child = self._told("child-pid")
+        child = self._read_status("child-pid")
         if child is None or not _signal_session(child, signal.SIGTERM):
             self.kill()  # the program itself has not begun
 
     def kill(self) -> None:
-        child = self._told("child-pid")
+        child = self._read_status("child-pid")
         with suppress(ProcessLookupError):
             os.kill(child or self.pid, signal.SIGKILL)
 
     def ended(self, status: int) -> ProgramEnd:
-        code = self._told("exit-code")
+        code = self._read_status("exit-code")
         os.close(self._status)
         if code is None and exit_code(status) < 128:
-            return ProgramEnd(exit_code(status), why="ClientError: The program could not be started")
+            return ProgramEnd(exit_code(status), reason="ClientError: The program could not be started")
         return ProgramEnd(exit_code(status) if code is None else code)
 
-    def _told(self, what: str) -> int | None:
+    def _read_status(self, key: str) -> int | None:
         with suppress(BlockingIOError):
             while read := os.read(self._status, 4096):
-                self._said += read
-        for line in self._said.splitlines():
+                self._status_lines += read
+        for line in self._status_lines.splitlines():
             with suppress(ValueError):
-                if (value := json.loads(line).get(what)) is not None:
+                if (value := json.loads(line).get(key)) is not None:
                     return int(value)
         return None
 
@@ -123,7 +127,7 @@ def start(
     directory: Path,
     memory_mib: int,
     pass_fds: Sequence[int] = (),
-    dies_with_us: bool = True,
+    dies_with_supervisor: bool = True,
 ) -> tuple[int, int]:
     """Start a process; its number, and a pipe with all it prints. Raises CannotRun."""
 
@@ -131,13 +135,13 @@ def start(
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if memory_mib:
-            # Far above what it may use: this stops only what would fill the machine before the next count.
+            # Far above what it may use: this stop_request only what would fill the machine before the next count.
             most = (memory_mib * 3 // 2 + 1024) << 20
             with suppress(OSError, ValueError):
                 resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE_ADJ))
-        if dies_with_us:
+        if dies_with_supervisor:
             _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != supervisor:
                 os._exit(1)
@@ -171,7 +175,7 @@ def start(
 
 
 def adopt_orphans() -> None:
-    """From now on what a program leaves behind becomes this process's child, so that it can be found."""
+    """From now on processes that a program leaves running become this process's children, so that they can be found."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""What is to be done later, by name: setting one again moves it."""
+"""Calls to be made later, by name: setting a timer again moves it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Timers:
         self._due[name] = (time.monotonic() + delay_s, call)
 
     def sooner(self, name: str, delay_s: float, call: Callable[[], None]) -> None:
-        """Like `after`, but one that is due before stays."""
+        """Like `after`, but a timer that is due before stays."""
         if name not in self._due or self._due[name][0] > time.monotonic() + delay_s:
             self.after(name, delay_s, call)
 
@@ -27,7 +27,7 @@ class Timers:
 
     @property
     def wait_s(self) -> float | None:
-        """How long there is nothing to do; None: until something else happens."""
+        """How long until the next timer is due; None where there is none."""
         return max(0.0, min(when for when, _ in self._due.values()) - time.monotonic()) if self._due else None
 
     def run_due(self) -> None:

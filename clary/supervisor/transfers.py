@@ -1,4 +1,4 @@
-"""What is brought to the hosts before their programs start, and taken from them when they have ended."""
+"""What is brought to the hosts before their programs start, and taken from them when they have outcome."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from clary.compute.plan import Plan, Platform
 from clary.core.tasks import Input, Output, Task
-from clary.supervisor.endings import CannotRun, Ended, blamed
 from clary.supervisor.folders import HostFolder, inside
+from clary.supervisor.outcome import CannotRun, Outcome, failure_reason
 
 if TYPE_CHECKING:
     from clary.artifacts.base import ObjectStore
-    from clary.artifacts.settled import Settled
+    from clary.artifacts.uploaded_files import UploadedFiles
 
 
 # Copying less than this takes no time worth saving.
@@ -22,7 +22,7 @@ IN_PLACE_FROM_BYTES = 64 << 20
 
 
 def large_in_place(task: Task, plan: Plan) -> Task:
-    """The task with its large inputs read-only, so that the bytes of this machine's own S3 are handed over, not copied.
+    """The task with its large inputs read-only, so that the embedded S3's files are linked, not copied.
 
     Small ones stay writable: programs unpack, chmod and write beside them, as File mode lets them. Raises CannotRun.
     """
@@ -32,16 +32,16 @@ def large_in_place(task: Task, plan: Plan) -> Task:
 
     store = open_store(plan.platform)
 
-    def decided(item: Input) -> Input:
-        if item.how == "archive" or not item.writable or _is_shared(item, task):
+    def with_access(item: Input) -> Input:
+        if item.kind == "archive" or not item.writable or _is_shared(item, task):
             return item
         try:
             size = sum(found.object.size for found in channels.selected(store, item))
         except Exception as error:
-            raise CannotRun(blamed(error, f"{item.uri} was looked for")) from error
+            raise CannotRun(failure_reason(error, f"the objects of {item.uri} were listed")) from error
         return replace(item, writable=size < IN_PLACE_FROM_BYTES)
 
-    return replace(task, inputs=tuple(decided(item) for item in task.inputs))
+    return replace(task, inputs=tuple(with_access(item) for item in task.inputs))
 
 
 def _is_shared(item: Input, task: Task) -> bool:
@@ -54,7 +54,7 @@ def _is_shared(item: Input, task: Task) -> bool:
 def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool, cancelled: Callable[[], bool]) -> None:
     """Bring every input to every host. Raises CannotRun, its text FailureReason.
 
-    in_place   the program cannot write where it may only read, so it may be given the stored bytes themselves
+    in_place   the program cannot write to read-only inputs, so these may be the stored files themselves
     """
     if not task.inputs:
         return
@@ -73,41 +73,47 @@ def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool,
             except Exception as error:
                 if cancelled():
                     return
-                raise CannotRun(blamed(error, f"{item.uri} was brought to /opt/ml/{item.path}")) from error
+                raise CannotRun(failure_reason(error, f"{item.uri} was brought to /opt/ml/{item.path}")) from error
 
 
-def wanted(task: Task, ended: Ended) -> list[Output]:
-    """A program that failed promises no model; one that was stopped keeps what it had by then."""
-    if not ended.ran:
+def outputs_to_upload(task: Task, outcome: Outcome) -> list[Output]:
+    """The outputs to upload: a program that failed has no model; a program that was stopped keeps what it wrote."""
+    if not outcome.ran:
         return []
-    return [output for output in task.outputs if output.always or not ended.failure]
+    return [output for output in task.outputs if output.always or not outcome.failure]
 
 
 def collect(
-    task: Task, plan: Plan, folders: Sequence[HostFolder], ended: Ended, settled: Mapping[Output, Settled]
+    task: Task,
+    plan: Plan,
+    folders: Sequence[HostFolder],
+    outcome: Outcome,
+    uploaded_files: Mapping[Output, UploadedFiles],
 ) -> tuple[dict[str, str], str]:
     """Upload outputs; the URIs of those that are wholly in S3, and why others are not.
 
-    settled   what was uploaded while the program ran
+    uploaded_files   what was uploaded while the program ran
     """
     uploaded: dict[str, str] = {}
     failure = ""
-    for output in wanted(task, ended):
+    for output in outputs_to_upload(task, outcome):
         try:
             directories = [_real_directory(folder, output) for folder in folders]
             present = [directory for directory in directories if directory is not None]
-            if uri := _upload(plan.platform, output, present, settled.get(output)):
+            if uri := _upload(plan.platform, output, present, uploaded_files.get(output)):
                 uploaded[output.path] = uri
         except Exception as error:
-            failure = failure or blamed(error, f"/opt/ml/{output.path} was uploaded to {output.uri}")
+            failure = failure or failure_reason(error, f"/opt/ml/{output.path} was uploaded to {output.uri}")
     return uploaded, failure
 
 
-def _upload(platform: Platform, output: Output, directories: Sequence[Path], settled: Settled | None) -> str:
+def _upload(
+    platform: Platform, output: Output, directories: Sequence[Path], uploaded_files: UploadedFiles | None
+) -> str:
     from clary.artifacts import archives
 
     # Never cancelled: also a job that is stopped keeps its artefacts.
-    return archives.collect(open_store(platform), output, directories, lambda: False, settled)
+    return archives.collect(open_store(platform), output, directories, lambda: False, uploaded_files)
 
 
 def _real_directory(folder: HostFolder, output: Output) -> Path | None:

@@ -25,7 +25,7 @@ import pytest
 from clary.compute.base import Backend
 from clary.core.errors import CapacityError
 from clary.core.instances import Machine
-from clary.core.tasks import Cause, Link, Phase, Resources, Serve, Task, TaskState
+from clary.core.tasks import Cause, Phase, PipelineContainer, Resources, Serve, Task, TaskState
 
 OWNER = ("training-job", "job", "a1b2c3")
 FOREVER = "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done"
@@ -359,17 +359,17 @@ class BackendContract:
 
     async def test_every_container_of_a_pipeline_answers_at_its_own_address(self, world: BackendWorld) -> None:
         names = ("first", "second")
-        links = {name: Link(world.image, {"NAME": name}) for name in names}
+        links = {name: PipelineContainer(world.image, {"NAME": name}) for name in names}
         task = dataclasses.replace(self.replica(world, "task-0"), hosts=names, pipeline=links)
         async with world.serving() as backend:
             await backend.launch(task)
             state = await world.until(backend, "task-0", Phase.READY)
-            assert len({state.address, *state.further}) == 2
-            for address in (state.address, *state.further):
+            assert len({state.address, *state.pipeline_addresses}) == 2
+            for address in (state.address, *state.pipeline_addresses):
                 assert await asyncio.to_thread(status, f"{address}/ping") == 200
             await backend.stop("task-0", 1)
             state = await world.until(backend, "task-0", Phase.EXITED)
-            assert (state.cause, state.address, state.further) == (Cause.STOPPED, "", ())
+            assert (state.cause, state.address, state.pipeline_addresses) == (Cause.STOPPED, "", ())
             await world.eventually(lambda: not world.running("task-0"), "it still runs")
 
     async def test_a_replica_that_never_answers_fails(self, world: BackendWorld) -> None:

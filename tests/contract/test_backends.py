@@ -22,7 +22,7 @@ from clary.compute.plan import Platform
 from clary.compute.supervised import SupervisedBackend
 from clary.core.instances import Machine
 from clary.core.settings import Settings
-from clary.core.tasks import Cause, Input, Link, Output, Phase, Serve
+from clary.core.tasks import Cause, Input, Output, Phase, PipelineContainer, Serve
 from clary.testing.backend import BackendContract, BackendWorld, lines, status
 
 MACHINE = Machine(cpus=2, memory_mib=2048)
@@ -209,18 +209,18 @@ async def programs_and_containers(tmp_path, container_options):
         "",
         entrypoint=("sh", "-c", script),
         hosts=tuple(images),
-        pipeline={kind: Link(image, {"KIND": kind}) for kind, image in images.items()},
+        pipeline={kind: PipelineContainer(image, {"KIND": kind}) for kind, image in images.items()},
         serve=Serve(startup_timeout_s=20, ping_interval_s=0.1),
         command="serve",
     )
     async with world.serving() as backend:
         await backend.launch(task)
         state = await world.until(backend, "task-0", Phase.READY)
-        for address in (state.address, *state.further):
+        for address in (state.address, *state.pipeline_addresses):
             assert await asyncio.to_thread(status, f"{address}/ping") == 200
         world.kill_supervisor("task-0")
         await world.until(backend, "task-0", Phase.LOST)
         await backend.forget("task-0")
         await world.eventually(lambda: not world.running("task-0"), "it still runs")
-        for address in (state.address, *state.further):
+        for address in (state.address, *state.pipeline_addresses):
             assert await asyncio.to_thread(status, f"{address}/ping") == 0

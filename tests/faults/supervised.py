@@ -47,11 +47,11 @@ class Running:
 
     def start(self, instead: str = "") -> subprocess.Popen[bytes]:
         """`instead` is Python that changes something before the supervisor begins."""
-        how = ["-m", "clary.supervisor"]
+        command = ["-m", "clary.supervisor"]
         if instead:
-            how = ["-c", f"{instead}\nimport sys\nfrom clary.supervisor.__main__ import main\nsys.exit(main())"]
+            command = ["-c", f"{instead}\nimport sys\nfrom clary.supervisor.__main__ import main\nsys.exit(main())"]
         started = subprocess.Popen(
-            [sys.executable, "-I", *how, str(self.folder)], start_new_session=True, stdin=subprocess.DEVNULL
+            [sys.executable, "-I", *command, str(self.folder)], start_new_session=True, stdin=subprocess.DEVNULL
         )
         self.supervisors.append(started)
         return started

@@ -38,7 +38,7 @@ class World:
     def __init__(self, home):
         self.home = home
         self.tasks = home / "tasks"
-        self.told = []
+        self.notified = []
         self.resolved = []
         self.machine = Machine(cpus=2, memory_mib=4096, gpus=2)
         self.platform = Platform(
@@ -47,7 +47,7 @@ class World:
         )
 
     @asynccontextmanager
-    async def server(self, look_every_s=0.05, **changes):
+    async def server(self, check_every_s=0.05, **changes):
         async def resolve(task):
             self.resolved.append(task.id)
             return NOTHING
@@ -55,11 +55,11 @@ class World:
         backend = SupervisedBackend(
             self.tasks,
             self.platform,
-            self.told.append,
+            self.notified.append,
             changes.pop("resolve", resolve),
             self.machine,
             supervisor=changes.pop("supervisor", "clary.testing.supervisor"),
-            look_every_s=look_every_s,
+            check_every_s=check_every_s,
             **changes,
         )
         await backend.open()
@@ -79,7 +79,7 @@ def world(tmp_path):
     world = World(tmp_path)
     yield world
     for folder in folders.folders(world.tasks):
-        while folder.alive():  # one that has not said its number yet soon will
+        while folder.alive():  # a supervisor that has not written its pid yet soon will
             if pid := folder.supervisor():
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
@@ -112,12 +112,12 @@ async def until(backend, task_id, *phases):
         await asyncio.sleep(0.01)
 
 
-async def test_a_launched_task_runs_and_tells(world):
-    async with world.server(look_every_s=60) as backend:
+async def test_a_launched_task_runs_and_notifies(world):
+    async with world.server(check_every_s=60) as backend:
         await backend.launch(a_task(play="exit", EXIT_CODE="3"))
         state = await until(backend, "t-0", Phase.EXITED)
         assert (state.exit_code, state.owner) == (3, OWNER)
-        assert set(world.told) == {OWNER}
+        assert set(world.notified) == {OWNER}
         assert (world.tasks / "t-0" / "plan.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -135,10 +135,10 @@ async def test_an_ended_supervisor_is_reaped(world):
     async with world.server() as backend:
         await backend.launch(a_task(play="exit"))
         await until(backend, "t-0", Phase.EXITED)
-        await gone(folders.TaskFolder(world.tasks / "t-0").supervisor())
+        await has_ended(folders.TaskFolder(world.tasks / "t-0").supervisor())
 
 
-async def gone(pid):
+async def has_ended(pid):
     deadline = time.monotonic() + 10
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline, f"process {pid} is {psutil.Process(pid).status()}"
@@ -146,25 +146,25 @@ async def gone(pid):
 
 
 async def test_a_killed_supervisor_is_a_lost_task(world):
-    async with world.server(look_every_s=60) as backend:
+    async with world.server(check_every_s=60) as backend:
         await backend.launch(a_task())
         await until(backend, "t-0", Phase.RUNNING)
-        world.told.clear()
+        world.notified.clear()
         os.kill(folders.TaskFolder(world.tasks / "t-0").supervisor(), signal.SIGKILL)
         state = await until(backend, "t-0", Phase.LOST)
         assert state.failure.startswith("InternalServerError: ")
         assert state.owner == OWNER
-        await heard(world)  # by its process descriptor: the next look is a minute away
+        await notified(world)  # by its process descriptor: the next look is a minute away
 
 
-async def heard(world):
+async def notified(world):
     deadline = time.monotonic() + 10
-    while not world.told:
-        assert time.monotonic() < deadline, "nobody was told"
+    while not world.notified:
+        assert time.monotonic() < deadline, "no owner was notified"
         await asyncio.sleep(0.01)
 
 
-async def test_a_supervisor_that_dies_at_once_is_lost_with_its_last_words(world):
+async def test_a_supervisor_that_dies_at_once_is_lost_with_the_last_line_it_printed(world):
     async with world.server() as backend:
         await backend.launch(a_task(play="die"))
         assert "told to die" in (await until(backend, "t-0", Phase.LOST)).failure
@@ -205,11 +205,11 @@ async def test_a_supervisor_of_an_earlier_server_is_missed_when_it_dies(world):
     async with world.server() as backend:
         await backend.launch(a_task())
         await until(backend, "t-0", Phase.RUNNING)
-    async with world.server(look_every_s=60) as backend:
-        await heard(world)
-        world.told.clear()
+    async with world.server(check_every_s=60) as backend:
+        await notified(world)
+        world.notified.clear()
         os.kill(folders.TaskFolder(world.tasks / "t-0").supervisor(), signal.SIGKILL)
-        await heard(world)
+        await notified(world)
         assert (await backend.poll())["t-0"].phase is Phase.LOST
 
 
@@ -328,7 +328,7 @@ async def test_a_stop_written_before_a_crash_is_carried_out_after_it(world):
     async with world.server() as backend:
         await backend.launch(a_task("job", cpus=2))
         await backend.launch(a_task("waits", queued_at=1, cpus=2))
-    folders.TaskFolder(world.tasks / "waits").tell_to_stop(5)  # and here the server died
+    folders.TaskFolder(world.tasks / "waits").request_stop(5)  # and here the server died
     async with world.server() as backend:
         assert (await until(backend, "waits", Phase.EXITED)).cause is Cause.STOPPED
 
@@ -342,7 +342,7 @@ async def test_a_stop_while_the_supervisor_starts_is_kept(world):
             assert (await until(backend, f"t-{number}", Phase.EXITED)).cause is Cause.STOPPED
 
 
-async def test_a_stop_never_signals_whoever_got_the_number_since(world):
+async def test_a_stop_never_signals_a_process_that_got_the_pid_since(world):
     async with world.server() as backend:
         await backend.launch(a_task(play="die"))
         await until(backend, "t-0", Phase.LOST)
@@ -375,7 +375,7 @@ async def test_forgetting_a_running_task_ends_it_first(world):
         await until(backend, "t-0", Phase.RUNNING)
         pid = folders.TaskFolder(world.tasks / "t-0").supervisor()
         await backend.forget("t-0")
-        await gone(pid)
+        await has_ended(pid)
         assert await backend.poll() == {}
 
 
@@ -386,7 +386,7 @@ async def test_forgetting_kills_a_supervisor_that_does_not_listen(world, monkeyp
         await until(backend, "t-0", Phase.RUNNING)
         pid = folders.TaskFolder(world.tasks / "t-0").supervisor()
         await backend.forget("t-0")
-        await gone(pid)
+        await has_ended(pid)
 
 
 async def test_forgetting_a_lost_task_kills_what_it_left_running(world):
@@ -515,7 +515,7 @@ async def test_without_an_events_socket_everything_still_works(world):
 
 
 async def test_polling_two_hundred_idle_tasks_costs_little(world):
-    async with world.server(look_every_s=60) as backend:
+    async with world.server(check_every_s=60) as backend:
         await backend.launch(a_task("real", cpus=0))
         await until(backend, "real", Phase.RUNNING)
         for number in range(200):
@@ -523,7 +523,7 @@ async def test_polling_two_hundred_idle_tasks_costs_little(world):
             (world.tasks / f"t-{number}" / "state.json").write_text(
                 (world.tasks / "real" / "state.json").read_text().replace('"Running"', '"Exited"')
             )
-    async with world.server(look_every_s=60) as backend:
+    async with world.server(check_every_s=60) as backend:
         await backend.poll()
         before = time.process_time()
         for _ in range(10):
@@ -539,13 +539,13 @@ def plan(world):
 
 def test_everything_works_on_uvloop(world):
     async def live():
-        async with world.server(look_every_s=60) as backend:
+        async with world.server(check_every_s=60) as backend:
             await backend.launch(a_task("a", cpus=2))
             await backend.launch(a_task("b", queued_at=1, cpus=2))
             await until(backend, "a", Phase.RUNNING)
-            world.told.clear()
+            world.notified.clear()
             os.kill(folders.TaskFolder(world.tasks / "a").supervisor(), signal.SIGKILL)
-            await heard(world)
+            await notified(world)
             await until(backend, "b", Phase.RUNNING)
             await backend.forget("b")
 
@@ -594,7 +594,7 @@ async def test_a_supervisor_that_an_earlier_version_started_is_adopted(world):
     folders.create(world.tasks, task, plan(world))
     folder = world.tasks / task.id
     earlier = await asyncio.create_subprocess_exec(sys.executable, "-c", EARLIER_SUPERVISOR, cwd=folder)
-    async with world.server(look_every_s=60) as backend:
+    async with world.server(check_every_s=60) as backend:
         await until(backend, "t-0", Phase.RUNNING)
         found = folders.TaskFolder(folder)
         assert (found.supervisor(), found.alive()) == (earlier.pid, True)
@@ -650,7 +650,7 @@ async def test_a_killed_server_takes_nothing_with_it(world):
     assert await server.stdout.readline() == b"launched\n"
     server.kill()
     await server.wait()
-    async with world.server(look_every_s=60) as backend:
+    async with world.server(check_every_s=60) as backend:
         await until(backend, "t-0", Phase.RUNNING)
         folder = world.tasks / "t-0"
         pid = folders.TaskFolder(folder).supervisor()

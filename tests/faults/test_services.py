@@ -86,10 +86,11 @@ class Home:
     def running(self):
         """Every process of this home's program, by what the system says."""
         found = []
-        for one in psutil.process_iter():
+        for candidate in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if str(self.folder / "program.py") in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
-                    found.append(one.pid)
+                is_zombie = candidate.status() == psutil.STATUS_ZOMBIE
+                if str(self.folder / "program.py") in candidate.cmdline() and not is_zombie:
+                    found.append(candidate.pid)
         return found
 
 
@@ -352,7 +353,7 @@ async def test_the_keeper_waits_longer_each_time(home, monkeypatch):
     service = home.service()
     sleep = asyncio.sleep
 
-    async def gone(within_s):
+    async def ended(within_s):
         return True
 
     async def fails():
@@ -362,7 +363,7 @@ async def test_the_keeper_waits_longer_each_time(home, monkeypatch):
         delays.append(delay)
         await sleep(0)
 
-    monkeypatch.setattr(service, "gone", gone)
+    monkeypatch.setattr(service, "ended", ended)
     keeper = Keeper([service], first_delay_s=1.0, longest_delay_s=5.0)
     monkeypatch.setattr(service, "start_or_adopt", fails)
     monkeypatch.setattr("clary.services.keeper.asyncio.sleep", noted)

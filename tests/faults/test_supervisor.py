@@ -325,7 +325,7 @@ def test_a_stored_object_cannot_be_changed_through_an_input(make: Make, kind: st
         assert running.log() == "1\n"
 
 
-# stops and limits
+# stop_request and limits
 
 
 @SANDBOXES
@@ -718,9 +718,9 @@ def test_a_sandboxed_program_sees_what_is_its_own(make: Make, kind: str) -> None
         """,
         kind,
     )
-    how = running.plan.how
-    assert isinstance(how, Process)
-    told = replace(running.plan, how=replace(how, argv=(*how.argv, str(running.home))))
+    execution = running.plan.execution
+    assert isinstance(execution, Process)
+    told = replace(running.plan, execution=replace(execution, argv=(*execution.argv, str(running.home))))
     (running.folder / PLAN_FILE).write_text(told.to_json())
     (running.home / "tasks/other").mkdir()
     assert running.finish().exit_code == 0

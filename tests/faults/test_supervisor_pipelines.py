@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from clary.compute.plan import Plan, Process
-from clary.core.tasks import Cause, Input, Link, Phase, Serve, Task
+from clary.core.tasks import Cause, Input, Phase, PipelineContainer, Serve, Task
 from tests.faults.supervised import SANDBOXES, Make, Running, maker, until
 
 SERVER = """
@@ -42,18 +42,18 @@ def make(tmp_path: Path) -> Iterator[Make]:
 def pipeline(make: Make, kind: str = "none", second: str = SERVER, ready: tuple[str, ...] = HOSTS) -> Running:
     """A replica of two containers, of which those named in `ready` answer pings."""
     running = make(SERVER, kind)
-    links, hows = {}, {}
+    links, executions = {}, {}
     for host in HOSTS:
         files = {"weights": f"of {host}", **({"ready": ""} if host in ready else {})}
         _store(running.home / "s3" / "bucket" / f"{host}.tar.gz", files)
         model = Input("archive", f"s3://bucket/{host}.tar.gz", "model", writable=False)
-        links[host] = Link("", {"WHO": host}, (model,))
+        links[host] = PipelineContainer("", {"WHO": host}, (model,))
         program = SERVER if host == "first" else second
-        hows[host] = Process((sys.executable, "-c", program), sys.executable, {}, kind)  # type: ignore[arg-type]
+        executions[host] = Process((sys.executable, "-c", program), sys.executable, {}, kind)  # type: ignore[arg-type]
     task = dataclasses.replace(
         running.task, serve=Serve(startup_timeout_s=20, ping_interval_s=0.05), hosts=HOSTS, pipeline=links
     )
-    plan = dataclasses.replace(running.plan, how=hows["first"], links=hows)
+    plan = dataclasses.replace(running.plan, execution=executions["first"], pipeline=executions)
     (running.folder / "task.json").write_text(task.to_json())
     (running.folder / "plan.json").write_text(plan.to_json())
     return running
@@ -72,11 +72,11 @@ def test_a_pipelines_task_and_plan_are_read_as_they_were_written(make: Make) -> 
     text = (running.folder / "task.json").read_text()
     task = Task.from_json(text)
     assert task.to_json() == text
-    assert task.of("second").environment == {"WHO": "second"}
+    assert task.for_host("second").environment == {"WHO": "second"}
     text = (running.folder / "plan.json").read_text()
     plan = Plan.from_json(text)
     assert plan.to_json() == text
-    assert plan.of("second").how == plan.links["second"]
+    assert plan.for_host("second").execution == plan.pipeline["second"]
 
 
 @SANDBOXES
@@ -84,14 +84,14 @@ def test_each_container_has_its_own_and_all_answer(make: Make, kind: str) -> Non
     running = pipeline(make, kind)
     running.start()
     state = until(lambda: running.state() if running.state().phase is Phase.READY else None)
-    assert len(state.further) == 1
-    for host, address in zip(HOSTS, (state.address, *state.further), strict=True):
+    assert len(state.pipeline_addresses) == 1
+    for host, address in zip(HOSTS, (state.address, *state.pipeline_addresses), strict=True):
         with urllib.request.urlopen(f"{address}/ping", timeout=5) as answer:
             assert answer.read().decode() == f"{host} of {host}"
         assert running.log(host).strip() == f"{host} of {host}"
     running.stop(5)
     state = running.over()
-    assert (state.cause, state.failure, state.address, state.further) == (Cause.STOPPED, "", "", ())
+    assert (state.cause, state.failure, state.address, state.pipeline_addresses) == (Cause.STOPPED, "", "", ())
     assert not running.processes()
 
 

@@ -65,9 +65,9 @@ def tell(running: Running, name: str) -> None:
 
 # Files rest for a moment only, and are looked for often.
 QUICK = """
-import clary.artifacts.settled, clary.supervisor.continuous
-clary.artifacts.settled.REST_S = 0.05
-clary.supervisor.continuous._LOOK_EVERY_S = 0.05
+import clary.artifacts.uploaded_files, clary.supervisor.continuous_upload
+clary.artifacts.uploaded_files.REST_S = 0.05
+clary.supervisor.continuous_upload._EVERY_S = 0.05
 """
 
 # The program's side of `tell`.
@@ -329,8 +329,8 @@ def test_a_large_input_is_in_place_only_where_nothing_else_lies_there(make: Make
     (running.home / "s3/bucket/in").mkdir()
     (running.home / "s3/bucket/in/a").write_text("1")
     monkeypatch.setattr(transfers, "IN_PLACE_FROM_BYTES", 1)
-    settled = transfers.large_in_place(running.task, running.plan).inputs
-    assert [item.writable for item in settled] == [False, True, True, True]
+    staged = transfers.large_in_place(running.task, running.plan).inputs
+    assert [item.writable for item in staged] == [False, True, True, True]
 
 
 # deaths

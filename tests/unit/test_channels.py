@@ -53,8 +53,8 @@ def put(store, tmp_path, **objects):
         store.upload(tmp_path / "content", S3Uri("b", key.replace("__", "/")))
 
 
-def names(store, uri="s3://b/", how="prefix", host=(0, 1), **members):
-    return [item.name for item in selected(store, Input(how, uri, "input/data/train", **members), *host)]
+def names(store, uri="s3://b/", kind="prefix", host=(0, 1), **members):
+    return [item.name for item in selected(store, Input(kind, uri, "input/data/train", **members), *host)]
 
 
 def tree(folder):
@@ -80,12 +80,12 @@ def test_a_prefix_is_a_string_and_the_rest_of_the_key_a_path(prefix, keys, expec
     assert names(remote(*keys), f"s3://b/{prefix}") == expected
 
 
-@pytest.mark.parametrize("how", ["prefix", "manifest", "archive"])
-def test_nothing_there_is_an_error_unless_optional(tmp_path, how):
+@pytest.mark.parametrize("kind", ["prefix", "manifest", "archive"])
+def test_nothing_there_is_an_error_unless_optional(tmp_path, kind):
     with pytest.raises(ObjectStoreError, match="s3://b/none"):
-        stage(remote("a"), Input(how, "s3://b/none", "x"), tmp_path / "x")
-    if how != "manifest":
-        stage(remote("a"), Input(how, "s3://b/none", "x", optional=True), tmp_path / "x")
+        stage(remote("a"), Input(kind, "s3://b/none", "x"), tmp_path / "x")
+    if kind != "manifest":
+        stage(remote("a"), Input(kind, "s3://b/none", "x", optional=True), tmp_path / "x")
         assert tree(tmp_path / "x") == []
 
 
@@ -99,7 +99,7 @@ def test_a_prefix_with_only_folder_markers_is_an_empty_directory():
 
 
 def test_a_uri_that_is_none_is_an_error():
-    with pytest.raises(ObjectStoreError, match="no S3 URI"):
+    with pytest.raises(ObjectStoreError, match="not an S3 URI"):
         names(remote("a"), "file:///etc")
 
 
@@ -297,7 +297,7 @@ def test_the_first_failure_calls_the_others_off_and_is_the_one_told(tmp_path):
             deadline = threading.Event()
             for _ in range(1000):
                 if cancelled():
-                    raise TransferCancelled("called off")
+                    raise TransferCancelled("cancelled")
                 deadline.wait(0.01)
 
     with pytest.raises(ObjectStoreError, match="t/5 is broken"):

@@ -133,10 +133,10 @@ def test_a_programs_command_line_is_put_together_as_a_containers(changes, argv):
 
 @pytest.mark.parametrize("backend", ["auto", "local"])
 async def test_a_built_in_image_is_a_program_of_the_servers_own_python(backend, tmp_path):
-    how = await resolver(Settings(home=tmp_path, backend=backend, sandbox="none")).resolve(a_task(SKLEARN))
-    assert isinstance(how, Process)
-    assert how.argv == (how.python, "-m", "clary.tasks.scikit_learn", "train")
-    assert (how.sandbox, how.environment) == ("none", {})
+    execution = await resolver(Settings(home=tmp_path, backend=backend, sandbox="none")).resolve(a_task(SKLEARN))
+    assert isinstance(execution, Process)
+    assert execution.argv == (execution.python, "-m", "clary.tasks.scikit_learn", "train")
+    assert (execution.sandbox, execution.environment) == ("none", {})
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ async def test_a_built_in_image_is_a_program_of_the_servers_own_python(backend, 
 @pytest.mark.parametrize("versions", ["current", "exact"])
 async def test_the_data_image_runs_the_recipes_of_this_very_version(versions, changes, argv, tmp_path):
     settings = Settings(home=tmp_path, sandbox="none", runtime_versions=versions)
-    how = await resolver(settings).resolve(a_task("clary/data:1.0", command="", **changes))
-    assert how.argv == (argv if "entrypoint" in changes else (how.python, *argv))
-    assert how.python == sys.executable
+    execution = await resolver(settings).resolve(a_task("clary/data:1.0", command="", **changes))
+    assert execution.argv == (argv if "entrypoint" in changes else (execution.python, *argv))
+    assert execution.python == sys.executable
 
 
 async def test_bubblewrap_is_taken_where_it_works(tmp_path, monkeypatch):
@@ -195,8 +195,8 @@ async def test_the_local_backend_runs_no_containers(tmp_path):
 )
 async def test_train_and_serve_only_where_nothing_is_given(changes, entrypoint, arguments, tmp_path, monkeypatch):
     an_engine(monkeypatch, Engine(("podman",), ("--runtime", "runc")))
-    how = await resolver(Settings(home=tmp_path)).resolve(a_task("busybox", **changes))
-    assert how == Container(("podman",), ("--runtime", "runc"), "busybox", entrypoint, arguments)
+    execution = await resolver(Settings(home=tmp_path)).resolve(a_task("busybox", **changes))
+    assert execution == Container(("podman",), ("--runtime", "runc"), "busybox", entrypoint, arguments)
 
 
 async def test_the_oci_backend_runs_even_aws_images_as_containers(tmp_path, monkeypatch):
@@ -337,10 +337,10 @@ async def test_exact_versions_take_the_image_s_own_environment(tmp_path, monkeyp
 
     monkeypatch.setattr(runtimes, "environment", environment)
     settings = Settings(home=tmp_path, runtime_versions="exact", sandbox="none")
-    how = await resolver(settings).resolve(a_task())
-    assert how.argv == ("/made/xgboost-1.7/bin/python", "-m", "clary.tasks.xgboost", "train")
+    execution = await resolver(settings).resolve(a_task())
+    assert execution.argv == ("/made/xgboost-1.7/bin/python", "-m", "clary.tasks.xgboost", "train")
     shown = tmp_path / "runtimes" / "programs"
-    assert how.environment == {"PYTHONPATH": str(shown)}
+    assert execution.environment == {"PYTHONPATH": str(shown)}
     assert sorted(path.name for path in (shown / "clary").iterdir()) == [
         "__init__.py",
         "algorithms",
@@ -366,8 +366,8 @@ def test_a_plan_made_before_its_program_moved_runs_it_where_it_is():
     process = Process(("python3", "-m", "clary.data.job", "--label", "clary.data.job"), "python3", {}, "none")
     platform = Platform(*[""] * len(dataclasses.fields(Platform)))
     read = Plan.from_json(Plan(process, platform).to_json())
-    assert isinstance(read.how, Process)
-    assert read.how.argv == ("python3", "-m", "clary.tasks.recipe_job", "--label", "clary.data.job")
+    assert isinstance(read.execution, Process)
+    assert read.execution.argv == ("python3", "-m", "clary.tasks.recipe_job", "--label", "clary.data.job")
 
 
 def test_the_programs_stay_shown_when_asked_again(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from clary.artifacts.log_file import BLOCK, LONGEST_LINE
-from clary.artifacts.logs import ALWAYS, BadPlace, LogStreams, NoSuchLog, Window
+from clary.artifacts.logs import ALWAYS, InvalidOffset, LogNotFound, LogStreams, Window
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -146,7 +146,7 @@ def test_what_is_no_line_of_ours_is_shown_all_the_same(logs):
 def test_a_place_must_be_the_start_of_a_line(logs, place):
     write(logs, "a", (1, "one"), (2, "two"))
     for read in (logs.head, logs.tail):
-        with pytest.raises(BadPlace):
+        with pytest.raises(InvalidOffset):
             read(GROUP, "a", ALWAYS, 10, place)
 
 
@@ -203,7 +203,7 @@ def test_no_group_leads_outside(logs, group):
     write(logs, "a", (1, "x"))
     logs.root.with_name("secret.log").write_text("1 secret\n")
     for read in (lambda: logs.names(group), lambda: logs.stream(group, "a"), lambda: logs.head(group, "a", ALWAYS, 1)):
-        with pytest.raises(NoSuchLog):
+        with pytest.raises(LogNotFound):
             read()
 
 
@@ -215,7 +215,7 @@ def test_no_stream_leads_outside(logs, stream):
     write(logs, "a", (1, "x"))
     logs.root.with_name("secret.log").write_text("1 secret\n")
     for read in (logs.head, logs.tail):
-        with pytest.raises(NoSuchLog):
+        with pytest.raises(LogNotFound):
             read(GROUP, stream, ALWAYS, 1)
 
 
@@ -226,5 +226,5 @@ def test_only_plain_files_are_streams(logs, tmp_path):
     (path.parent / "link.log").symlink_to(tmp_path / "secret")
     assert [name for name, _ in logs.names(GROUP)] == ["a"]
     for name in ("folder", "link"):
-        with pytest.raises(NoSuchLog):
+        with pytest.raises(LogNotFound):
             logs.head(GROUP, name, ALWAYS, 1)

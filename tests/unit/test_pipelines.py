@@ -74,7 +74,7 @@ def test_other_containers_are_hosts_of_one_task(server):
     assert task.hosts == ("prepare", "predict")
     assert task.entrypoint == ()
     assert task.log_stream.endswith("/{host}")
-    first, second = task.of("prepare"), task.of("predict")
+    first, second = task.for_host("prepare"), task.for_host("predict")
     assert (first.image, second.image) == ("clary/data", SCIKIT_LEARN)
     assert first.environment == RECIPE["Environment"]
     assert second.environment["CLARY_STAGED_CODE"] == "s3://bucket/code.tar.gz"
@@ -87,7 +87,7 @@ def test_other_containers_are_hosts_of_one_task(server):
 
 def test_the_route_leads_through_all_containers(server):
     deploy(server, RECIPE, SCRIPT)
-    server.move("e", Phase.READY, address="http://127.0.0.1:1", further=("http://127.0.0.1:2",))
+    server.move("e", Phase.READY, address="http://127.0.0.1:1", pipeline_addresses=("http://127.0.0.1:2",))
     assert server.describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService"
     route = json.loads((server.server.folder / "routes" / "e.json").read_text())
     (replica,) = route["variants"][0]["replicas"]

@@ -15,9 +15,11 @@ TASK = Task("t", ("training-job", "n", "u"), "image", log_stream="n/{host}-1")
 PODMAN = Container(("podman", "--root", "/r"), ("--runtime", "runc"), "image:1", None, ("train",))
 
 
-def run_command(how: Container = PODMAN, task: Task = TASK, port: int | None = None, **environment: str) -> list[str]:
+def run_command(
+    container: Container = PODMAN, task: Task = TASK, port: int | None = None, **environment: str
+) -> list[str]:
     return containers.run_command(
-        how, task, "algo-1", Path("/ml"), {"algo-1": "127.1.1.1"}, environment, {"PATH": "/bin"}, port, ()
+        container, task, "algo-1", Path("/ml"), {"algo-1": "127.1.1.1"}, environment, {"PATH": "/bin"}, port, ()
     )
 
 
@@ -110,8 +112,8 @@ def test_keys_do_not_show_in_a_list_of_processes() -> None:
 def test_networks(
     options: tuple[str, ...], port: int | None, isolated: bool, network: list[str], published: list[str]
 ) -> None:
-    how = Container(("podman",), options, "image:1", None, None)
-    words = run_command(how, Task("t", TASK.owner, "", isolated=isolated), port)
+    container = Container(("podman",), options, "image:1", None, None)
+    words = run_command(container, Task("t", TASK.owner, "", isolated=isolated), port)
     assert after(words, "--network") == network
     assert after(words, "--publish") == published
     assert after(words, "--add-host") == ["algo-1:127.1.1.1"]
@@ -120,7 +122,7 @@ def test_networks(
 def test_a_container_in_the_machines_network_binds_the_port_itself() -> None:
     with_options = [Container(("podman",), options, "", None, None) for options in ((), ("--network=host",))]
     ports = Ports(20010, (20011, 20019))
-    assert [containers.bound_ports(how, ports).bind for how in with_options] == [8080, 20010]
+    assert [containers.bound_ports(container, ports).bind for container in with_options] == [8080, 20010]
 
 
 def test_limits_of_an_instance() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clary.compute.environment import (
-    Places,
+    HostPaths,
     Ports,
     at_base,
     container_environment,
@@ -31,7 +31,7 @@ PLATFORM = Platform(
     account_id="000000000000",
 )
 PLAN = Plan(Process(("python", "-m", "x"), "/rt/bin/python", {"RUNTIME": "1"}, "bubblewrap"), PLATFORM)
-OPT = Places("/opt/ml", "/t/venv", "/t/home", "/tmp")
+OPT = HostPaths("/opt/ml", "/t/venv", "/t/home", "/tmp")
 HYPERPARAMETERS = {"alpha": "0.5", "b": '"x y"', "batch-size": "[1, 2]", "sagemaker_program": '"train.py"'}
 
 
@@ -62,8 +62,10 @@ def a_task(**changes: Any) -> Task:
     return replace(task, **{"host_files": host_files, "resources": Resources(3.5), **changes})
 
 
-def environment(task: Task | None = None, plan: Plan = PLAN, places: Places = OPT, **inherited: str) -> dict[str, str]:
-    return process_environment(task or a_task(), plan, "algo-2", places, None, inherited)
+def environment(
+    task: Task | None = None, plan: Plan = PLAN, paths: HostPaths = OPT, **inherited: str
+) -> dict[str, str]:
+    return process_environment(task or a_task(), plan, "algo-2", paths, None, inherited)
 
 
 def test_nothing_of_the_servers_own_is_handed_on() -> None:
@@ -146,9 +148,9 @@ def test_each_host_has_its_own_accelerators() -> None:
 
 
 def test_without_opt_ml_everything_speaks_of_the_folder_instead() -> None:
-    places = Places("/data/ml", "/t/venv", "/t/home", "/t/tmp")
+    paths = HostPaths("/data/ml", "/t/venv", "/t/home", "/t/tmp")
     task = a_task(environment={"SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code", "OTHER": "/opt/mlflow"})
-    made = environment(task, places=places)
+    made = environment(task, paths=paths)
     assert made["SAGEMAKER_BASE_DIR"] == "/data/ml"
     assert made["SM_CHANNEL_TRAIN"] == "/data/ml/input/data/train"
     assert (made["SAGEMAKER_SUBMIT_DIRECTORY"], made["OTHER"]) == ("/data/ml/model/code", "/opt/mlflow")
@@ -178,20 +180,20 @@ PROCESSING = {
 }
 
 
-@pytest.mark.parametrize(("places", "base"), [(OPT, "/opt/ml"), (Places("/t/ml", "/t/v", "/t/h", "/t/t"), "/t/ml")])
-def test_a_processing_jobs_program_finds_its_folders_and_hosts(places: Places, base: str) -> None:
+@pytest.mark.parametrize(("paths", "base"), [(OPT, "/opt/ml"), (HostPaths("/t/ml", "/t/v", "/t/h", "/t/t"), "/t/ml")])
+def test_a_processing_jobs_program_finds_its_folders_and_hosts(paths: HostPaths, base: str) -> None:
     task = Task(
         "t", ("processing-job", "n", "u"), "", hosts=("algo-1", "algo-2"), layout="processing",
         files={"config/processingjobconfig.json": json.dumps(PROCESSING)},
         host_files={"config/resourceconfig.json": '{"current_host": "{host}", "hosts": ["algo-1", "algo-2"]}'},
     )  # fmt: skip
-    found = environment(task, places=places)
+    found = environment(task, paths=paths)
     assert found["SM_PROCESSING_INPUT_RAW DATA"] == f"{base}/processing/in"
     assert found["SM_PROCESSING_OUTPUT_OUT"] == f"{base}/processing/out"
     assert (found["SM_CURRENT_HOST"], json.loads(found["SM_HOSTS"])) == ("algo-2", ["algo-1", "algo-2"])
     assert found["SM_OUTPUT_DIR"] == f"{base}/output"
     assert json.loads(found["SM_RESOURCE_CONFIG"])["current_host"] == "algo-2"
-    assert found.get("SAGEMAKER_BASE_DIR") == (None if places is OPT else base)
+    assert found.get("SAGEMAKER_BASE_DIR") == (None if paths is OPT else base)
     other = {"SM_PROCESSING_INPUT_OWN", "SM_PROCESSING_INPUT_A=B", "SM_MODEL_DIR", "SM_CHANNELS", "SM_TRAINING_ENV"}
     assert not other & set(found)
 
@@ -205,7 +207,7 @@ def test_a_replica_knows_its_port() -> None:
 
 
 def test_a_containers_toolkit_sets_its_own_variables() -> None:
-    plan = replace(PLAN, how=Container(("podman",), (), "image", None, None), gpus=(1, 2))
+    plan = replace(PLAN, execution=Container(("podman",), (), "image", None, None), gpus=(1, 2))
     made = container_environment(a_task(environment={"X": "1"}), plan, "algo-1", None)
     assert (made["X"], made["AWS_REGION"], made["CLARY_TASK_ID"]) == ("1", "eu-west-1", "t")
     assert not [name for name in made if name.startswith("SM_")]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clary.core.tasks import Task
-from clary.supervisor.endings import CannotRun
 from clary.supervisor.logs import LONGEST_LINE, Log, log_path
+from clary.supervisor.outcome import CannotRun
 
 TASK = Task("t", ("training-job", "n", "u"), "image", log_stream="n/{host}-1")
 

@@ -12,15 +12,15 @@ import pytest
 
 from clary.core.errors import ObjectStoreError
 from clary.core.tasks import Phase, Task, TaskState
-from clary.supervisor import journal
-from clary.supervisor.endings import LONGEST, CannotRun, blamed, exit_message, with_log
+from clary.supervisor import state_file
 from clary.supervisor.folders import HostFolder, host_address, inside, make_folder, remove_tree
-from clary.supervisor.journal import Journal
 from clary.supervisor.memory import held_bytes, tree
-from clary.supervisor.overlay import make_overlay, prefixes
+from clary.supervisor.outcome import LONGEST, CannotRun, exit_message, failure_reason, with_log
 from clary.supervisor.ports import hold_ports
-from clary.supervisor.stops import Stops
+from clary.supervisor.state_file import StateFile
+from clary.supervisor.stop_request import StopRequest
 from clary.supervisor.timers import Timers
+from clary.supervisor.venv_layer import make_venv_layer, prefixes
 
 TASK = Task("t", ("training-job", "n", "u"), "image", log_stream="n/{host}-1")
 
@@ -49,7 +49,7 @@ def test_the_last_lines_have_the_room_that_is_left() -> None:
     ],
 )
 def test_whose_fault_it_is(error: Exception, text: str) -> None:
-    assert blamed(error, "it was moved") == text[:LONGEST]
+    assert failure_reason(error, "it was moved") == text[:LONGEST]
 
 
 # folders
@@ -178,7 +178,7 @@ def test_an_overlay_stands_on_the_runtimes_packages(tmp_path: Path, settings: st
     (runtime / "bin").mkdir(parents=True)
     (runtime / "bin" / "python").symlink_to(sys.executable)
     (runtime / "pyvenv.cfg").write_text(settings)
-    make_overlay(tmp_path / "venv", str(runtime / "bin" / "python"))
+    make_venv_layer(tmp_path / "venv", str(runtime / "bin" / "python"))
     assert "home = /base/bin\n" in (tmp_path / "venv/pyvenv.cfg").read_text()
     assert (
         str(runtime / "lib/python3.11/site-packages")
@@ -194,38 +194,38 @@ def test_an_overlay_stands_on_the_runtimes_packages(tmp_path: Path, settings: st
 
 
 def test_a_full_disk_leaves_room_for_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Journal(tmp_path, TaskState(Phase.STAGING), "/none")
+    kept = StateFile(tmp_path, TaskState(Phase.STAGING), "/none")
     kept.reserve()
-    write_whole = journal.write_whole
+    write_whole = state_file.write_whole
 
-    def write(path: Path, text: str, **how: Any) -> None:
+    def write(path: Path, text: str, **options: Any) -> None:
         if (tmp_path / "reserve").exists():
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_whole(path, text, **how)
+        write_whole(path, text, **options)
 
-    monkeypatch.setattr(journal, "write_whole", write)
+    monkeypatch.setattr(state_file, "write_whole", write)
     kept.move(Phase.EXITED, failure="ClientError: full")
     assert TaskState.from_json((tmp_path / "state.json").read_text()).failure == "ClientError: full"
 
 
 def test_a_state_that_cannot_be_written_stays_to_be_written(tmp_path: Path) -> None:
-    kept = Journal(tmp_path / "gone", TaskState(Phase.RUNNING), "/none")
-    kept.note("loss", 1.0, 2.0)
+    kept = StateFile(tmp_path / "gone", TaskState(Phase.RUNNING), "/none")
+    kept.set_metric("loss", 1.0, 2.0)
     with pytest.raises(FileNotFoundError):
         kept.write()
     assert kept.changed
 
 
-# stops, timers, ports, memory
+# stop_request, timers, ports, memory
 
 
 @pytest.mark.parametrize(("text", "grace_s"), [("5\n", 5.0), ("-1", 0.0), ("", 120.0), ("nan", 120.0), ("x", 120.0)])
 def test_the_grace_in_a_stop_file(tmp_path: Path, text: str, grace_s: float) -> None:
-    stops = Stops(tmp_path, 120.0)
-    assert not stops.asked()
+    stop_request = StopRequest(tmp_path, 120.0)
+    assert not stop_request.requested()
     (tmp_path / "stop").write_text(text)
-    assert stops.asked()
-    assert stops.grace_s == grace_s
+    assert stop_request.requested()
+    assert stop_request.grace_s == grace_s
 
 
 def test_timers_run_once_and_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +257,7 @@ def test_two_replicas_never_get_the_same_port() -> None:
     ranges = [{one.ports.bind, *range(one.ports.safe[0], one.ports.safe[1] + 1)} for one in held]
     assert len(set().union(*ranges)) == sum(map(len, ranges)) == 200
     for one in held:
-        one.holder.close()
+        one.reservation.close()
 
 
 def test_memory_is_counted_with_all_below() -> None:

@@ -58,7 +58,7 @@ def test_what_is_one(uri, bucket, key):
     ],
 )
 def test_what_is_none(uri):
-    with pytest.raises(ValueError, match=r"is no S3 URI|can't decode"):
+    with pytest.raises(ValueError, match=r"is not an S3 URI|can't decode"):
         S3Uri.parse(uri)
 
 

@@ -249,10 +249,10 @@ def _route(endpoint: Record, state: EndpointState, seen: Seen) -> Route:
 
 
 def _route_replica(replica: ReplicaRecord, task: TaskState, variant: Variant) -> Replica:
-    if not task.further:
+    if not task.pipeline_addresses:
         return Replica(replica.task_id, task.address)
     names = tuple(container.name for container in variant.containers)
-    return Replica(replica.task_id, task.address, names, task.further)
+    return Replica(replica.task_id, task.address, names, task.pipeline_addresses)
 
 
 def _ready_replicas(state: EndpointState, deployment: Deployment, variant: Variant, seen: Seen) -> list[ReplicaRecord]:

@@ -72,7 +72,7 @@ def _model_data(container: Mapping[str, Any]) -> ModelData | None:
 def replica_task(endpoint: Record, task_id: str, variant: Variant) -> Task:
     """A replica of a variant as a task."""
     serial = task_id.rpartition("-")[2]
-    container = pipelines.link_of(variant.containers[0])
+    container = pipelines.pipeline_container(variant.containers[0])
     task = Task(
         id=task_id,
         owner=(endpoint.kind, endpoint.name, endpoint.uid),

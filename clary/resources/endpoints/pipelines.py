@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from clary.compute.images import built_in
 from clary.core.settings import Settings
-from clary.core.tasks import Input, Link, Task
+from clary.core.tasks import Input, PipelineContainer, Task
 from clary.resources.endpoints.state import Container, ModelData, Variant
 from clary.resources.user_code import staged_code
 
@@ -71,16 +71,16 @@ def _chained(task: Task, containers: Sequence[Container]) -> Task:
         task,
         image=containers[0].image,
         hosts=tuple(container.name for container in containers),
-        pipeline={container.name: link_of(container) for container in containers},
+        pipeline={container.name: pipeline_container(container) for container in containers},
         log_stream=f"{task.log_stream}/{{host}}",
     )
 
 
-def link_of(container: Container) -> Link:
+def pipeline_container(container: Container) -> PipelineContainer:
     """What a container is to a replica's task."""
     code, code_environment = staged_code(container.image, container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY"))
     model = (_model_input(container.model, "model"),) if container.model else ()
-    return Link(container.image, {**container.environment, **code_environment}, model + code)
+    return PipelineContainer(container.image, {**container.environment, **code_environment}, model + code)
 
 
 def _model_input(model: ModelData, path: str) -> Input:

@@ -61,7 +61,7 @@ def job_task(
 def s3_input(source: Mapping[str, Any], path: str, shuffle_seed: int | None = None) -> Input:
     """The objects that an S3DataSource or a ProcessingS3Input names, brought to a path relative to /opt/ml."""
     return Input(
-        how="manifest" if source["S3DataType"] == "ManifestFile" else "prefix",
+        kind="manifest" if source["S3DataType"] == "ManifestFile" else "prefix",
         uri=source["S3Uri"],
         path=path,
         sharded=distribution(source) == "ShardedByS3Key",

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clary.artifacts.logs import Event, LogStreams, NoSuchLog, Window
+from clary.artifacts.logs import Event, LogNotFound, LogStreams, Window
 
 
 @dataclass
@@ -41,5 +41,5 @@ class Merged:
     def _first_ms(self, name: str) -> int | None:
         try:
             return self.logs.first_ms(self.group, name)
-        except NoSuchLog:
+        except LogNotFound:
             return None  # removed meanwhile

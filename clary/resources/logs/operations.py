@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from clary.artifacts.logs import BadPlace, Event, NoSuchLog, Page, Stream, Window
+from clary.artifacts.logs import Event, InvalidOffset, LogNotFound, Page, Stream, Window
 from clary.core.arns import Account
 from clary.core.decisions import Operation
 from clary.core.errors import InvalidParameterException, ResourceNotFoundException
@@ -64,9 +64,9 @@ async def _read(how: Any, context: Context, request: Request, group: str) -> Res
     try:
         response: Response = await asyncio.to_thread(how, context, request, group)
         return response
-    except NoSuchLog as error:
+    except LogNotFound as error:
         raise ResourceNotFoundException(str(error)) from None
-    except BadPlace as error:
+    except InvalidOffset as error:
         raise InvalidParameterException(str(error)) from None
 
 
@@ -96,7 +96,7 @@ def _describe_streams(context: Context, request: Request, group: str) -> Respons
     for _, name in page:
         try:
             streams.append(_stream(context.account, group, context.logs.stream(group, name)))
-        except NoSuchLog:
+        except LogNotFound:
             continue  # removed meanwhile
     return {"logStreams": streams, "nextToken": token}
 
@@ -173,7 +173,7 @@ def _filtered(stream: str, event: Event) -> Response:
 def _streams(context: Context, request: Request, group: str) -> list[str]:
     if "logStreamNames" in request:
         for name in request["logStreamNames"]:
-            context.logs.stream(group, name)  # raises NoSuchLog
+            context.logs.stream(group, name)  # raises LogNotFound
         return sorted(set(request["logStreamNames"]))
     start_ms = request.get("startTime", 0)
     names = context.logs.names(group, request.get("logStreamNamePrefix", ""))

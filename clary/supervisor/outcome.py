@@ -1,4 +1,4 @@
-"""How a task ends, and the text its FailureReason gets."""
+"""How a task ended, and the text of its FailureReason."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from clary.core.errors import ClaryError
 from clary.core.tasks import Cause
-from clary.supervisor.opening import read_inside
+from clary.supervisor.safe_open import safe_read
 
 LONGEST = 1024
-_BLAMES = ("AlgorithmError:", "ClientError:", "InternalServerError:", "CapacityError:")
+_PREFIXES = ("AlgorithmError:", "ClientError:", "InternalServerError:", "CapacityError:")
 
 
 class CannotRun(ClaryError):
@@ -22,8 +22,8 @@ class CannotRun(ClaryError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """What became of the program.
+class Outcome:
+    """How the program ended.
 
     ran      it was started, so there may be something to collect
     message  what a processing job's hosts left in /opt/ml/output/message
@@ -36,10 +36,10 @@ class Ended:
     message: str = ""
 
 
-def blamed(error: Exception, doing: str) -> str:
-    """FailureReason for what went wrong while data was moved."""
+def failure_reason(error: Exception, doing: str) -> str:
+    """FailureReason for an error of the supervisor's; `doing` completes "while …"."""
     text = str(error)
-    if text.startswith(_BLAMES):
+    if text.startswith(_PREFIXES):
         return shortened(text)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return shortened(f"ClientError: No space left on the disk of this machine while {doing}")
@@ -49,10 +49,10 @@ def blamed(error: Exception, doing: str) -> str:
 
 
 def program_failure(ml: Path, exit_code: int, host: str, last_lines: Sequence[str]) -> str:
-    """What the program left in /opt/ml/output/failure, otherwise its exit code and the last it printed."""
-    if told := _told(ml):
-        # Clary's own programs know who is to blame: the one who wrote the hyperparameters, say.
-        return shortened(told if told.startswith(_BLAMES) else f"AlgorithmError: {told}")
+    """What the program wrote to /opt/ml/output/failure, else its exit code and the last lines it printed."""
+    if text := _failure_file(ml):
+        # Clary's own programs know whose error it is: wrong hyperparameters are the client's, say.
+        return shortened(text if text.startswith(_PREFIXES) else f"AlgorithmError: {text}")
     return with_log(f"AlgorithmError: , exit code: {exit_code}{_signal(exit_code)}{host and f' ({host})'}", last_lines)
 
 
@@ -77,7 +77,7 @@ def shortened(text: str) -> str:
 def exit_message(folders: Sequence[Path]) -> str:
     """What the hosts left in /opt/ml/output/message, one after another, at most 1024 bytes of UTF-8.
 
-    Raises  CannotRun where one of them is not UTF-8
+    Raises  CannotRun where a message is not UTF-8
     """
     text = "".join(map(_message, folders)).encode()
     return text[:LONGEST].decode("utf-8", "ignore")  # cut in the middle of a character, it ends before it
@@ -85,16 +85,16 @@ def exit_message(folders: Sequence[Path]) -> str:
 
 def _message(ml: Path) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    told = read_inside(ml, ("output", "message"), LONGEST + 1)
+    content = safe_read(ml, ("output", "message"), LONGEST + 1)
     try:
-        return decoder.decode(told[:LONGEST], final=len(told) <= LONGEST)
+        return decoder.decode(content[:LONGEST], final=len(content) <= LONGEST)
     except UnicodeDecodeError as error:
         raise CannotRun(f"ClientError: /opt/ml/output/message is not valid UTF-8: {error.reason}") from None
 
 
-def _told(ml: Path) -> str:
-    """The failure file. Whoever wrote it is not trusted."""
-    return _printable(read_inside(ml, ("output", "failure"), 4 * LONGEST).decode("utf-8", "replace")).strip()
+def _failure_file(ml: Path) -> str:
+    """The text of the failure file, which any program may have written."""
+    return _printable(safe_read(ml, ("output", "failure"), 4 * LONGEST).decode("utf-8", "replace")).strip()
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,6 @@
-"""A host's own Python environment: it sees the runtime's packages, and what a program installs stays in it.
+"""A host's own Python environment, a layer on the runtime's: it sees that one's packages, and installs stay in it.
 
-Made by hand, since `python -m venv` takes seconds: a few links and small files are all there is to one.
+Made by hand, since `python -m venv` takes seconds: a few links and small files make an environment.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 _PIP = '#!/bin/sh\nexec {python} -m pip "$@"\n'
 
 
-def make_overlay(venv: Path, python: str) -> None:
-    """Make the environment, on top of the one that `python` belongs to."""
+def make_venv_layer(venv: Path, python: str) -> None:
+    """Make the environment, on top of that which `python` belongs to."""
     settings = _settings(Path(python))
     version = _version(python, settings)
     site_packages = venv / "lib" / f"python{version}" / "site-packages"
@@ -58,9 +58,9 @@ def _settings(python: Path) -> dict[str, str]:
 
 def _version(python: str, settings: dict[str, str]) -> str:
     """As in lib/python3.11."""
-    told = settings.get("version") or settings.get("version_info")
-    if told:
-        return ".".join(told.split(".")[:2])
+    version = settings.get("version") or settings.get("version_info")
+    if version:
+        return ".".join(version.split(".")[:2])
     name = Path(os.path.realpath(python)).name.removeprefix("python")
     if "." in name:
         return name

@@ -1,8 +1,8 @@
-"""The programs of a task's hosts while they run: one loop over what they print, how they end, and what time it is.
+"""The programs of a task's hosts while they run: one loop over their output, their ends, and timers.
 
-start ──> each host's program ──> all ended, all they printed is in the log
+start ──> each host's program ──> all ended, all their output is in the log
             │  ends with an error        the others are stopped; the task failed
-            │  stop asked, time over     SIGTERM, SIGKILL after the grace
+            │  stop requested, time over    SIGTERM, SIGKILL after the grace
             └  too much memory, disk full, pings unanswered: SIGKILL; the task failed
 """
 
@@ -20,32 +20,32 @@ from typing import TYPE_CHECKING
 
 from clary.compute.environment import LOOPBACK
 from clary.core.tasks import Cause, Phase, Serve, Task
-from clary.supervisor.endings import Ended, blamed, program_failure, shortened, with_log
-from clary.supervisor.journal import Journal
 from clary.supervisor.logs import Log
 from clary.supervisor.memory import children, held_bytes
+from clary.supervisor.outcome import Outcome, failure_reason, program_failure, shortened, with_log
 from clary.supervisor.programs import Program, ProgramEnd
-from clary.supervisor.stops import Stops
+from clary.supervisor.state_file import StateFile
+from clary.supervisor.stop_request import StopRequest
 from clary.supervisor.timers import Timers
 
 if TYPE_CHECKING:
-    from clary.supervisor.continuous import Continuous
+    from clary.supervisor.continuous_upload import ContinuousUpload
     from clary.supervisor.health import Health
 
 _STATE_EVERY_S = 0.2
 _MEMORY_EVERY_S = 1.0
 _MEMORY_EVERY_S_WHEN_HIGH = 0.25
-# A pipe that stays open after its program ended is held by something that got away.
-_LAST_WORDS_S = 1.0
+# A pipe that stays open after its program ended is held by a process that left its session.
+_LAST_OUTPUT_S = 1.0
 _KILL_AGAIN_S = 5.0
 _WRITE_AGAIN_S = 5.0
 
 
 @dataclass(slots=True)
 class Host:
-    """One of the gang: how to start its program, and what is known of it.
+    """One host: what starts its program, and the state of that.
 
-    port  where it answers, of a replica
+    port  of a replica: where its program answers
     """
 
     name: str
@@ -59,39 +59,39 @@ class Host:
     discarding: bool = False
 
 
-class Gang:
-    """Runs once. `run` returns when nothing of the programs is left."""
+class HostGroup:
+    """Runs once. `run` returns when no process of the programs is left."""
 
     def __init__(
         self,
         task: Task,
         hosts: list[Host],
-        journal: Journal,
-        stops: Stops,
-        continuous: Continuous | None = None,
+        state_file: StateFile,
+        stop_request: StopRequest,
+        continuous_upload: ContinuousUpload | None = None,
     ) -> None:
         self._task = task
         self._hosts = hosts
-        self._journal = journal
-        self._stops = stops
-        self._continuous = continuous
+        self._state_file = state_file
+        self._stop_request = stop_request
+        self._continuous_upload = continuous_upload
         self._timers = Timers()
         self._selector = selectors.DefaultSelector()
         self._health: list[Health] = []
         self._unready: set[str] = set()
         self._cause = Cause.NONE
         self._failure = ""
-        self._to_blame: Host | None = None
+        self._failed_host: Host | None = None
         self._ending = False
         self._shutting_down = False
 
-    def run(self) -> Ended:
+    def run(self) -> Outcome:
         """Raises CannotRun where a program could not be started, OSError where the state could not be written."""
         try:
             self._start()
             while any(host.listening or (host.program and not host.end) for host in self._hosts):
                 for key, _ in self._selector.select(self._timers.wait_s):
-                    if key.fd in self._selector.get_map():  # one before it may have ended it
+                    if key.fd in self._selector.get_map():  # the one before may have closed it
                         key.data()
                 self._timers.run_due()
         except BaseException:
@@ -100,29 +100,29 @@ class Gang:
         finally:
             self._kill_orphans()
             self._selector.close()
-            if self._continuous is not None:
-                self._continuous.stop()
-        return self._ended()
+            if self._continuous_upload is not None:
+                self._continuous_upload.stop()
+        return self._outcome()
 
-    # how it goes
+    # while programs run
 
     def _start(self) -> None:
-        self._selector.register(self._stops.awake, selectors.EVENT_READ, self._awoken)
+        self._selector.register(self._stop_request.wakeup_fd, selectors.EVENT_READ, self._on_signal)
         for host in self._hosts:
             host.program = host.launch()
             host.listening = True
             self._selector.register(host.program.output, selectors.EVENT_READ, lambda host=host: self._read(host))
-        if self._continuous is not None:
-            self._continuous.start()
+        if self._continuous_upload is not None:
+            self._continuous_upload.start()
         if self._task.max_runtime_s is not None:
             self._timers.after("time limit", self._task.max_runtime_s, self._time_over)
         if self._task.resources.memory_mib:
             self._timers.after("memory", _MEMORY_EVERY_S_WHEN_HIGH, self._count_memory)
         if self._task.serve is not None:
-            self._look_after(self._task.serve)
-        self._look_for_stop()
+            self._start_pings(self._task.serve)
+        self._check_stop_request()
 
-    def _look_after(self, serve: Serve) -> None:
+    def _start_pings(self, serve: Serve) -> None:
         from clary.supervisor.health import Health
 
         self._unready = {host.name for host in self._hosts}
@@ -140,11 +140,11 @@ class Gang:
             # The log, or the metrics beside it, cannot be written. What is printed from now on is lost, and the
             # program ends, for its disk is as full.
             host.discarding = True
-            self._fail(blamed(error, "the program's log was written"))
+            self._fail(failure_reason(error, "the program's log was written"))
             return
         if not more:
             self._close(host)
-        if self._journal.changed and "state" not in self._timers:
+        if self._state_file.changed and "state" not in self._timers:
             self._timers.after("state", _STATE_EVERY_S, self._write_state)
 
     def _close(self, host: Host) -> None:
@@ -155,22 +155,22 @@ class Gang:
 
     def _write_state(self) -> None:
         try:
-            self._journal.write()
+            self._state_file.write()
         except OSError:
             self._timers.after("state", _WRITE_AGAIN_S, self._write_state)
 
-    def _awoken(self) -> None:
-        self._stops.drain()
+    def _on_signal(self) -> None:
+        self._stop_request.drain()
         self._reap()
-        self._look_for_stop()
+        self._check_stop_request()
 
-    def _look_for_stop(self) -> None:
-        if not self._stops.asked() or not self._alive():
+    def _check_stop_request(self) -> None:
+        if not self._stop_request.requested() or not self._alive():
             return
         if not self._ending:
-            self._cause = Cause.NONE if self._stops.shutting_down else Cause.STOPPED
-            self._shutting_down = self._stops.shutting_down
-        self._end_all(self._stops.grace_s)
+            self._cause = Cause.NONE if self._stop_request.shutting_down else Cause.STOPPED
+            self._shutting_down = self._stop_request.shutting_down
+        self._end_all(self._stop_request.grace_s)
 
     def _time_over(self) -> None:
         if not self._ending:
@@ -180,12 +180,12 @@ class Gang:
     def _is_ready(self, host: Host) -> None:
         self._unready.discard(host.name)
         if not self._unready:
-            address, *further = (f"http://{LOOPBACK}:{host.port}" for host in self._hosts)
-            self._journal.move(Phase.READY, address=address, further=tuple(further))
+            address, *others = (f"http://{LOOPBACK}:{host.port}" for host in self._hosts)
+            self._state_file.move(Phase.READY, address=address, pipeline_addresses=tuple(others))
 
-    def _unhealthy(self, host: Host, why: str) -> None:
+    def _unhealthy(self, host: Host, reason: str) -> None:
         where = f" (container {host.name})" if len(self._hosts) > 1 else ""
-        self._fail(with_log(f"AlgorithmError: {why}{where}", host.log.last_lines))
+        self._fail(with_log(f"AlgorithmError: {reason}{where}", host.log.last_lines))
 
     def _count_memory(self) -> None:
         limit = self._task.resources.memory_mib << 20
@@ -204,10 +204,10 @@ class Gang:
         often = highest > limit // 2
         self._timers.after("memory", _MEMORY_EVERY_S_WHEN_HIGH if often else _MEMORY_EVERY_S, self._count_memory)
 
-    # how it ends
+    # when they end
 
     def _reap(self) -> None:
-        """Take note of every child that has ended, programs and orphans alike."""
+        """Reap every child that has ended, programs and orphans alike."""
         with suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -219,18 +219,18 @@ class Gang:
 
     def _has_ended(self, host: Host, end: ProgramEnd) -> None:
         host.end = end
-        self._timers.after(f"last words of {host.name}", _LAST_WORDS_S, lambda: self._close(host))
-        by_itself_is_wrong = self._task.serve is not None or end.code or end.why
-        if by_itself_is_wrong and not self._ending:
-            self._to_blame = host
+        self._timers.after(f"last output of {host.name}", _LAST_OUTPUT_S, lambda: self._close(host))
+        is_failure = self._task.serve is not None or end.code or end.reason
+        if is_failure and not self._ending:
+            self._failed_host = host
             self._end_all(self._task.grace_s)
         if not self._alive():
             self._timers.cancel("time limit", "memory", "kill")
             self._kill_orphans()
 
     def _fail(self, text: str) -> None:
-        """Something that the program did not tell itself; it is killed."""
-        if not self._failure and not self._to_blame:
+        """Kill the programs for a reason that they do not report themselves."""
+        if not self._failure and not self._failed_host:
             self._failure = shortened(text)
         self._cause = Cause.NONE
         self._end_all(0)
@@ -256,7 +256,7 @@ class Gang:
         return [host.program for host in self._hosts if host.program is not None and host.end is None]
 
     def _kill_and_reap(self) -> None:
-        """The loop itself failed: leave nothing behind."""
+        """The loop itself failed: leave no process behind."""
         for host in self._hosts:
             if host.program is not None and host.end is None:
                 with suppress(OSError):
@@ -270,40 +270,40 @@ class Gang:
 
     @staticmethod
     def _kill_orphans() -> None:
-        """What got away from its session has become this process's child."""
+        """A process that left its session has become this process's child."""
         for _ in range(100):
-            left = children(os.getpid())
-            if not left:
+            orphans = children(os.getpid())
+            if not orphans:
                 return
-            for pid in left:
+            for pid in orphans:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             with suppress(ChildProcessError):
-                for pid in left:
+                for pid in orphans:
                     os.waitpid(pid, 0)
 
-    def _ended(self) -> Ended:
+    def _outcome(self) -> Outcome:
         codes = [host.end.code for host in self._hosts if host.end is not None]
         if self._failure:
-            return Ended(None, self._failure)
+            return Outcome(None, self._failure)
         if self._shutting_down:
-            return Ended(None, "InternalServerError: The machine was shut down while the task ran.")
-        if (host := self._to_blame) is not None:
+            return Outcome(None, "InternalServerError: The machine was shut down while the task ran.")
+        if (host := self._failed_host) is not None:
             assert host.end is not None
-            return Ended(host.end.code, self._blame(host, host.end))
+            return Outcome(host.end.code, self._failure_of(host, host.end))
         if self._cause:
             killed = any(code > 128 for code in codes)
-            return Ended(None if killed else next(filter(None, codes), 0), "", self._cause)
-        return Ended(0)
+            return Outcome(None if killed else next(filter(None, codes), 0), "", self._cause)
+        return Outcome(0)
 
-    def _blame(self, host: Host, end: ProgramEnd) -> str:
-        if end.why:
-            return with_log(end.why, host.log.last_lines)
+    def _failure_of(self, host: Host, end: ProgramEnd) -> str:
+        if end.reason:
+            return with_log(end.reason, host.log.last_lines)
         return program_failure(host.ml, end.code, host.name if len(self._hosts) > 1 else "", host.log.last_lines)
 
 
 def _discard(pipe: int) -> bool:
-    """Like Log.read_from, where there is nowhere to write to."""
+    """Like Log.read_from, but nothing is written."""
     with suppress(BlockingIOError):
         return bool(os.read(pipe, 1 << 20))
     return True

@@ -1,4 +1,4 @@
-"""What a supervisor leaves behind that was killed before it could clean up: processes, containers, users' files."""
+"""What a supervisor that was killed could not clean up: processes, containers, files of a container's users."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from clary.compute.plan import Container
 CONTAINER_LABEL = "clary.task"
 
 _ENGINE_S = 30.0
-_GONE_S = 5.0
-_ROUNDS = 5  # a program may start another while it is looked for
+_ENDS_WITHIN_S = 5.0
+_ROUNDS = 5  # a program may start another while processes are listed
 
 
-def kill(folder: TaskFolder) -> None:
-    """End whatever still runs for a task whose supervisor is gone."""
+def kill_orphans(folder: TaskFolder) -> None:
+    """End whatever still runs for a task whose supervisor has ended."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         plan = folder.plan()
-        for engine in {how.engine for how in (plan.how, *plan.links.values()) if isinstance(how, Container)}:
+        for engine in {
+            execution.engine
+            for execution in (plan.execution, *plan.pipeline.values())
+            if isinstance(execution, Container)
+        }:
             _remove_containers(engine, folder.path.name)
     for _ in range(_ROUNDS):
         found = _processes(folder.path.name)
@@ -34,12 +38,12 @@ def kill(folder: TaskFolder) -> None:
                 process.kill()  # psutil makes sure that it is still the same process
         if not found:
             return
-        psutil.wait_procs(found, timeout=_GONE_S)
+        psutil.wait_procs(found, timeout=_ENDS_WITHIN_S)
 
 
 def remove_as_root_of_its_namespace(path: Path) -> None:
     """Files of a rootless container's other users can only be removed from inside its user namespace."""
-    _ask(("podman",), "unshare", "rm", "-rf", "--", str(path))
+    _run_engine(("podman",), "unshare", "rm", "-rf", "--", str(path))
 
 
 def _processes(task_id: str) -> list[psutil.Process]:
@@ -53,16 +57,16 @@ def _processes(task_id: str) -> list[psutil.Process]:
 
 
 def _remove_containers(engine: tuple[str, ...], task_id: str) -> None:
-    if found := _ask(engine, "ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}={task_id}").split():
-        _ask(engine, "kill", *found)  # `rm` alone would wait for them to end by themselves
-        _ask(engine, "rm", "--force", *found)
+    if found := _run_engine(engine, "ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}={task_id}").split():
+        _run_engine(engine, "kill", *found)  # `rm` alone would wait for them to end by themselves
+        _run_engine(engine, "rm", "--force", *found)
 
 
-def _ask(engine: tuple[str, ...], *words: str) -> str:
-    """What the engine prints; nothing where it fails."""
+def _run_engine(engine: tuple[str, ...], *arguments: str) -> str:
+    """What the engine prints; "" where it fails."""
     try:
-        asked = subprocess.run(
-            [*engine, *words],
+        answer = subprocess.run(
+            [*engine, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -72,4 +76,4 @@ def _ask(engine: tuple[str, ...], *words: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stdout if asked.returncode == 0 else ""
+    return answer.stdout if answer.returncode == 0 else ""

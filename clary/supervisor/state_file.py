@@ -1,4 +1,4 @@
-"""The task's state: on disk, where the server finds it, and the word that it changed."""
+"""The task's state, in the file where the server reads it, and the notice that it changed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from clary.core.files import write_whole
 from clary.core.tasks import Metric, Phase, TaskState
 
 
-class Journal:
-    """Every change of phase is written before it is told, and told before the supervisor goes on."""
+class StateFile:
+    """Every change of phase is on disk before the server is notified, and before the supervisor goes on."""
 
     def __init__(self, folder: Path, state: TaskState, events_socket: str) -> None:
         self.state = state
@@ -39,27 +39,27 @@ class Journal:
         """Enter a phase. Only what is done once needs to be known after a power cut: staging can be done again."""
         self.state = replace(self.state, phase=phase, **changes)
         self.write(durable=phase is not Phase.STAGING)
-        self._tell()
+        self._notify()
 
-    def note(self, name: str, value: float, at: float) -> None:
+    def set_metric(self, name: str, value: float, at: float) -> None:
         """A metric was seen. `write` is called in a while."""
         self.state = replace(self.state, metrics={**self.state.metrics, name: Metric(value, at)})
         self.changed = True
 
     def write(self, durable: bool = False) -> None:
         text = self.state.to_json()
-        with_room(lambda: write_whole(self._folder / STATE_FILE, text, durable=durable), self._folder)
+        write_with_reserve(lambda: write_whole(self._folder / STATE_FILE, text, durable=durable), self._folder)
         self.changed = False
 
-    def _tell(self) -> None:
-        """A hint that may get lost: what is true stands in the file."""
+    def _notify(self) -> None:
+        """A hint that may get lost: the file has the state."""
         owner = json.dumps(self.state.owner).encode()
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.sendto(owner, self._events_socket)
 
 
-def with_room(write: Callable[[], None], folder: Path) -> None:
+def write_with_reserve(write: Callable[[], None], folder: Path) -> None:
     """Write; where the disk is full, give up the reserve and write again."""
     try:
         write()
