@@ -17,7 +17,7 @@ from clary.data.plot.times import show_times
 from clary.data.progress import quiet
 from clary.data.recipe import FittedRecipe, Recipe
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.step import FittedStep, Step
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def before_after(step: Any, data: Data, column: str) -> Figure:
     seen = shown(data)
     before = seen.batch
     need_column(before.schema, column)
-    after = whole(transformed(steps, scan_in(before), training=True))
+    after = in_one_batch(transformed(steps, scan_in(before), training=True))
     said = step.recipe if isinstance(step, FittedRecipe) else step
     name = getattr(said, "name", "") or "the recipe"
     figure = new_picture(9.6, 4.4)

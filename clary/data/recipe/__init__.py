@@ -1,8 +1,7 @@
-"""Recipes: what is to be done with a table, said in YAML or Python, fitted once, and then the same everywhere."""
+"""Recipes: steps on a table, declared in YAML or Python, fitted once, then applied the same everywhere."""
 
-from clary.data.recipe.fitted import FittedRecipe
-from clary.data.recipe.recipe import Recipe
-from clary.data.recipe.row import RowFunction
+from clary.data.recipe.recipe import FittedRecipe, Recipe
+from clary.data.recipe.row.function import RowFunction
 from clary.data.recipe.step import FittedStep, Step
 
 __all__ = ["FittedRecipe", "FittedStep", "Recipe", "RowFunction", "Step"]

@@ -1,4 +1,4 @@
-"""From what a recipe says to its steps, and back. All that is wrong with a recipe is told at once.
+"""From a recipe's dict to its steps, and back. Everything that is wrong with a recipe is reported at once.
 
     version: 1
     name: titanic
@@ -8,8 +8,8 @@
       - scale: {method: robust}
       - one_hot: {columns: text, unknown: ignore}
 
-A step is its name with a mapping of parameters, or its name alone. `columns: text` is the word for all columns of a
-kind ("numbers", "booleans", "text", "times", "all"), any other text is one column; `[text]` is a column called so.
+A step is its name with a mapping of parameters, or its name alone. `columns` is a keyword for all columns of a kind
+("numbers", "booleans", "text", "times", "all"); any other text is one column. `[text]` is a column of that name.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from clary.data.errors import RecipeError
-from clary.data.recipe import steps as known
-from clary.data.recipe.parameters import Unfit, default_of, fitting_type, frozen, parameters, said, shown, types_of
+from clary.data.recipe import steps as registry
+from clary.data.recipe.parameters import Mismatch, converted, default_of, described, frozen, parameters, shown, types_of
 from clary.data.recipe.step import KIND_WORDS, Step
 
 VERSION = 1  # of this form; a parameter's default does not change within it
@@ -47,7 +47,7 @@ def declared(given: Mapping[str, Any]) -> Declared:
     """The parts of a recipe's dict. Raises RecipeError with everything that is wrong with it."""
     if not isinstance(given, Mapping):
         raise RecipeError(f"a recipe is a mapping with the keys {', '.join(KEYS)}, not {shown(given)}")
-    wrong = [f"there is no key {shown(key)}; {known.nearest(key, list(KEYS))}" for key in given if key not in KEYS]
+    wrong = [f"there is no key {shown(key)}; {registry.nearest(key, list(KEYS))}" for key in given if key not in KEYS]
     version = given.get("version", VERSION)
     if type(version) is not int or not 1 <= version <= VERSION:
         raise RecipeError(
@@ -72,9 +72,9 @@ def declared_steps(given: Sequence[Step | Mapping[str, Any] | str], target: str 
         raise RecipeError(f"steps: {len(given):,} are too many; at most {MOST_STEPS:,}")
     made: list[Step] = []
     wrong: list[str] = []
-    for place, one in enumerate(given):
+    for place, step in enumerate(given):
         try:
-            made.append(_step(one, target))
+            made.append(_step(step, target))
         except _Wrong as error:
             wrong += [f"step {place + 1}{error.step}: {reason}" for reason in error.reasons]
     if wrong:
@@ -83,7 +83,11 @@ def declared_steps(given: Sequence[Step | Mapping[str, Any] | str], target: str 
 
 
 def _all_of(wrong: Sequence[str]) -> str:
-    return wrong[0] if len(wrong) == 1 else f"{len(wrong)} things are wrong:\n" + "\n".join(f"- {one}" for one in wrong)
+    return (
+        wrong[0]
+        if len(wrong) == 1
+        else f"{len(wrong)} things are wrong:\n" + "\n".join(f"- {reason}" for reason in wrong)
+    )
 
 
 class _Wrong(Exception):
@@ -95,8 +99,8 @@ class _Wrong(Exception):
 
 def _step(given: Step | Mapping[str, Any] | str, target: str) -> Step:
     if isinstance(given, Step):
-        said_of_it = {name: getattr(given, name) for name in parameters(type(given))}
-        return _made(type(given), said_of_it, target)
+        values = {name: getattr(given, name) for name in parameters(type(given))}
+        return _made(type(given), values, target)
     if isinstance(given, str):
         given = {given: {}}
     if not isinstance(given, Mapping) or len(given) != 1:
@@ -106,7 +110,7 @@ def _step(given: Step | Mapping[str, Any] | str, target: str) -> Step:
     if not isinstance(name, str):
         raise _Wrong([f"the name of a step is text, not {shown(name)}"])
     try:
-        kind = known.named(name)
+        kind = registry.named(name)
     except RecipeError as error:
         raise _Wrong([str(error)]) from None
     if values is None:
@@ -118,20 +122,20 @@ def _step(given: Step | Mapping[str, Any] | str, target: str) -> Step:
 
 def _made(kind: type[Step], values: Mapping[str, Any], target: str) -> Step:
     """The step with these parameters, each of its type."""
-    there, wanted = parameters(kind), types_of(kind)
+    fields, types = parameters(kind), types_of(kind)
     wrong: list[str] = []
     checked: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in there:
-            wrong.append(f"there is no parameter {shown(name)}; {known.nearest(name, list(there))}")
+        if name not in fields:
+            wrong.append(f"there is no parameter {shown(name)}; {registry.nearest(name, list(fields))}")
             continue
         try:
-            checked[name] = _of_type(name, value, wanted[name])
-        except Unfit as unfit:
-            wrong.append(f"{name}: {shown(value)} is not {unfit}")
-    for name, one in there.items():
-        if default_of(one) is dataclasses.MISSING and name not in values:
-            wrong.append(f"{name}: it has to be given ({said(wanted[name])})")
+            checked[name] = _of_type(name, value, types[name])
+        except Mismatch as mismatch:
+            wrong.append(f"{name}: {shown(value)} is not {mismatch}")
+    for name, field in fields.items():
+        if default_of(field) is dataclasses.MISSING and name not in values:
+            wrong.append(f"{name}: it has to be given ({described(types[name])})")
     if wrong:
         raise _Wrong(wrong, kind.name)
     if target and not checked.get("target"):
@@ -143,30 +147,30 @@ def _made(kind: type[Step], values: Mapping[str, Any], target: str) -> Step:
 
 
 def _of_type(name: str, value: Any, wanted: Any) -> Any:
-    value = fitting_type(value, wanted)
+    value = converted(value, wanted)
     return (value,) if name == "columns" and isinstance(value, str) and value not in KIND_WORDS else value
 
 
 # ---- and back ----
 
 
-def said_by(one: Declared) -> dict[str, Any]:
-    """The recipe as its file says it: what is as by default is left out. Raises RecipeError for Python functions."""
-    words = {"name": one.name, "description": one.description, "target": one.target}
+def as_dict(recipe: Declared) -> dict[str, Any]:
+    """The recipe as in a file, without parameters that have their default. Raises RecipeError for Python functions."""
+    texts = {"name": recipe.name, "description": recipe.description, "target": recipe.target}
     return {
-        "version": one.version,
-        **{key: value for key, value in words.items() if value},
-        "steps": [_said_step(place, step, one.target) for place, step in enumerate(one.steps)],
+        "version": recipe.version,
+        **{key: value for key, value in texts.items() if value},
+        "steps": [_step_as_dict(place, step, recipe.target) for place, step in enumerate(recipe.steps)],
     }
 
 
-def _said_step(place: int, step: Step, target: str) -> dict[str, Any] | str:
+def _step_as_dict(place: int, step: Step, target: str) -> dict[str, Any] | str:
     values = {}
-    for name, one in parameters(type(step)).items():
+    for name, field in parameters(type(step)).items():
         value = getattr(step, name)
         if name == "target" and value == target:
             continue
-        default = default_of(one)
+        default = default_of(field)
         if default is dataclasses.MISSING or not same(value, default):
             values[name] = _plain(value, f"step {place + 1} ({step.name}): {name}")
     return {step.name: values} if values else step.name
@@ -189,13 +193,13 @@ def same(first: Any, second: Any) -> bool:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """As YAML and JSON have it."""
+    """The value in YAML's and JSON's types."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(one, where) for one in value]
+        return [_plain(item, where) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(one, where) for key, one in value.items()}
+        return {key: _plain(item, where) for key, item in value.items()}
     if isinstance(value, datetime.date):
         return value.isoformat()
     raise RecipeError(f"{where}: a {type(value).__name__} cannot be written into a file; name it by its import path")

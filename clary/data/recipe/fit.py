@@ -13,7 +13,7 @@ from typing import Any
 from clary.data.batch import Kind, Schema
 from clary.data.errors import StepError
 from clary.data.progress import Progress, quiet
-from clary.data.recipe.path import Path, path_to
+from clary.data.recipe.plan import Plan, plan_for
 from clary.data.recipe.step import FittedStep, Fitting, Step
 from clary.data.scans import BATCH_ROWS, Scan, schema_of
 from clary.data.statistics.passes import Passes, Request
@@ -61,7 +61,7 @@ class Fit:
         self._scan = scan
         self._fitted: list[FittedStep | None] = [None] * len(steps)
         self._pending: dict[int, Pending] = {}
-        self._passes = Passes(scan, progress, "fitting", rows=_PASS_ROWS, source=self._path, sampling=self._sampling)
+        self._passes = Passes(scan, progress, "fitting", rows=_PASS_ROWS, source=self._plan, sampling=self._sampling)
 
     def run(self) -> tuple[FittedStep, ...]:
         while not all(self._fitted):
@@ -150,11 +150,11 @@ class Fit:
         parameters = repr(self._steps)
         return tuple(name for name in every if repr(name)[1:-1] in parameters)
 
-    def _path(self, request: Request) -> Path:
+    def _plan(self, request: Request) -> Plan:
         before = [
             (fitted, label(place, self._steps[place]))
             for place, fitted in enumerate(self._fitted[: request.place])
             if fitted is not None
         ]
         steps, labels = [fitted.training() for fitted, _ in before], [name for _, name in before]
-        return path_to(steps, request.statistic.columns, labels)
+        return plan_for(request.statistic.columns, steps, labels)

@@ -1,12 +1,12 @@
-"""A recipe that has seen its data: it turns tables, batches and single rows into features, all in the same way."""
+"""The fitted steps of a recipe: they turn tables, batches and single rows into features, all in the same way."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -14,24 +14,35 @@ from clary.data.batch import Batch, Schema, some
 from clary.data.errors import DataError, StepError
 from clary.data.progress import Progress, quiet
 from clary.data.recipe.fit import label
-from clary.data.recipe.path import Path, after_all, along, path_to, whole
+from clary.data.recipe.plan import Plan, in_one_batch, plan_for, schema_after
 from clary.data.recipe.progress import shown_on_terminal
-from clary.data.recipe.row import RowFunction, compiled
+from clary.data.recipe.row.function import RowFunction, compiled
 from clary.data.recipe.schema import check_columns, conformed
-from clary.data.recipe.step import FittedStep
+from clary.data.recipe.step import FittedStep, Step
 from clary.data.scans import scan_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from clary.data.recipe.recipe import Recipe
-
 Data = Any  # Scan | pd.DataFrame | pa.Table: what scan_of takes
 
 
+class Declaration(Protocol):
+    """What fitted steps need to know of the recipe that was fitted."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def steps(self) -> tuple[Step, ...]: ...
+
+
 @dataclass(frozen=True, eq=False)
-class FittedRecipe:
-    """What `Recipe.fit` gives.
+class FittedSteps:
+    """All of a fitted recipe but its file.
 
     recipe   what was fitted
     steps    its steps, fitted
@@ -41,19 +52,19 @@ class FittedRecipe:
     Raises StepError where a step reads at inference what only training has.
     """
 
-    recipe: Recipe
+    recipe: Declaration
     steps: tuple[FittedStep, ...]
     columns: pa.Schema
     rows: int
 
     def __post_init__(self) -> None:
         schema = self.schema_in
-        for name, one in self.live:
-            lacking = [column for column in one.inputs if column not in schema]
-            if lacking:
-                reason = "it is only there while the recipe is fitted; name it under `leave`, or drop it before"
-                raise StepError(reason, step=name, column=lacking[0])
-            schema = one.after(schema)
+        for label_, step in self.inference_steps:
+            missing = [column for column in step.inputs if column not in schema]
+            if missing:
+                reason = "the column exists only while the recipe is fitted; name it under `leave`, or drop it before"
+                raise StepError(reason, step=label_, column=missing[0])
+            schema = step.after(schema)
 
     # ---- what goes in and comes out ----
 
@@ -65,18 +76,18 @@ class FittedRecipe:
     @cached_property
     def schema_out(self) -> Schema:
         """The features: the columns that come out at inference, where there is no target."""
-        full = after_all([one for _, one in self.live], self.schema_in)
-        return Schema(tuple(one for one in full.fields if one.name not in self._of_target))
+        full = schema_after([step for _, step in self.inference_steps], self.schema_in)
+        return Schema(tuple(field for field in full.fields if field.name not in self._needing_target))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the features, one by one: what `transform_row` gives values for."""
+        """Of the features, a block's columns each by its own: what `transform_row` gives values for."""
         return self.schema_out.flat_names
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The columns that a table has to have at inference."""
-        return self._in_order(self.way(target=False, training=False)[0])
+        return self._in_table_order(self.plan(target=False, training=False))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -84,39 +95,43 @@ class FittedRecipe:
         return tuple(label(place, step) for place, step in enumerate(self.recipe.steps))
 
     @cached_property
-    def live(self) -> tuple[tuple[str, FittedStep], ...]:
+    def inference_steps(self) -> tuple[tuple[str, FittedStep], ...]:
         """The steps that take part at inference, each with its label."""
         pairs = zip(self.labels, self.steps, strict=True)
-        return tuple((name, one) for name, one in pairs if not one.training_only)
+        return tuple((name, step) for name, step in pairs if not step.training_only)
 
     @property
-    def told(self) -> Mapping[str, Sequence[str]]:
-        """What each step has to say of what it saw and did: what it dropped and why, what it replaced by what."""
-        said = {name: tuple(one.told()) for name, one in zip(self.labels, self.steps, strict=True)}
-        made = sorted(self._of_target - {self.recipe.target})
-        if made:
-            said["target"] = (f"{some(made)} is made of the target, and so not there at inference.",)
-        return {name: sentences for name, sentences in said.items() if sentences}
+    def step_notes(self) -> Mapping[str, Sequence[str]]:
+        """What each step reports of its fitting, by its label: what it dropped and why, what it replaced by what."""
+        notes = {name: tuple(step.notes()) for name, step in zip(self.labels, self.steps, strict=True)}
+        derived = sorted(self._needing_target - {self.recipe.target})
+        if derived:
+            notes["target"] = (f"{some(derived)} is computed from the target, so it is left out at inference.",)
+        return {name: sentences for name, sentences in notes.items() if sentences}
 
     @cached_property
-    def _of_target(self) -> frozenset[str]:
-        """The columns at the end that cannot be had without the target; the target itself is one."""
+    def _needing_target(self) -> frozenset[str]:
+        """The columns at the end that cannot be computed without the target, itself among them."""
         found = {self.recipe.target} & set(self.columns.names) if self.recipe.target else set()
-        for _, one in self.live:
-            made = {column.name for column in one.made}
-            tainted = {name for name in made if found & set(one.inputs) and _reads(one, name, found)}
-            found = (found - made - set(one.removed)) | tainted
+        for _, step in self.inference_steps:
+            made = {field.name for field in step.made}
+            derived = {name for name in made if found & set(step.inputs) and _reads(step, name, found)}
+            found = (found - made - set(step.removed)) | derived
         return frozenset(found)
 
-    def way(self, *, target: bool, training: bool) -> tuple[Path, tuple[str, ...]]:
-        """From the table's columns to those that come out."""
-        pairs = tuple(zip(self.labels, self.steps, strict=True)) if training else self.live
-        steps = [one.training() if training else one for _, one in pairs]
-        names = after_all(steps, self.schema_in).names if training or target else self.schema_out.names
-        return path_to(steps, names, [name for name, _ in pairs]), names
+    def plan(self, *, target: bool, training: bool) -> Plan:
+        """From the table's columns to those that come out.
 
-    def _in_order(self, path: Path) -> tuple[str, ...]:
-        return tuple(name for name in self.columns.names if name in path.raw)
+        target    whether the table has the target
+        training  whether the table is the one that the recipe was fitted on
+        """
+        pairs = tuple(zip(self.labels, self.steps, strict=True)) if training else self.inference_steps
+        steps = [step.training() if training else step for _, step in pairs]
+        names = schema_after(steps, self.schema_in).names if training or target else self.schema_out.names
+        return plan_for(names, steps, [name for name, _ in pairs])
+
+    def _in_table_order(self, plan: Plan) -> tuple[str, ...]:
+        return tuple(name for name in self.columns.names if name in plan.inputs)
 
     # ---- tables ----
 
@@ -131,7 +146,7 @@ class FittedRecipe:
         import pandas as pd
 
         scan = scan_of(data)
-        batch = whole(self.transform_batches(scan, training=training))
+        batch = in_one_batch(self.transform_batches(scan, training=training))
         frame = batch.to_pandas()
         if isinstance(data, pd.DataFrame):
             frame.index = data.index.take(batch.row_numbers) if training else data.index
@@ -141,25 +156,24 @@ class FittedRecipe:
         return frame
 
     def notes(self, data: Data) -> tuple[str, ...]:
-        """What of a table the recipe does not look at because it has not seen it at fitting."""
+        """A sentence on the columns of a table that are ignored, since they were not there at fitting."""
         extra = [name for name in scan_of(data).arrow_schema.names if name not in self.columns.names]
         return (f"The recipe was fitted without {some(extra)}: left out.",) if extra else ()
 
     def transform_batches(
         self, data: Data, *, training: bool = False, progress: Progress | None = None
     ) -> Iterator[Batch]:
-        """The features batch by batch, worked out on all cores, never more of them in memory than are looked at.
+        """The features batch by batch, computed on all cores; no more of them are in memory than are being used.
 
         Raises as `transform`.
         """
         scan = scan_of(data)
-        there = scan.arrow_schema.names
-        target = not self.recipe.target or self.recipe.target in there
+        target = not self.recipe.target or self.recipe.target in scan.arrow_schema.names
         if training:
             check_columns(scan.arrow_schema, [self.recipe.target] if self.recipe.target else [])
-        path, names = self.way(target=target, training=training)
-        wanted = pa.schema([self.columns.field(name) for name in self._in_order(path)])
-        return along(path, names, conformed(scan, wanted), progress=progress or quiet)
+        plan = self.plan(target=target, training=training)
+        wanted = pa.schema([self.columns.field(name) for name in self._in_table_order(plan)])
+        return plan.transform(conformed(scan, wanted), progress=progress or quiet)
 
     def write(
         self,
@@ -177,8 +191,8 @@ class FittedRecipe:
         """
         from clary.data import sinks
 
-        with shown_on_terminal(progress) as told:
-            return list(sinks.write(self.transform_batches(data, training=training, progress=told), target, **options))
+        with shown_on_terminal(progress) as shown:
+            return list(sinks.write(self.transform_batches(data, training=training, progress=shown), target, **options))
 
     # ---- rows ----
 
@@ -198,10 +212,11 @@ class FittedRecipe:
 
     @cached_property
     def _row_function(self) -> RowFunction:
-        path, names = self.way(target=False, training=False)
+        plan = self.plan(target=False, training=False)
         target = self.recipe.target
-        columns = pa.schema([one for one in self.columns if not target or one.name != target])
-        return compiled(list(zip(path.labels, path.steps, strict=True)), columns, self._in_order(path), names)
+        columns = pa.schema([field for field in self.columns if not target or field.name != target])
+        steps = list(zip(plan.labels, plan.steps, strict=True))
+        return compiled(steps, columns, self._in_table_order(plan), plan.outputs)
 
     # ---- elsewhere ----
 
@@ -213,39 +228,18 @@ class FittedRecipe:
         from clary.data.recipe.sklearn import pipeline
 
         self._check_features()
-        return pipeline(self)
+        return pipeline(self.plan(target=False, training=False), self.schema_in)
 
     def to_onnx(self) -> Any:
         """An onnx.ModelProto that does the same. Raises DataError naming each step that has no ONNX form, and why."""
-        from clary.data.recipe.onnx import model
+        from clary.data.recipe.onnx.model import model
 
         self._check_features()
-        return model(self)
+        return model(self.plan(target=False, training=False), self.schema_in, self.names)
 
     def _check_features(self) -> None:
         if not self.names:
             raise DataError("the recipe leaves no features: no column but the target comes out of it")
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Into one file, which `load` reads back without running any code where no step holds an estimator."""
-        from clary.data.recipe.saved import save
-
-        save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, allow_pickle: bool = False) -> FittedRecipe:
-        """Of a file that `save` wrote. Raises DataError for anything else.
-
-        allow_pickle  whether scikit-learn estimators and functions in it may be unpickled, which runs code: only for
-                      files from those whose code you would run
-        """
-        from clary.data.recipe.saved import load
-
-        return load(path, allow_pickle=allow_pickle)
-
-    def __reduce__(self) -> tuple[Callable[..., FittedRecipe], tuple[Any, ...]]:
-        """Without the compiled function, which is made anew."""
-        return FittedRecipe, (self.recipe, self.steps, self.columns, self.rows)
 
     def __repr__(self) -> str:
         called = f" {self.recipe.name!r}" if self.recipe.name else ""
@@ -253,6 +247,6 @@ class FittedRecipe:
 
 
 def _reads(step: FittedStep, made: str, columns: set[str]) -> bool:
-    """Whether what it makes under this name comes of one of these columns."""
-    alone = step.only({made})
-    return alone is not None and bool(columns & set(alone.inputs))
+    """Whether the column of this name that the step makes depends on one of these columns."""
+    reduced = step.only({made})
+    return reduced is not None and bool(columns & set(reduced.inputs))

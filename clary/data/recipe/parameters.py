@@ -1,7 +1,7 @@
 """A step's parameters checked against the types that its dataclass declares.
 
-What YAML and JSON cannot say is made of what they can: a tuple of a list, or of a single text; a float of an integer;
-a text of a date. Nothing else is changed: "3" is no number, 1 is not true.
+Types that YAML and JSON lack are converted from those that they have: a list, or a single text, to a tuple; an integer
+to a float; a date to a text. Nothing else is converted: "3" is no number, 1 is not true.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from clary.data.recipe.step import Step
 _LONGEST = 60  # characters of a value that a message shows
 
 
-class Unfit(Exception):
-    """A value is not of the type; the message says what is wanted."""
+class Mismatch(Exception):
+    """A value is not of the type; the message describes the type."""
 
 
 @functools.cache
 def parameters(kind: type[Step]) -> Mapping[str, dataclasses.Field[Any]]:
     """The parameters of a step, by name."""
-    return {one.name: one for one in dataclasses.fields(kind) if one.init}
+    return {field.name: field for field in dataclasses.fields(kind) if field.init}
 
 
 @functools.cache
 def types_of(kind: type[Step]) -> Mapping[str, Any]:
-    """What each parameter may be, as Python's own type expressions."""
+    """The type annotation of each parameter."""
     return typing.get_type_hints(kind)
 
 
-def default_of(one: dataclasses.Field[Any]) -> Any:
+def default_of(field: dataclasses.Field[Any]) -> Any:
     """dataclasses.MISSING where the parameter has to be given."""
-    return one.default_factory() if one.default_factory is not dataclasses.MISSING else one.default
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
-def fitting_type(value: Any, wanted: Any) -> Any:
-    """The value as that type. Raises Unfit."""
+def converted(value: Any, wanted: Any) -> Any:
+    """The value as that type. Raises Mismatch."""
     if isinstance(value, np.generic):
         value = value.item()
     origin = typing.get_origin(wanted)
@@ -53,7 +53,7 @@ def fitting_type(value: Any, wanted: Any) -> Any:
     if origin is typing.Literal:
         return _literal(value, typing.get_args(wanted))
     if origin in (typing.Union, types.UnionType):
-        return _one_of(value, typing.get_args(wanted))
+        return _union(value, typing.get_args(wanted))
     if origin is tuple or wanted is tuple:
         return _tuple(value, typing.get_args(wanted))
     if origin in (list, collections.abc.Sequence, collections.abc.Collection):
@@ -61,16 +61,16 @@ def fitting_type(value: Any, wanted: Any) -> Any:
     if origin in (dict, collections.abc.Mapping) or wanted in (dict, Mapping):
         return _dict(value, typing.get_args(wanted) or (Any, Any))
     if origin is collections.abc.Callable or wanted is Callable:
-        return value if callable(value) else _refuse(said(wanted))
+        return value if callable(value) else _refuse(described(wanted))
     return _plain(value, wanted)
 
 
 def frozen(value: Any) -> Any:
     """Lists as tuples, however deep: a step's parameters do not change."""
     if isinstance(value, list | tuple):
-        return tuple(frozen(one) for one in value)
+        return tuple(frozen(item) for item in value)
     if isinstance(value, Mapping):
-        return {key: frozen(one) for key, one in value.items()}
+        return {key: frozen(item) for key, item in value.items()}
     return value
 
 
@@ -84,36 +84,36 @@ def _plain(value: Any, wanted: Any) -> Any:
     if wanted is str and type(value) in (bool, int, float):
         _refuse("text; put it in quotes")
     if wanted in (bool, int, float, str):
-        return value if type(value) is wanted else _refuse(said(wanted))
-    return value if isinstance(value, wanted) else _refuse(said(wanted))
+        return value if type(value) is wanted else _refuse(described(wanted))
+    return value if isinstance(value, wanted) else _refuse(described(wanted))
 
 
 def _literal(value: Any, allowed: Sequence[Any]) -> Any:
-    there = any(type(value) is type(one) and value == one for one in allowed)
-    return value if there else _refuse("one of " + ", ".join(map(repr, allowed)))
+    equal = any(type(value) is type(literal) and value == literal for literal in allowed)
+    return value if equal else _refuse("one of " + ", ".join(map(repr, allowed)))
 
 
-def _one_of(value: Any, members: Sequence[Any]) -> Any:
-    """As the first member that takes it as it is, else as the first that can make it its own."""
-    made = []
+def _union(value: Any, members: Sequence[Any]) -> Any:
+    """As the first member that takes it unconverted, else as the first that it can be converted to."""
+    candidates = []
     for member in members:
         try:
-            found = fitting_type(value, member)
-        except Unfit:
+            candidate = converted(value, member)
+        except Mismatch:
             continue
-        if type(found) is type(value):
-            return found
-        made.append(found)
-    return made[0] if made else _refuse(" or ".join(map(said, members)))
+        if type(candidate) is type(value):
+            return candidate
+        candidates.append(candidate)
+    return candidates[0] if candidates else _refuse(" or ".join(map(described, members)))
 
 
 def _tuple(value: Any, members: Sequence[Any]) -> tuple[Any, ...]:
     if isinstance(value, str) and members[1:] == (...,) and members[0] is str:
         return (value,)
     if not isinstance(value, list | tuple):
-        _refuse(said(tuple[tuple(members)]) if members else "a list")  # type: ignore[misc]
+        _refuse(described(tuple[tuple(members)]) if members else "a list")  # type: ignore[misc]
     if not members:
-        return tuple(frozen(one) for one in value)
+        return tuple(frozen(item) for item in value)
     if members[1:] == (...,):
         members = [members[0]] * len(value)
     if len(members) != len(value):
@@ -125,28 +125,28 @@ def _dict(value: Any, members: Sequence[Any]) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         _refuse("a mapping")
     return {
-        _inner(f"key {key!r}", key, members[0]): _inner(f"of {key!r}", one, members[1]) for key, one in value.items()
+        _inner(f"key {key!r}", key, members[0]): _inner(f"of {key!r}", item, members[1]) for key, item in value.items()
     }
 
 
 def _inner(where: str, value: Any, wanted: Any) -> Any:
     try:
-        return fitting_type(value, wanted)
-    except Unfit as unfit:
-        raise Unfit(f"{unfit} ({where})") from None
+        return converted(value, wanted)
+    except Mismatch as mismatch:
+        raise Mismatch(f"{mismatch} ({where})") from None
 
 
 def _refuse(wanted: str) -> typing.NoReturn:
-    raise Unfit(wanted)
+    raise Mismatch(wanted)
 
 
-def said(wanted: Any) -> str:
-    """A type in words."""
+def described(wanted: Any) -> str:
+    """A type in words, for a message."""
     origin, members = typing.get_origin(wanted), typing.get_args(wanted)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(repr, members))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(said, members))
+        return " or ".join(map(described, members))
     if origin in (tuple, list, collections.abc.Sequence, collections.abc.Collection):
         return f"a list of {_several(members[0])}" if members[1:] in ((), (...,)) else f"a list of {len(members)}"
     if origin is collections.abc.Callable or wanted is Callable:
@@ -156,7 +156,7 @@ def said(wanted: Any) -> str:
 
 
 def _several(wanted: Any) -> str:
-    return {int: "whole numbers", float: "numbers", str: "texts"}.get(wanted) or said(wanted)
+    return {int: "whole numbers", float: "numbers", str: "texts"}.get(wanted) or described(wanted)
 
 
 def shown(value: Any) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,12 +26,10 @@ from clary.data.batch import (
 from clary.data.errors import DataError, StepError
 from clary.data.recipe.fit import fit_steps, label
 from clary.data.recipe.schema import as_wanted
-from clary.data.recipe.step import FittedStep
+from clary.data.recipe.step import FittedStep, Step
 from clary.data.scans import FrameScan, Scan, each_batch
+from clary.data.statistics.hashes import uniform
 from clary.data.statistics.samples import SampleRows
-
-if TYPE_CHECKING:
-    from clary.data.recipe.recipe import Recipe
 
 MOST_ROWS = 100_000
 _EXAMPLES = 3  # of each column that changed
@@ -52,8 +50,9 @@ class Example:
 class StepPreview:
     """What one step did.
 
-    touched   column -> how many of its cells the step changed
+    touched       column -> how many of its cells the step changed
     rows_touched  rows that are still there of which some cell changed, or that got a new column
+    notes         what the step reports of its fitting
     """
 
     step: str
@@ -64,7 +63,7 @@ class StepPreview:
     touched: Mapping[str, int]
     rows_touched: int
     examples: tuple[Example, ...]
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -81,178 +80,187 @@ class StepPreview:
         if self.added:
             yield f"new: {some(self.added, _SHOWN_COLUMNS)}"
         if self.removed:
-            yield f"gone: {some(self.removed, _SHOWN_COLUMNS)}"
+            yield f"removed: {some(self.removed, _SHOWN_COLUMNS)}"
         changed = {name: count for name, count in self.touched.items() if count}
         if changed:
-            each = [f"{name} ({count:,})" for name, count in changed.items()]
-            more = f" … ({len(each) - _SHOWN_COLUMNS} more)" if len(each) > _SHOWN_COLUMNS else ""
-            cells = ", ".join(each[:_SHOWN_COLUMNS])
+            counts = [f"{name} ({count:,})" for name, count in changed.items()]
+            more = f" … ({len(counts) - _SHOWN_COLUMNS} more)" if len(counts) > _SHOWN_COLUMNS else ""
+            cells = ", ".join(counts[:_SHOWN_COLUMNS])
             yield f"{sum(changed.values()):,} cells changed in {self.rows_touched:,} rows: {cells}{more}"
-        yield from self.told
+        yield from self.notes
 
 
 @dataclass(frozen=True)
 class Preview:
     """A recipe on some rows of a table: `str()` of it for a terminal; notebooks show it as a table.
 
-    rows  how many rows it was tried on; of how many
+    rows        how many rows it was tried on
+    table_rows  how many the table has
     """
 
     name: str
     rows: int
-    of: int
+    table_rows: int
     steps: tuple[StepPreview, ...]
 
+    @property
+    def _title(self) -> str:
+        return f"{self.name or 'Recipe'} on {self.rows:,} of {self.table_rows:,} rows"
+
     def __str__(self) -> str:
-        made = [f"{self.name or 'Recipe'} on {self.rows:,} of {self.of:,} rows"]
-        for one in self.steps:
-            made.append(f"\nstep {one.step}")
-            made += [f"  {line}" for line in one.lines()]
-            made += [f"    row {each.row}, {each.column}: {each.before} → {each.after}" for each in one.examples]
-        return "\n".join(made)
+        lines = [self._title]
+        for step in self.steps:
+            lines.append(f"\nstep {step.step}")
+            lines += [f"  {line}" for line in step.lines()]
+            lines += [
+                f"    row {example.row}, {example.column}: {example.before} → {example.after}"
+                for example in step.examples
+            ]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = f"<caption>{html.escape(self.name or 'Recipe')} on {self.rows:,} of {self.of:,} rows</caption>"
+        head = f"<caption>{html.escape(self._title)}</caption>"
         titles = "".join(f'<th scope="col">{title}</th>' for title in ("step", "what it did", "for example"))
         return (
             f"<table>{head}<thead><tr>{titles}</tr></thead><tbody>{''.join(map(_html_row, self.steps))}</tbody></table>"
         )
 
 
-def _html_row(one: StepPreview) -> str:
-    said = "<br>".join(html.escape(line) for line in one.lines())
-    cells = "<br>".join(
-        f"row {each.row}, {html.escape(each.column)}: {html.escape(each.before)} → {html.escape(each.after)}"
-        for each in one.examples
+def _html_row(step: StepPreview) -> str:
+    lines = "<br>".join(html.escape(line) for line in step.lines())
+    examples = "<br>".join(
+        f"row {example.row}, {html.escape(example.column)}: {html.escape(example.before)} → "
+        f"{html.escape(example.after)}"
+        for example in step.examples
     )
-    return f'<tr><th scope="row">{html.escape(one.step)}</th><td>{said}</td><td>{cells}</td></tr>'
+    return f'<tr><th scope="row">{html.escape(step.step)}</th><td>{lines}</td><td>{examples}</td></tr>'
 
 
-def previewed(recipe: Recipe, scan: Scan, rows: int) -> Preview:
-    """The recipe fitted on so many rows of the table and applied to them as in training, step by step.
+def previewed(name: str, steps: Sequence[Step], scan: Scan, rows: int) -> Preview:
+    """A recipe's steps fitted on so many rows of the table and applied to them as in training, step by step.
 
-    Raises DataError for a number of rows that is none, and what fitting raises.
+    name    of the recipe
+    Raises  DataError for a number of rows that is none, and what fitting raises.
     """
     if type(rows) is not int or not 1 <= rows <= MOST_ROWS:
         raise DataError(f"rows: a number from 1 to {MOST_ROWS:,} is wanted, not {rows!r}")
-    drawn = _drawn(scan, rows)
-    table = _table(drawn, scan)
-    shown = []
+    sample = _sample(scan, rows)
+    table = _table(sample, scan)
+    previews = []
     batch = Batch.of_arrow(table)
-    for place, one in enumerate(fit_steps(recipe.steps, FrameScan(table))):
-        name = label(place, recipe.steps[place])
-        after = _applied(one.training(), batch, name)
-        shown.append(_step(name, batch, after, tuple(one.told()), drawn.row_numbers))
+    for place, fitted in enumerate(fit_steps(steps, FrameScan(table))):
+        label_ = label(place, steps[place])
+        after = _applied(fitted.training(), batch, label_)
+        previews.append(_step(label_, batch, after, tuple(fitted.notes()), sample.row_numbers))
         batch = after
-    return Preview(recipe.name, min(rows, scan.rows), scan.rows, tuple(shown))
+    return Preview(name, min(rows, scan.rows), scan.rows, tuple(previews))
 
 
-def _drawn(scan: Scan, rows: int) -> Batch:
-    """So many rows by chance, always the same."""
+def _sample(scan: Scan, rows: int) -> Batch:
+    """So many random rows, the same each time."""
     names = tuple(scan.arrow_schema.names)
-    # A few more than wanted, since chance decides of each row alone; those in front are taken.
-    drawing = SampleRows(names, scan.rows, rows + 5 * int(rows**0.5) + 5)
-    share = drawing.wanted / max(1, scan.rows)
-    found = [one for each in each_batch(scan, names, _sampler(drawing, share)) for one in each]
-    batch = concatenated(found) if found else Batch.of_arrow(scan.arrow_schema.empty_table())
+    # A few more than wanted, since each row is drawn on its own; those in front are taken.
+    sampling = SampleRows(names, scan.rows, rows + 5 * int(rows**0.5) + 5)
+    share = sampling.wanted / max(1, scan.rows)
+    batches = [batch for part in each_batch(scan, names, _sampler(share, sampling.seed)) for batch in part]
+    batch = concatenated(batches) if batches else Batch.of_arrow(scan.arrow_schema.empty_table())
     return batch.take(np.arange(rows)) if batch.rows > rows else batch
 
 
-def _sampler(drawing: SampleRows, share: float) -> Any:
-    from clary.data.statistics.hashes import uniform
+def _sampler(share: float, seed: int) -> Callable[[Batch], list[Batch]]:
+    def sample(batch: Batch) -> list[Batch]:
+        return [batch if share >= 1 else batch.take(uniform(batch.row_numbers, seed) < share)]
 
-    def of(batch: Batch) -> list[Batch]:
-        return [batch if share >= 1 else batch.take(uniform(batch.row_numbers, drawing.seed) < share)]
-
-    return of
+    return sample
 
 
 def _table(batch: Batch, scan: Scan) -> pa.Table:
-    """The rows drawn, each column of the kind that the whole table's has, whatever is missing among these rows."""
+    """The sampled rows, each column of the kind that the whole table's has, whatever is missing among these rows."""
     table = batch.to_arrow()
-    for place, one in enumerate(scan.arrow_schema):
-        if kind_of_arrow(table.schema.field(one.name).type) is not kind_of_arrow(one.type):
-            array = as_wanted(table.column(one.name).combine_chunks(), one.type, one.name)
-            table = table.set_column(place, pa.field(one.name, array.type), array)
+    for place, field in enumerate(scan.arrow_schema):
+        if kind_of_arrow(table.schema.field(field.name).type) is not kind_of_arrow(field.type):
+            array = as_wanted(table.column(field.name).combine_chunks(), field.type, field.name)
+            table = table.set_column(place, pa.field(field.name, array.type), array)
     return table
 
 
-def _applied(one: FittedStep, batch: Batch, name: str) -> Batch:
+def _applied(step: FittedStep, batch: Batch, label_: str) -> Batch:
     try:
-        return one.stepper()(batch) if one.in_order else one.transform(batch)
+        return step.stepper()(batch) if step.in_order else step.transform(batch)
     except StepError as error:
-        raise error.within(name) from None
+        raise error.within(label_) from None
 
 
-def _step(name: str, before: Batch, after: Batch, told: tuple[str, ...], numbers: NDArray[np.int64]) -> StepPreview:
-    """numbers: of the rows in the table that they were drawn from."""
-    there, places = _aligned(before, after)
-    kept_before, kept_after = before.take(there), after.take(places)
-    changed = {each: _differs(kept_before[each], kept_after[each]) for each in after if each in before.columns}
-    new = any(each not in before.columns for each in after)
-    touched = np.full(len(there), new, dtype=bool)
-    for one in changed.values():
-        touched |= one
+def _step(
+    label_: str, before: Batch, after: Batch, notes: tuple[str, ...], row_numbers: NDArray[np.int64]
+) -> StepPreview:
+    """row_numbers: of the rows in the table that they were sampled from."""
+    places_before, places_after = _aligned(before, after)
+    kept_before, kept_after = before.take(places_before), after.take(places_after)
+    changed = {name: _differs(kept_before[name], kept_after[name]) for name in after if name in before.columns}
+    new = any(name not in before.columns for name in after)
+    touched = np.full(len(places_before), new, dtype=bool)
+    for cells in changed.values():
+        touched |= cells
     return StepPreview(
-        step=name,
+        step=label_,
         columns_before=before.schema.flat_names,
         columns_after=after.schema.flat_names,
         rows_before=before.rows,
         rows_after=after.rows,
-        touched={each: int(one.sum()) for each, one in changed.items()},
+        touched={name: int(cells.sum()) for name, cells in changed.items()},
         rows_touched=int(touched.sum()),
-        examples=tuple(_examples(kept_before, kept_after, changed, numbers)),
-        told=told,
+        examples=tuple(_examples(kept_before, kept_after, changed, row_numbers)),
+        notes=notes,
     )
 
 
 def _aligned(before: Batch, after: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places in both of the rows that both have, by their number in the table."""
+    """Places, in each of the two, of the rows that both have, by their number in the table."""
     first = {int(number): place for place, number in enumerate(before.row_numbers)}
     pairs = [(first[int(number)], place) for place, number in enumerate(after.row_numbers) if int(number) in first]
-    made = np.array(pairs, np.int64).reshape(-1, 2)
-    return made[:, 0], made[:, 1]
+    places = np.array(pairs, np.int64).reshape(-1, 2)
+    return places[:, 0], places[:, 1]
 
 
 def _differs(before: Column, after: Column) -> NDArray[np.bool_]:
-    """Where two forms of a column have another value; where both miss one they are the same."""
+    """Where a column before and after a step has different values; two missing values are the same."""
     if before is after:
         return np.zeros(len(before), dtype=bool)
-    gone, still = missing(before), missing(after)
+    missing_before, missing_after = missing(before), missing(after)
     if kind_of(before) is not kind_of(after) or isinstance(before, Block):
         equal = np.zeros(len(after), dtype=bool)
     elif isinstance(before, np.ndarray):
         equal = before == after if before.dtype.kind == "M" else numbers(before) == numbers(after)
     else:
         equal = _texts(before) == _texts(after)
-    return np.asarray(~equal & ~(gone & still))
+    return np.asarray(~equal & ~(missing_before & missing_after))
 
 
 def _texts(column: Column) -> NDArray[Any]:
     try:
         return np.array(strings(column).to_pylist(), dtype=object)
     except DataError:
-        return np.array([repr(one) for one in column.to_pylist()], dtype=object)
+        return np.array([repr(value) for value in column.to_pylist()], dtype=object)
 
 
 def _examples(
-    before: Batch, after: Batch, changed: Mapping[str, NDArray[np.bool_]], numbers: NDArray[np.int64]
+    before: Batch, after: Batch, changed: Mapping[str, NDArray[np.bool_]], row_numbers: NDArray[np.int64]
 ) -> Iterator[Example]:
-    shown = [name for name, where in changed.items() if where.any()][:_SHOWN_COLUMNS]
-    for name in shown:
+    for name in [name for name, cells in changed.items() if cells.any()][:_SHOWN_COLUMNS]:
         for place in np.flatnonzero(changed[name])[:_EXAMPLES]:
-            row = int(numbers[before.row_numbers[place]])
+            row = int(row_numbers[before.row_numbers[place]])
             yield Example(row, name, _cell(before[name], int(place)), _cell(after[name], int(place)))
 
 
 def _cell(column: Column, place: int) -> str:
     """A value for people: numbers to six digits, "missing" where there is none."""
-    one = column.matrix[place] if isinstance(column, Block) else column[place : place + 1]
     if isinstance(column, Block):
         return f"{len(column.names)} numbers"
-    if missing(one)[0]:
+    cell = column[place : place + 1]
+    if missing(cell)[0]:
         return "missing"
-    value = one[0] if isinstance(one, np.ndarray) else one[0].as_py()
+    value = cell[0] if isinstance(cell, np.ndarray) else cell[0].as_py()
     if isinstance(value, np.floating | float):
         return f"{value:.6g}"
     text = str(value)

@@ -1,6 +1,7 @@
-"""A recipe: what is to be done with a table, before any table is seen.
+"""Recipes before and after they are fitted: each makes the other, so both stand here.
 
 Recipe ── fit(data) ──> FittedRecipe ── transform(data), transform_row(row), write(data, target)
+                             └── save(path) ──> file ── FittedRecipe.load(path)
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,11 @@ import pyarrow as pa
 from clary.data.batch import some
 from clary.data.errors import DataError, RecipeError
 from clary.data.progress import Progress
-from clary.data.recipe.declare import VERSION, Declared, declared, declared_steps, said_by
+from clary.data.recipe.declare import VERSION, Declared, as_dict, declared, declared_steps
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.fitted import FittedRecipe
+from clary.data.recipe.fitted import FittedSteps
 from clary.data.recipe.progress import shown_on_terminal
+from clary.data.recipe.saved import archive
 from clary.data.recipe.step import Step
 from clary.data.recipe.text import MOST_CHARACTERS, json_of, parsed, put_file, yaml_of
 from clary.data.scans import Scan, scan_of
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
 class Recipe:
     """Steps in their order, with the column that is to be predicted.
 
-    steps    objects, or what a file has in their place: {"impute": {"strategy": "median"}}, or "scale"
-    target   steps leave it alone, or learn from it; "" for none
+    steps    objects, or as a file has them: {"impute": {"strategy": "median"}}, or "scale"
+    target   the column to be predicted: steps leave it alone, or learn from it; "" for none
     version  of the file's form
 
     Raises RecipeError with everything that is wrong with the steps.
@@ -51,27 +54,32 @@ class Recipe:
         description: str = "",
     ) -> None:
         plain = {"version": version, "target": target, "name": name, "description": description, "steps": ()}
-        self._set(declared(plain), declared_steps(_list(steps), target))
-
-    def _set(self, said: Declared, steps: tuple[Step, ...]) -> None:
-        self._said = Declared(steps, said.target, said.name, said.description, said.version)
+        self._declared: Declared = replace(declared(plain), steps=declared_steps(_list(steps), target))
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Recipe:
-        """Of what a file says. Raises RecipeError."""
-        said = declared(given)
-        made = cls.__new__(cls)
-        made._set(said, said.steps)
-        return made
+        """The recipe that a dict declares, in the form of a file. Raises RecipeError."""
+        content = declared(given)
+        return cls(
+            content.steps,
+            target=content.target,
+            name=content.name,
+            version=content.version,
+            description=content.description,
+        )
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Of a pickle; earlier versions called the attribute `_said`."""
+        self._declared = state["_said"] if "_said" in state else state["_declared"]
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
-        """Of YAML or JSON, from anybody. Raises RecipeError."""
+        """The recipe in a text of YAML or JSON, from anybody. Raises RecipeError."""
         return cls.from_dict(parsed(text))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recipe:
-        """Of a file. Raises RecipeError."""
+        """The recipe in a file of YAML or JSON. Raises RecipeError."""
         try:
             with Path(path).open("rb") as file:
                 data = file.read(4 * MOST_CHARACTERS + 1)
@@ -85,27 +93,27 @@ class Recipe:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        return self._said.steps
+        return self._declared.steps
 
     @property
     def target(self) -> str:
-        return self._said.target
+        return self._declared.target
 
     @property
     def name(self) -> str:
-        return self._said.name
+        return self._declared.name
 
     @property
     def description(self) -> str:
-        return self._said.description
+        return self._declared.description
 
     @property
     def version(self) -> int:
-        return self._said.version
+        return self._declared.version
 
     def to_dict(self) -> dict[str, Any]:
-        """What a file says; parameters that are as by default are left out. Raises RecipeError for functions."""
-        return said_by(self._said)
+        """As in a file, without parameters that have their default. Raises RecipeError for Python functions."""
+        return as_dict(self._declared)
 
     def to_yaml(self) -> str:
         return yaml_of(self.to_dict())
@@ -121,17 +129,17 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of what the recipe means: the same however it is written, whatever it is called."""
-        said = self.to_dict()
-        meaning = {key: said.get(key, "") for key in ("version", "target")}
-        steps = [one if isinstance(one, dict) else {one: {}} for one in said["steps"]]
+        """SHA-256 of what the recipe means: the same however it is written, whatever its name is."""
+        content = self.to_dict()
+        meaning = {key: content.get(key, "") for key in ("version", "target")}
+        steps = [step if isinstance(step, dict) else {step: {}} for step in content["steps"]]
         canonical = json.dumps({**meaning, "steps": steps}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
     def fit(self, data: Scan | pd.DataFrame | pa.Table, *, progress: Progress | None = None) -> FittedRecipe:
         """The recipe with all it has to know of this table, in as few passes over it as that needs.
 
-        progress  told how far it is; where it is None, a bar on the terminal, if there is one
+        progress  called as the work goes on; where it is None, a bar on the terminal, if there is one
 
         Raises StepError, naming the step and the column, or what reading raises.
         """
@@ -140,8 +148,8 @@ class Recipe:
             raise DataError(
                 f"the table has no column {self.target!r}, the target; it has: {some(scan.arrow_schema.names)}"
             )
-        with shown_on_terminal(progress) as told:
-            steps = fit_steps(self.steps, scan, told)
+        with shown_on_terminal(progress) as shown:
+            steps = fit_steps(self.steps, scan, shown)
         return FittedRecipe(self, steps, scan.arrow_schema.remove_metadata(), scan.rows)
 
     def fit_transform(self, data: Scan | pd.DataFrame | pa.Table) -> pd.DataFrame:
@@ -152,10 +160,10 @@ class Recipe:
         """What each step does to so many rows, drawn from the table: print it, or let a notebook show it."""
         from clary.data.recipe.preview import previewed
 
-        return previewed(self, scan_of(data), rows)
+        return previewed(self.name, self.steps, scan_of(data), rows)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipe) and self._said == other._said
+        return isinstance(other, Recipe) and self._declared == other._declared
 
     def __hash__(self) -> int:
         return hash((self.target, tuple(step.name for step in self.steps)))
@@ -169,3 +177,49 @@ def _list(steps: object) -> Sequence[Any]:
     if isinstance(steps, str | Mapping) or not isinstance(steps, Sequence):
         raise RecipeError(f"steps: a list of steps is wanted, not {type(steps).__name__}")
     return steps
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedRecipe(FittedSteps):
+    """What `Recipe.fit` gives: it turns tables, batches and rows into features, and is saved into one file.
+
+    recipe   what was fitted
+    steps    its steps, fitted
+    columns  of the table it was fitted on
+    rows     how many that table has
+
+    Raises StepError where a step reads at inference what only training has.
+    """
+
+    recipe: Recipe
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Into one file, which `load` reads back without running any code where no step holds an estimator."""
+        try:
+            recipe: dict[str, Any] | Recipe = self.recipe.to_dict()
+        except DataError:  # a step is a Python function
+            recipe = self.recipe
+        archive.save(archive.Content(recipe, self.columns, self.rows, self.steps), path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, allow_pickle: bool = False) -> FittedRecipe:
+        """Of a file that `save` wrote. Raises DataError for anything else.
+
+        allow_pickle  whether scikit-learn estimators and functions in it may be unpickled, which runs code: only for
+                      files from those whose code you would run
+        """
+        return archive.load(path, _from_content, allow_pickle=allow_pickle)
+
+    def __reduce__(self) -> tuple[Callable[..., FittedRecipe], tuple[Any, ...]]:
+        """Without the compiled function, which is made anew."""
+        return FittedRecipe, (self.recipe, self.steps, self.columns, self.rows)
+
+
+def _from_content(content: archive.Content) -> FittedRecipe:
+    """Raises DataError for parts that do not belong together."""
+    recipe = content.recipe if isinstance(content.recipe, Recipe) else Recipe.from_dict(content.recipe)
+    if len(content.steps) != len(recipe.steps):
+        raise DataError("its parts are not of one recipe")
+    fitted = FittedRecipe(recipe, content.steps, content.columns, content.rows)
+    fitted.row_function()  # a step whose fields do not go together is noticed now, not at the first request
+    return fitted

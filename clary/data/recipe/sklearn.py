@@ -1,7 +1,7 @@
 """A fitted recipe as a scikit-learn Pipeline: one element a step, each a ColumnTransformer that is fitted already.
 
 Where scikit-learn has the step, the element holds scikit-learn's own estimator and needs no Clary to be unpickled; else
-it holds `StepTransformer`, the step itself in scikit-learn's dress.
+it holds a `StepTransformer`, which calls the step itself.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from clary.data.batch import Batch, Block, Field, Kind, Schema, numbers
+from clary.data.recipe.plan import Plan
 from clary.data.recipe.step import FittedStep
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from clary.data.recipe.fitted import FittedRecipe
-
 
 class StepTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A fitted step as a transformer of DataFrames with the columns that it reads.
 
-    given  those columns; a block's are in the DataFrame under their own names
+    fields  those columns; a block's are in the DataFrame under their own names
     """
 
-    def __init__(self, step: FittedStep, given: tuple[Field, ...]) -> None:
+    def __init__(self, step: FittedStep, fields: tuple[Field, ...]) -> None:
         self.step = step
-        self.given = given
+        self.fields = fields
 
     def fit(self, X: Any = None, y: Any = None) -> StepTransformer:  # noqa: N803 - as scikit-learn calls them
-        """Nothing: the step is fitted."""
+        """Itself: the step is fitted already."""
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -43,8 +42,8 @@ class StepTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
         """The columns that the step makes. Raises StepError."""
         batch = Batch.of_pandas(X)
-        columns = {one.name: _column(one, batch) for one in self.given}
-        made = self.step.transform(Batch(columns, batch.rows)).only(one.name for one in self.step.made)
+        columns = {field.name: _column(field, batch) for field in self.fields}
+        made = self.step.transform(Batch(columns, batch.rows)).only(field.name for field in self.step.made)
         frame = made.to_pandas()
         frame.index = X.index
         return frame
@@ -53,10 +52,10 @@ class StepTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(Schema(self.step.made).flat_names, dtype=object)
 
 
-def _column(one: Field, batch: Batch) -> Any:
-    if one.kind is not Kind.BLOCK:
-        return batch[one.name]
-    return Block(one.names, np.column_stack([numbers(batch[name]) for name in one.names]))
+def _column(field: Field, batch: Batch) -> Any:
+    if field.kind is not Kind.BLOCK:
+        return batch[field.name]
+    return Block(field.names, np.column_stack([numbers(batch[name]) for name in field.names]))
 
 
 class _Placeholder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -75,17 +74,19 @@ class _Placeholder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(self.names, dtype=object)
 
 
-def pipeline(fitted: FittedRecipe) -> Pipeline:
-    """Of the steps that take part at inference; takes DataFrames with the columns `needed`, gives `names`."""
-    path, names = fitted.way(target=False, training=False)
-    schema = Schema(tuple(one for one in fitted.schema_in.fields if one.name in path.raw))
-    columns: Sequence[str] = schema.flat_names
+def pipeline(plan: Plan, columns: Schema) -> Pipeline:
+    """The plan's steps as a fitted Pipeline, which takes DataFrames with the plan's inputs and gives its outputs.
+
+    columns  of the table
+    """
+    schema = Schema(tuple(field for field in columns.fields if field.name in plan.inputs))
+    names: Sequence[str] = schema.flat_names
     elements: list[tuple[str, Any]] = []
-    for label, one in zip(path.labels, path.steps, strict=True):
-        elements.append((_element_name(label), _element(one, schema, columns)))
-        schema, columns = one.after(schema), elements[-1][1].get_feature_names_out()
-    features = Schema(tuple(schema[name] for name in names)).flat_names
-    elements.append(("features", _fitted_on(columns, [("features", "passthrough", list(features))], "drop")))
+    for label, step in zip(plan.labels, plan.steps, strict=True):
+        elements.append((_element_name(label), _element(step, schema, names)))
+        schema, names = step.after(schema), elements[-1][1].get_feature_names_out()
+    features = Schema(tuple(schema[name] for name in plan.outputs)).flat_names
+    elements.append(("features", _fitted_on(names, [("features", "passthrough", list(features))], "drop")))
     return Pipeline(elements)
 
 
@@ -96,21 +97,21 @@ def _element_name(label: str) -> str:
 
 
 def _element(step: FittedStep, schema: Schema, columns: Sequence[str]) -> ColumnTransformer:
-    """The step on its columns, all others handed through.
+    """The step on its columns; all others pass through.
 
-    schema   of what the step is given
+    schema   of the step's input
     columns  the same by name, in the order in which the element before gives them
     """
-    given = tuple(schema[name] for name in step.inputs)
-    inputs, made = list(Schema(given).flat_names), list(Schema(step.made).flat_names)
+    fields = tuple(schema[name] for name in step.inputs)
+    inputs, made = list(Schema(fields).flat_names), list(Schema(step.made).flat_names)
     after = set(step.after(schema).flat_names)
-    estimator = estimator_of(step, inputs, made) or StepTransformer(step, given)
+    estimator = estimator_of(step, inputs, made) or StepTransformer(step, fields)
     stay = [name for name in inputs if name in after and name not in made]
-    gone = [name for name in schema.flat_names if name not in after and name not in inputs]
+    removed = [name for name in schema.flat_names if name not in after and name not in inputs]
     replaced = [name for name in made if name in schema.flat_names and name not in inputs]
     parts: list[tuple[str, Any, list[str]]] = [("step", estimator, inputs)] if made else []
     parts += [("stay", "passthrough", stay)] if stay else []
-    parts += [("gone", "drop", gone + replaced + ([] if made else sorted(set(inputs) - set(stay))))]
+    parts += [("removed", "drop", removed + replaced + ([] if made else sorted(set(inputs) - set(stay))))]
     return _fitted_on(columns, [part for part in parts if part[2] or part[0] == "step"], "passthrough", made)
 
 
@@ -130,21 +131,21 @@ def _fitted_on(
     columns: Sequence[str], parts: Sequence[tuple[str, Any, list[str]]], remainder: str, made: Sequence[str] = ()
 ) -> ColumnTransformer:
     """A ColumnTransformer that knows these columns, around estimators that are not fitted again."""
-    stand_ins = [(name, _Placeholder(made) if name == "step" else one, which) for name, one, which in parts]
-    transformer = ColumnTransformer(
-        stand_ins,
-        remainder=remainder,
-        verbose_feature_names_out=False,
-    )
-    transformer.set_output(transform="pandas").fit(_frame(columns))
-    ready = {name: one for name, one, _ in parts if name == "step"}
-    transformer.set_params(transformers=list(parts))
-    transformer.transformers_ = [(name, ready.get(name, one), which) for name, one, which in transformer.transformers_]
-    return transformer.set_output(transform="pandas")
+    placeholders = [
+        (name, _Placeholder(made) if name == "step" else transformer, names) for name, transformer, names in parts
+    ]
+    columns_transformer = ColumnTransformer(placeholders, remainder=remainder, verbose_feature_names_out=False)
+    columns_transformer.set_output(transform="pandas").fit(_frame(columns))
+    fitted = {name: transformer for name, transformer, _ in parts if name == "step"}
+    columns_transformer.set_params(transformers=list(parts))
+    columns_transformer.transformers_ = [
+        (name, fitted.get(name, transformer), names) for name, transformer, names in columns_transformer.transformers_
+    ]
+    return columns_transformer.set_output(transform="pandas")
 
 
 def _frame(columns: Sequence[str]) -> pd.DataFrame:
-    """One row of anything, with these columns."""
+    """One row of zeros, with these columns."""
     import pandas as pd
 
     return pd.DataFrame(np.zeros((1, len(columns))), columns=list(columns))

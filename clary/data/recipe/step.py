@@ -21,7 +21,7 @@ from clary.data.errors import RecipeError, StepError
 from clary.data.statistics.base import Statistic
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 # Each yield is one look at the table, shared with the other steps that are ready: a step asks for as much as it can
 # at once. It is sent the results in the order asked.
@@ -174,7 +174,7 @@ class FittedStep(ABC):
         """Of a batch that it made: the rows later steps may learn from; None for all."""
         return None
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         """What a person would ask of it: what it dropped and why, what it replaced by what. One sentence each."""
         return ()
 

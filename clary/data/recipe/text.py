@@ -58,7 +58,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str | int | float | bool | None):
                 raise RecipeError(f"line {line}: a key has to be a plain value")
             if key in made:
-                raise RecipeError(f"line {line}: the key {key!r} is there twice")
+                raise RecipeError(f"line {line}: the key {key!r} is given twice")
             made[key] = self.construct_object(value_node, deep=True)
         return made
 
@@ -79,13 +79,13 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _Loader.construct_mapping)
 
 
 def parsed(text: str) -> Any:
-    """What a text says, as dicts, lists and plain values. Raises RecipeError."""
+    """The content of a text, as dicts, lists and plain values. Raises RecipeError."""
     if not isinstance(text, str):
         raise RecipeError(f"a recipe is text, YAML or JSON, not {type(text).__name__}")
     if len(text) > MOST_CHARACTERS:
         raise RecipeError(f"a recipe has at most {MOST_CHARACTERS:,} characters, this one {len(text):,}")
     try:
-        said = _json(text) if text.lstrip().startswith("{") else yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        document = _json(text) if text.lstrip().startswith("{") else yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise RecipeError(f"the recipe is no YAML: {_first_lines(error)}") from None
     except RecursionError:
@@ -94,13 +94,13 @@ def parsed(text: str) -> Any:
         raise
     except ValueError as error:  # a number of thousands of digits, a tag's value
         raise RecipeError(f"the recipe cannot be read: {error}") from None
-    _check_depth(said, 0)
-    return said
+    _check_depth(document, 0)
+    return document
 
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_once)
+        return json.loads(text, object_pairs_hook=_without_duplicates)
     except json.JSONDecodeError as error:
         try:  # YAML's flow style begins with a brace too
             return yaml.load(text, _Loader)  # noqa: S506
@@ -108,34 +108,34 @@ def _json(text: str) -> Any:
             raise RecipeError(f"the recipe is no JSON: {error}") from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [key for key, _ in pairs]
-        raise RecipeError(f"the key {next(key for key in names if names.count(key) > 1)!r} is there twice")
+        raise RecipeError(f"the key {next(key for key in names if names.count(key) > 1)!r} is given twice")
     return made
 
 
-def _check_depth(said: Any, depth: int) -> None:
+def _check_depth(document: Any, depth: int) -> None:
     if depth > MOST_DEPTH:
         raise RecipeError(f"the recipe is nested deeper than {MOST_DEPTH}")
-    for one in said.values() if isinstance(said, dict) else said if isinstance(said, list) else ():
-        _check_depth(one, depth + 1)
+    for item in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        _check_depth(item, depth + 1)
 
 
 def _first_lines(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def yaml_of(said: Mapping[str, Any]) -> str:
-    """A recipe's dict as YAML that `parsed` reads back the same."""
+def yaml_of(document: Mapping[str, Any]) -> str:
+    """A recipe's dict as YAML, from which `parsed` gives the same dict."""
     return yaml.dump(
-        dict(said), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+        dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
     )
 
 
-def json_of(said: Mapping[str, Any], indent: int | None = 2) -> str:
-    return json.dumps(said, indent=indent, ensure_ascii=False)
+def json_of(document: Mapping[str, Any], indent: int | None = 2) -> str:
+    return json.dumps(document, indent=indent, ensure_ascii=False)
 
 
 def put_file(path: Path, data: bytes) -> None:

@@ -29,7 +29,7 @@ class Source(Protocol):
     """Where the columns that a statistic reads come from."""
 
     @property
-    def raw(self) -> tuple[str, ...]:
+    def inputs(self) -> tuple[str, ...]:
         """The table's columns that are read."""
         ...
 
@@ -47,7 +47,7 @@ class Source(Protocol):
 class TableColumns:
     """The table's own columns."""
 
-    raw: tuple[str, ...]
+    inputs: tuple[str, ...]
     in_order: bool = False
 
     def runner(self) -> Callable[[Batch], Batch]:
@@ -177,7 +177,7 @@ class Passes:
 
     def _each_batch(self, requests: Sequence[Request], sources: Sequence[Source]) -> Iterator[list[Any]]:
         """Of each batch the states of all requests; None where the steps before left no rows."""
-        names = {name for source in sources for name in source.raw}
+        names = {name for source in sources for name in source.inputs}
         runners = [source.runner() for source in sources]
 
         def work(batch: Batch) -> list[Any]:

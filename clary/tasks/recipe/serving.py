@@ -87,7 +87,7 @@ class RecipeHandlers:
         self.options = self._options or Options.from_environment(os.environ)
         fitted = FittedRecipe.load(find(model_dir), allow_pickle=self.options.allow_pickle)
         function = fitted.row_function()
-        return Model(fitted, function, function.columns, any(step.in_order for _, step in fitted.live))
+        return Model(fitted, function, function.columns, any(step.in_order for _, step in fitted.inference_steps))
 
     def transform(self, model: Model, body: bytes, content_type: str | None, accept: str | None) -> tuple[bytes, str]:
         name = response_type(accept, self.options.accept)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from clary.data.batch import Block, Column, Kind, kind_of_arrow, numbers
 from clary.data.errors import DataError
 from clary.data.recipe import FittedRecipe, RowFunction
-from clary.data.recipe.row_values import READERS, absent, ordered, other
+from clary.data.recipe.row.values import READERS, absent, ordered, other
 from clary.tasks.recipe.requests import Row
 
 

@@ -27,8 +27,7 @@ from clary.tasks.recipe_job.options import in_options, read_options, shortened
 if TYPE_CHECKING:
     from clary.data.batch import Batch
     from clary.data.progress import Progress
-    from clary.data.recipe.fitted import FittedRecipe
-    from clary.data.recipe.recipe import Recipe
+    from clary.data.recipe.recipe import FittedRecipe, Recipe
     from clary.data.scans import Scan
 
 FITTED = "recipe.clary"
@@ -196,7 +195,7 @@ def _fitted(recipe: Recipe | FittedRecipe, table: Scan, progress: Progress) -> t
             print(note, flush=True)
         return recipe, False
     fitted = recipe.fit(table, progress=progress)
-    for step, told in fitted.told.items():
+    for step, told in fitted.step_notes.items():
         for sentence in told:
             print(f"step {step}: {sentence}", flush=True)
     return fitted, True
@@ -208,7 +207,7 @@ def _features(
     """(share, features) of these rows. Where a row's features depend on rows before it, all are worked out."""
     if table.rows and not mine:
         return iter(())
-    steps = fitted.steps if trained else [step for _, step in fitted.live]
+    steps = fitted.steps if trained else [step for _, step in fitted.inference_steps]
     in_order = any(step.in_order for step in steps)
     share = table if in_order or len(mine) == table.rows else Share(table, mine)
     batches = fitted.transform_batches(share, training=trained, progress=progress)
@@ -223,7 +222,7 @@ def write_artefacts(fitted: FittedRecipe, folder: Path) -> None:
     fitted.save(folder / FITTED)
     with whole(folder / MODEL) as beside, tarfile.open(beside, "w:gz") as archive:
         archive.add(folder / FITTED, FITTED)
-    told = {"steps": dict(fitted.told), "columns": list(fitted.names), "hash": _hash(fitted.recipe)}
+    told = {"steps": dict(fitted.step_notes), "columns": list(fitted.names), "hash": _hash(fitted.recipe)}
     with whole(folder / "told.json") as beside:
         beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

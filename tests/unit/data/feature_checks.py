@@ -11,7 +11,7 @@ import pyarrow as pa
 from clary.data.batch import Batch, Block, Kind
 from clary.data.frames import arrow_of_pandas
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.step import FittedStep, Step
 from clary.data.scans import FramePart, FrameScan, scan_of
 from clary.data.statistics.base import Statistic
@@ -41,7 +41,7 @@ def applied(step: FittedStep, data: pd.DataFrame | pa.Table) -> pd.DataFrame:
 def run(steps: list[Step], data: pd.DataFrame | pa.Table) -> pd.DataFrame:
     """Fitted on data, and applied to it."""
     scan = scan_of(data)
-    return whole(transformed(fit_steps(steps, scan), scan, training=True)).to_pandas()
+    return in_one_batch(transformed(fit_steps(steps, scan), scan, training=True)).to_pandas()
 
 
 def batch_of(data: pd.DataFrame | pa.Table) -> Batch:

@@ -123,7 +123,7 @@ class Centred(PerColumn):
         for name, mean in zip(self.names, self.mean, strict=True):
             code.write(name, f"{code.read(name)} - {code.constant(mean)}")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"{len(self.names)} columns lost their mean.",)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from clary.data.batch import Batch, Schema
 from clary.data.frames import arrow_of_pandas
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.row import compiled
+from clary.data.recipe.row.function import compiled
 from clary.data.recipe.step import FittedStep, Step
 from clary.data.scans import FrameScan, Part, Scan
 

@@ -122,7 +122,7 @@ def test_a_recipe_is_fitted_and_applied(base: Path, table: pd.DataFrame, capsys:
     assert (base / "output" / "message").read_text() == sentence
     printed = capsys.readouterr().out
     assert printed.endswith(f"{sentence}\n")
-    for step, sentences in fitted.told.items():
+    for step, sentences in fitted.step_notes.items():
         assert all(f"step {step}: {one}" in printed for one in sentences)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from clary.data.errors import DataError, RecipeError
 from clary.data.recipe import Recipe, steps
 from clary.data.recipe.declare import same
-from clary.data.recipe.parameters import default_of, fitting_type, parameters, types_of
+from clary.data.recipe.parameters import converted, default_of, parameters, types_of
 from clary.data.recipe.step import STEPS
 from clary.data.recipe.steps import every
 from clary.data.recipe.text import MOST_CHARACTERS
@@ -282,7 +282,7 @@ def test_every_default_is_of_the_type_that_its_step_declares():
         for name, field in parameters(kind).items():
             default = default_of(field)
             if default is not MISSING:
-                assert same(fitting_type(default, types_of(kind)[name]), default), (kind, name)
+                assert same(converted(default, types_of(kind)[name]), default), (kind, name)
 
 
 def test_steps_have_docstrings_and_one_name_each():
@@ -354,11 +354,12 @@ def test_not_a_number_is_itself():
     )
 
 
-def test_each_step_is_found_in_the_module_that_is_said_to_have_it():
-    for module in pkgutil.iter_modules(steps.__path__):
-        importlib.import_module(f"{steps.__name__}.{module.name}")
+def test_each_step_is_in_the_module_that_is_listed_for_it():
+    prefix = f"{steps.__name__}."
+    for module in pkgutil.walk_packages(steps.__path__, prefix):
+        importlib.import_module(module.name)
     registered: dict[str, set[str]] = {}
     for name, kind in STEPS.items():
-        if kind.__module__.startswith(f"{steps.__name__}."):
-            registered.setdefault(kind.__module__.rpartition(".")[2], set()).add(name)
+        if kind.__module__.startswith(prefix):
+            registered.setdefault(kind.__module__.removeprefix(prefix), set()).add(name)
     assert registered == {module: set(names) for module, names in steps.MODULES.items()}

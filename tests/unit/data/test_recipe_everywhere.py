@@ -131,7 +131,7 @@ def test_saved_and_pickled(frame, fitted, tmp_path):
     expected = fitted.transform(frame)
     for again in (FittedRecipe.load(tmp_path / "recipe.clary", allow_pickle=True), pickle.loads(pickle.dumps(fitted))):
         assert_same(again.transform(frame), expected, fitted)
-        assert again.told == fitted.told
+        assert again.step_notes == fitted.step_notes
 
 
 def test_in_a_pipeline(frame, fitted):

@@ -105,7 +105,7 @@ def test_a_recipe_without_steps_hands_its_columns_through(frame):
 
 def test_each_step_tells_what_it_did(frame):
     fitted = Recipe([Centre(columns=("n0",)), {"scale": {"columns": "n1"}}]).fit(frame)
-    assert fitted.told == {"1 (centre)": ("1 columns lost their mean.",)}
+    assert fitted.step_notes == {"1 (centre)": ("1 columns lost their mean.",)}
     assert fitted.labels == ("1 (centre)", "2 (scale)")
 
 
@@ -197,14 +197,14 @@ def test_a_feature_made_of_the_target_is_there_in_training_alone_and_told(frame)
     fitted = Recipe([leak, Centre(columns=("n0", "leak"))], target="label").fit(frame.assign(label=frame["label"] + 1))
     assert "leak" not in fitted.names
     assert "n0" in fitted.names
-    assert fitted.told["target"] == ("'leak' is made of the target, and so not there at inference.",)
+    assert fitted.step_notes["target"] == ("'leak' is computed from the target, so it is left out at inference.",)
     assert "leak" in fitted.transform(frame.assign(label=1), training=True)
     assert "leak" not in fitted.transform(frame.drop(columns="label"))
 
 
 def test_a_step_that_needs_at_inference_what_training_made_is_told(frame):
     steps = [{"split": {}}, {"one_hot": {"columns": ["split"]}}]
-    with pytest.raises(StepError, match=r"step 2 \(one_hot\), column 'split': it is only there while the recipe is"):
+    with pytest.raises(StepError, match=r"step 2 \(one_hot\), column 'split': the column exists only while"):
         Recipe(steps, target="label").fit(frame)
 
 
@@ -282,8 +282,8 @@ def test_a_column_that_is_made_and_then_dropped_is_not_worked_out(frame):
     fitted = Recipe([{"log": {"columns": ["n0", "whole"], "errors": "missing"}}, {"drop": {"columns": "whole"}}]).fit(
         frame
     )
-    path, _ = fitted.way(target=False, training=False)
-    assert [one.inputs for one in path.steps] == [("n0",)]
+    plan = fitted.plan(target=False, training=False)
+    assert [step.inputs for step in plan.steps] == [("n0",)]
     assert isinstance(scan_of(frame).arrow_schema, pa.Schema)
     assert "whole" not in fitted.needed
 

@@ -57,7 +57,7 @@ def test_it_is_drawn_from_the_whole_table_and_always_the_same():
     recipe = Recipe([Centre(columns=("n0",))], target="label")
     cut = recipe.preview(CutScan(table_of(frame), 100), rows=200)
     assert cut == recipe.preview(frame, rows=200)
-    assert (cut.rows, cut.of, cut.steps[0].rows_before) == (200, 5000, 200)
+    assert (cut.rows, cut.table_rows, cut.steps[0].rows_before) == (200, 5000, 200)
     assert max(one.row for one in cut.steps[0].examples) < 5000
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from clary.data.batch import Kind
 from clary.data.errors import DataError, StepError
 from clary.data.recipe import FittedRecipe, Recipe
-from clary.data.recipe.row_source import check_source
+from clary.data.recipe.row.check import check_source
 from tests.unit.data.recipe_support import Centre, Coded, FromCode, passengers, plain_rows
 
 STEPS = [{"impute": {"columns": "numbers"}}, {"scale": {"columns": ["n*"]}}, {"one_hot": {"columns": ["c*"]}}]

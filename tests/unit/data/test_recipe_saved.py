@@ -20,12 +20,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from clary.data.batch import Field, Kind, Schema
 from clary.data.errors import DataError
-from clary.data.recipe import FittedRecipe, FittedStep, Recipe, saved
+from clary.data.recipe import FittedRecipe, FittedStep, Recipe
 from clary.data.recipe.declare import same
-from clary.data.recipe.saved_values import Reader, Writer
+from clary.data.recipe.saved import archive as saved
+from clary.data.recipe.saved.classes import class_named
+from clary.data.recipe.saved.renamed import Unpickler
+from clary.data.recipe.saved.values import Reader, Writer
 from clary.data.recipe.steps import every
 from tests.unit.data.recipe_support import Centre, Forms, passengers, plain_rows, register
 
@@ -52,8 +56,8 @@ def rewritten(path: Path, change: Any) -> Path:
     """The same archive with its recipe.json changed."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    said = json.loads(files["recipe.json"])
-    files["recipe.json"] = json.dumps(change(said) or said).encode()
+    document = json.loads(files["recipe.json"])
+    files["recipe.json"] = json.dumps(change(document) or document).encode()
     other = path.with_name("other.clary")
     with zipfile.ZipFile(other, "w") as archive:
         for name, data in files.items():
@@ -77,7 +81,7 @@ def test_a_recipe_that_was_saved_does_the_same(frame, fitted, path):
     assert (again.recipe.name, again.recipe.description) == ("ship", "a test")
     assert again.columns.equals(fitted.columns)
     assert again.rows == 100
-    assert again.told == fitted.told
+    assert again.step_notes == fitted.step_notes
     pd.testing.assert_frame_equal(again.transform(frame), fitted.transform(frame))
     for row in plain_rows(frame)[:20]:
         assert repr(again.transform_row(row)) == repr(fitted.transform_row(row))
@@ -107,6 +111,48 @@ def test_it_is_whole_or_not_there(fitted, tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         fitted.save(tmp_path / "folder")
     assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+
+
+# ---- files of the version before, in the folder `saved` ----
+
+SAVED = Path(__file__).with_name("saved")
+CLASSES = json.loads((SAVED / "version_0_1_classes.json").read_text())
+
+
+def test_a_file_of_version_0_1_gives_the_same_features():
+    again = FittedRecipe.load(SAVED / "version_0_1.clary")
+    image = io.BytesIO()
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(image, "PNG")
+    row = {"a": 0.1257302210933933, "b": 0.9034701816518086, "same": 1.0, "c": "x", "photo": image.getvalue()}
+    row["clip"] = np.sin(np.arange(400) / 20).tolist()
+    expected = [0.9034701816518086, 1.0, 0.0, 0.0, 0.5677885238863201]  # b, c_x, c_y, c_z, both
+    expected += [8.0, 8.0, 1.0, 31.5, 18.472953201911167, 0.0, 63.0, 6.0, 16.25, 0.0]  # the image's statistics
+    expected += [0.15342994276785366, 0.9881595267066471, 0.0] * 4  # its histograms of oriented gradients
+    expected += [-160.81475140553525, 53.301756363391405, 42.68433396309598]  # MFCC: mean, std, mean, …
+    expected += [11.429130615257188, 31.522647412068515, 13.458033466991449]
+    np.testing.assert_allclose(again.transform_row(row), expected, rtol=1e-9)
+    assert again.step_notes["3 (select_variance)"][0] == "1 of 3 columns were dropped."
+
+
+def test_a_pickled_recipe_of_version_0_1_finds_its_steps():
+    """A recipe with a Python function is pickled, with all of its steps' classes."""
+    again = FittedRecipe.load(SAVED / "version_0_1_function.clary", allow_pickle=True)
+    assert [step.name for step in again.recipe.steps] == ["function", "rare", "select_variance"]
+    assert again.transform_row({"a": 2.0, "b": 1.0, "c": "x"}) == (-2.0, 1.0, "x")
+
+
+@pytest.mark.parametrize("name", CLASSES["fitted"])
+def test_a_fitted_step_of_version_0_1_has_its_class_and_its_fields(name):
+    kind = class_named(name)
+    assert issubclass(kind, FittedStep)
+    assert [field.name for field in dataclass_fields(kind) if field.init] == CLASSES["fitted"][name]
+
+
+@pytest.mark.parametrize("name", CLASSES["steps"])
+def test_a_step_of_version_0_1_is_found_by_its_class(name):
+    module, _, kind = CLASSES["steps"][name].partition(":")
+    pickled = f"cclary.data.recipe.steps.{module}\n{kind}\n.".encode()
+    assert Unpickler(io.BytesIO(pickled)).load() is every()[name]
 
 
 # ---- what only pickle can hold ----
@@ -174,7 +220,7 @@ def test_a_pickle_in_a_hostile_file_is_never_read(path, tmp_path, name):
         for each, data in files.items():
             archive.writestr(each, data)
     if name == "arrays/0.npy":
-        evil = rewritten(evil, lambda said: said["steps"][0]["object"][1].update(fills={"array": "arrays/0.npy"}))
+        evil = rewritten(evil, lambda file: file["steps"][0]["object"][1].update(fills={"array": "arrays/0.npy"}))
     with pytest.raises(DataError):
         FittedRecipe.load(evil)
     assert not touched.exists()
@@ -185,7 +231,7 @@ def test_an_array_of_objects_is_not_read(path, tmp_path):
     np.save(made, np.array([Bomb(str(tmp_path / "touched"))], dtype=object), allow_pickle=True)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("arrays/99.npy", made.getvalue())
-    evil = rewritten(path, lambda said: said["steps"][0]["object"][1].update(fills={"array": "arrays/99.npy"}))
+    evil = rewritten(path, lambda file: file["steps"][0]["object"][1].update(fills={"array": "arrays/99.npy"}))
     with pytest.raises(DataError):
         FittedRecipe.load(evil)
     assert not (tmp_path / "touched").exists()
@@ -194,46 +240,46 @@ def test_an_array_of_objects_is_not_read(path, tmp_path):
 # ---- hostile declarations ----
 
 
-def fields(said: dict[str, Any], step: int = 0) -> dict[str, Any]:
-    return said["steps"][step]["object"][1]
+def fields(document: dict[str, Any], step: int = 0) -> dict[str, Any]:
+    return document["steps"][step]["object"][1]
 
 
 HOSTILE = {
-    "no recipe": lambda said: said.update(clary="something else"),
-    "another version": lambda said: said.update(version=99),
-    "a class from elsewhere": lambda said: said["steps"][0]["object"].__setitem__(0, "os:system"),
-    "a class by path": lambda said: said["steps"][0]["object"].__setitem__(0, "../../os:system"),
-    "a function of a step's module": lambda said: said["steps"][0]["object"].__setitem__(0, "imputed:estimated"),
-    "a class that the module imported": lambda said: said["steps"][0]["object"].__setitem__(0, "imputed:Batch"),
-    "a step that is a field": lambda said: said["steps"].__setitem__(0, {"field": ["a", "number", [], False]}),
-    "a step that is a step's part": lambda said: said["steps"].__setitem__(
+    "no recipe": lambda file: file.update(clary="something else"),
+    "another version": lambda file: file.update(version=99),
+    "a class from elsewhere": lambda file: file["steps"][0]["object"].__setitem__(0, "os:system"),
+    "a class by path": lambda file: file["steps"][0]["object"].__setitem__(0, "../../os:system"),
+    "a function of a step's module": lambda file: file["steps"][0]["object"].__setitem__(0, "imputed:estimated"),
+    "a class that the module imported": lambda file: file["steps"][0]["object"].__setitem__(0, "imputed:Batch"),
+    "a step that is a field": lambda file: file["steps"].__setitem__(0, {"field": ["a", "number", [], False]}),
+    "a step that is a step's part": lambda file: file["steps"].__setitem__(
         0, {"object": ["one_hot:Hot", {"width": 1}]}
     ),
-    "a step that is text": lambda said: said["steps"].__setitem__(0, "scale"),
-    "a field too few": lambda said: fields(said).pop("fills"),
-    "a field too many": lambda said: fields(said).update(more=1),
-    "a field of another type": lambda said: fields(said).update(names=3),
-    "texts that are numbers": lambda said: fields(said).update(names={"tuple": [1, 2]}),
-    "an unknown form": lambda said: fields(said).update(fills={"exec": "1"}),
-    "two forms": lambda said: fields(said).update(fills={"tuple": [], "list": []}),
-    "a file that is not there": lambda said: fields(said).update(fills={"array": "arrays/7000.npy"}),
-    "a file outside": lambda said: fields(said).update(fills={"array": "/etc/passwd"}),
-    "a pickled value": lambda said: fields(said).update(fills={"pickled": 0}),
-    "a pickled value from the end": lambda said: fields(said).update(fills={"pickled": -1}),
-    "a module for a ufunc": lambda said: fields(said).update(fills={"ufunc": "os"}),
-    "a loader for a ufunc": lambda said: fields(said).update(fills={"ufunc": "load"}),
-    "columns without types": lambda said: said.update(columns=[["n0", 3]]),
-    "columns that are none": lambda said: said.update(columns=3),
-    "fewer steps": lambda said: said["steps"].pop(),
-    "rows that are none": lambda said: said.update(rows="all"),
-    "steps of other columns": lambda said: fields(said).update(names={"tuple": ["x"] * 6}),
-    "fewer fills than names": lambda said: fields(said).update(fills={"tuple": []}),
-    "no steps": lambda said: said.pop("steps"),
-    "a recipe that is wrong": lambda said: said["recipe"].update(steps=["nothing"]),
-    "an expression that is code": lambda said: fields(said, 2).update(expression="__import__('os').system('true')"),
-    "an expression of the inside": lambda said: fields(said, 2).update(expression="n0.__class__"),
-    "a list": lambda said: [said],
-    "a number": lambda said: 3,
+    "a step that is text": lambda file: file["steps"].__setitem__(0, "scale"),
+    "a field too few": lambda file: fields(file).pop("fills"),
+    "a field too many": lambda file: fields(file).update(more=1),
+    "a field of another type": lambda file: fields(file).update(names=3),
+    "texts that are numbers": lambda file: fields(file).update(names={"tuple": [1, 2]}),
+    "an unknown form": lambda file: fields(file).update(fills={"exec": "1"}),
+    "two forms": lambda file: fields(file).update(fills={"tuple": [], "list": []}),
+    "a file that is not there": lambda file: fields(file).update(fills={"array": "arrays/7000.npy"}),
+    "a file outside": lambda file: fields(file).update(fills={"array": "/etc/passwd"}),
+    "a pickled value": lambda file: fields(file).update(fills={"pickled": 0}),
+    "a pickled value from the end": lambda file: fields(file).update(fills={"pickled": -1}),
+    "a module for a ufunc": lambda file: fields(file).update(fills={"ufunc": "os"}),
+    "a loader for a ufunc": lambda file: fields(file).update(fills={"ufunc": "load"}),
+    "columns without types": lambda file: file.update(columns=[["n0", 3]]),
+    "columns that are none": lambda file: file.update(columns=3),
+    "fewer steps": lambda file: file["steps"].pop(),
+    "rows that are none": lambda file: file.update(rows="all"),
+    "steps of other columns": lambda file: fields(file).update(names={"tuple": ["x"] * 6}),
+    "fewer fills than names": lambda file: fields(file).update(fills={"tuple": []}),
+    "no steps": lambda file: file.pop("steps"),
+    "a recipe that is wrong": lambda file: file["recipe"].update(steps=["nothing"]),
+    "an expression that is code": lambda file: fields(file, 2).update(expression="__import__('os').system('true')"),
+    "an expression of the inside": lambda file: fields(file, 2).update(expression="n0.__class__"),
+    "a list": lambda file: [file],
+    "a number": lambda file: 3,
 }
 
 
@@ -283,7 +329,7 @@ def test_an_array_that_says_it_is_huge_is_told(path):
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**15,)})
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("arrays/99.npy", head.getvalue())
-    evil = rewritten(path, lambda said: fields(said).update(fills={"array": "arrays/99.npy"}))
+    evil = rewritten(path, lambda file: fields(file).update(fills={"array": "arrays/99.npy"}))
     with pytest.raises(DataError):
         FittedRecipe.load(evil)
 
@@ -336,8 +382,8 @@ VALUES: list[Any] = [
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_a_value_comes_back_as_it_was(value):
     writer = Writer()
-    said = json.loads(json.dumps(writer.said(value)))
-    again = Reader(writer.files.__getitem__, []).value(said)
+    document = json.loads(json.dumps(writer.to_json(value)))
+    again = Reader(writer.files.__getitem__, []).value(document)
     assert writer.opaque == []
     assert type(again) is type(value)
     assert same(again, value) or repr(again) == repr(value)
@@ -357,8 +403,8 @@ def test_a_value_comes_back_as_it_was(value):
 )
 def test_an_arrow_array_comes_back_as_it_was(array):
     writer = Writer()
-    said = json.loads(json.dumps(writer.said(array)))
-    again = Reader(writer.files.__getitem__, []).value(said)
+    document = json.loads(json.dumps(writer.to_json(array)))
+    again = Reader(writer.files.__getitem__, []).value(document)
     assert again.equals(array)
     assert again.type == array.type
 
@@ -368,7 +414,7 @@ def test_a_sparse_matrix_comes_back_as_it_was():
 
     matrix = csr_matrix(np.diag([1.0, 0.0, 2.0]))
     writer = Writer()
-    again = Reader(writer.files.__getitem__, []).value(json.loads(json.dumps(writer.said(matrix))))
+    again = Reader(writer.files.__getitem__, []).value(json.loads(json.dumps(writer.to_json(matrix))))
     assert (again != matrix).nnz == 0
 
 

@@ -17,10 +17,10 @@ from scipy import signal
 
 from clary.data.batch import Batch
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.steps import mel, sounds
-from clary.data.recipe.steps.audio import AudioBand, AudioResample
-from clary.data.recipe.steps.audio_features import AudioMfcc, AudioSpectrogram
-from clary.data.recipe.steps.sounds import SOUND, Sound, packed, sound_of
+from clary.data.recipe.steps.audio import decoding, mel
+from clary.data.recipe.steps.audio.decoding import SOUND, Sound, packed, sound_of
+from clary.data.recipe.steps.audio.features import AudioMfcc, AudioSpectrogram
+from clary.data.recipe.steps.audio.filters import AudioBand, AudioResample
 from tests.unit.data.feature_checks import assert_made_as_told, assert_same_by_row, fitted
 
 RATE = 22_050
@@ -131,7 +131,7 @@ def test_any_damage_to_a_file_is_told_or_harmless(whole, changes, cut):
     data = bytearray(whole)
     for place, value in changes:
         data[place % len(data)] = value
-    with suppress(sounds.Broken):
+    with suppress(decoding.Broken):
         found = sound_of(pa.scalar(bytes(data[: len(data) - cut % len(data)])), 0, 10)
         assert np.isfinite(found.samples).all()
 
@@ -143,7 +143,7 @@ def test_a_sound_that_is_too_long_is_not_decoded(monkeypatch):
     for step in (AudioResample(target_sr=8_000, max_seconds=59), AudioMfcc(max_seconds=59)):
         with pytest.raises(StepError, match=r"it is 60\.0 s long, and `max_seconds` is 59"):
             fitted(step, table(silence)).transform(Batch.of_arrow(table(silence)))
-    monkeypatch.setattr(sounds, "MAX_SAMPLES", 1_000)
+    monkeypatch.setattr(decoding, "MAX_SAMPLES", 1_000)
     with pytest.raises(StepError, match=r"it is 60\.0 s long"):
         made(AudioResample(target_sr=8_000), table(silence))
 
@@ -219,7 +219,7 @@ def test_a_tone_of_another_rate_is_that_tone(rate):
 
 
 def test_resampling_a_moment_to_very_many_frames_is_bounded(monkeypatch):
-    monkeypatch.setattr(sounds, "MAX_SAMPLES", 100_000)
+    monkeypatch.setattr(decoding, "MAX_SAMPLES", 100_000)
     with pytest.raises(StepError, match="row 0"):
         made(AudioResample(target_sr=384_000), table(encoded(np.zeros(8_000), 8_000)))
 

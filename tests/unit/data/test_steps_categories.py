@@ -208,7 +208,7 @@ def test_rare_levels_have_no_column_and_are_not_unknown():
     table = text_table(["a"] * 5 + ["b"] * 3 + ["c", "d", None])
     step = fitted(OneHot(min_count=2, unknown="error"), table)
     assert list(made(step, table).columns) == ["c_a", "c_b"]
-    assert step.told()[1] == "c: 2 levels are too rare for a column (0 in every column): 'c', 'd'."
+    assert step.notes()[1] == "c: 2 levels are too rare for a column (0 in every column): 'c', 'd'."
     assert_rows_equal_batch(step, table)
     most = fitted(OneHot(max_levels=1, unknown="other"), table)
     assert made(most, table)["c_other"].tolist() == [0] * 5 + [1] * 5 + [0]
@@ -265,10 +265,10 @@ def test_rare_levels_become_other(values, least):
 def test_a_share_counts_rows_that_have_a_value_and_new_levels_are_rare():
     table = text_table(["a"] * 8 + ["b"] * 2 + [None] * 90)
     step = fitted(Rare(min_count=0.2, other="b"), table)
-    assert step.told() == []
+    assert step.notes() == []
     assert made(step, text_table(["b", "new", None]))["c"].astype(object).fillna("-").tolist() == ["b", "b", "-"]
     rare = fitted(Rare(max_levels=1), table)
-    assert rare.told() == ["c: 1 levels (20.00% of the rows with a value) became 'other': 'b'."]
+    assert rare.notes() == ["c: 1 levels (20.00% of the rows with a value) became 'other': 'b'."]
 
 
 # ---- hash ----

@@ -11,8 +11,7 @@ import pytest
 from clary.data.batch import Batch
 from clary.data.errors import StepError
 from clary.data.frames import arrow_of_pandas
-from clary.data.recipe.fitted import FittedRecipe
-from clary.data.recipe.recipe import Recipe
+from clary.data.recipe.recipe import FittedRecipe, Recipe
 from clary.data.statistics.categories import Categories
 from tests.unit.data.steps_support import batch_of, scan_of
 

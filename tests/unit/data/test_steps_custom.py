@@ -19,7 +19,7 @@ from clary.data.batch import Batch, Kind
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.steps import imports
 from clary.data.recipe.steps.custom import FunctionStep, SklearnStep
-from clary.data.recipe.steps.selection_model import SelectModel
+from clary.data.recipe.steps.selection.model import SelectModel
 from tests.unit.data.feature_checks import applied, assert_made_as_told, assert_same_by_row, fitted
 
 
@@ -62,7 +62,7 @@ def test_a_transformer_by_path_gives_what_scikit_learn_gives():
     assert list(made) == ["name", *theirs.get_feature_names_out()]
     np.testing.assert_array_equal(made.drop(columns="name"), theirs.transform(wine()))
     assert isinstance(ours.sklearn(), SplineTransformer)
-    assert ours.told()[0].startswith("sklearn.preprocessing.SplineTransformer made 18 columns")
+    assert ours.notes()[0].startswith("sklearn.preprocessing.SplineTransformer made 18 columns")
     assert_made_as_told(ours, frame)
     assert_same_by_row(ours, frame)
 
@@ -243,7 +243,7 @@ def test_a_function_makes_columns_of_columns():
     assert list(made) == ["name", "ratio", "strong"]
     pd.testing.assert_frame_equal(made[["ratio", "strong"]], ratio(frame))
     assert [one.kind for one in ours.made] == [Kind.NUMBER, Kind.BOOLEAN]
-    assert ours.told() == ("ratio made the columns 'ratio', 'strong'.",)
+    assert ours.notes() == ("ratio made the columns 'ratio', 'strong'.",)
     assert_made_as_told(ours, frame)
     assert_same_by_row(ours, frame)
     again = pickle.loads(pickle.dumps(ours))

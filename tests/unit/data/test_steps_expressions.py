@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from clary.data.errors import DataError, RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.expressions import Expression, Filter
-from clary.data.recipe.steps.formula import parsed
+from clary.data.recipe.steps.formula.parse import parsed
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, rows, scan_of
 
 
@@ -100,7 +100,7 @@ def test_conditions_equal_pandas(expression):
         np.testing.assert_array_equal(result, expected)
     assert_rows_equal_batch(step, frame)
     steps = fit_steps([Filter(expression=expression)], scan_of(frame, 7))
-    kept = whole(transformed(steps, scan_of(frame), training=True))
+    kept = in_one_batch(transformed(steps, scan_of(frame), training=True))
     assert kept.row_numbers.tolist() == np.flatnonzero(expected).tolist()
 
 
@@ -117,7 +117,7 @@ def test_an_expression_may_replace_its_own_column_and_steps_behind_see_that():
     steps = fit_steps(
         [Expression(into="a", expression="a + b"), Expression(into="c", expression="a * 10")], scan_of(frame)
     )
-    assert whole(transformed(steps, scan_of(frame))).to_pandas()["c"].tolist() == [40.0, 60.0]
+    assert in_one_batch(transformed(steps, scan_of(frame))).to_pandas()["c"].tolist() == [40.0, 60.0]
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_the_target_is_not_among_the_columns():
 
 
 def test_pca_tells_how_much_it_explains():
-    (sentence,) = fitted(Pca(n_components=2), standardised(wine())).told()
+    (sentence,) = fitted(Pca(n_components=2), standardised(wine())).notes()
     assert sentence == "2 components of 13 columns explain 55.4% of their variance (36.2%, 19.2%)."
 
 
@@ -290,7 +290,7 @@ def test_discriminants_of_classes_with_names_tell_what_they_hold():
     frame = load_iris(as_frame=True).frame
     frame["target"] = frame["target"].map({0: "setosa", 1: "versicolor", 2: "virginica"})
     ours = fitted(Lda(n_components=1, target="target"), frame)
-    assert ours.told() == ("1 directions of 4 columns hold 99.1% of the variance between 3 classes.",)
+    assert ours.notes() == ("1 directions of 4 columns hold 99.1% of the variance between 3 classes.",)
     assert set(ours.sklearn().predict(frame.drop(columns="target"))) == {"setosa", "versicolor", "virginica"}
 
 
@@ -330,8 +330,8 @@ def test_distances_to_centres_equal_scikit_learns(algorithm):
 def test_a_sample_is_told_of():
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.normal(size=150_000)})
-    assert any("random sample of" in line for line in fitted(KMeansDistance(n_clusters=2, n_init=1), frame).told())
-    assert not any("sample" in line for line in fitted(KMeansDistance(n_clusters=2), frame[:100]).told())
+    assert any("random sample of" in line for line in fitted(KMeansDistance(n_clusters=2, n_init=1), frame).notes())
+    assert not any("sample" in line for line in fitted(KMeansDistance(n_clusters=2), frame[:100]).notes())
 
 
 # ---- for looking only ----

@@ -16,12 +16,12 @@ from sklearn.datasets import load_digits
 
 from clary.data.batch import Batch, Kind
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.steps import pictures
-from clary.data.recipe.steps import pixels as p
-from clary.data.recipe.steps.image_features import ImageFlatten, ImageHog
-from clary.data.recipe.steps.image_statistics import FIGURES, ImageStatistics
-from clary.data.recipe.steps.images import ImageConvert, ImageCrop, ImageFilter, ImageGrey, ImageResize
-from clary.data.recipe.steps.pictures import PICTURE, packed, pixels_of
+from clary.data.recipe.steps.image import decoding
+from clary.data.recipe.steps.image import pixels as p
+from clary.data.recipe.steps.image.decoding import PICTURE, packed, pixels_of
+from clary.data.recipe.steps.image.features import ImageFlatten, ImageHog
+from clary.data.recipe.steps.image.statistics import FIGURES, ImageStatistics
+from clary.data.recipe.steps.image.transforms import ImageConvert, ImageCrop, ImageFilter, ImageGrey, ImageResize
 from tests.unit.data.feature_checks import Pieces, assert_made_as_told, assert_same_by_row, fitted
 
 
@@ -72,7 +72,7 @@ def test_files_without_loss_decode_to_their_pixels(kind, channels):
     if kind in ("GIF", "WEBP") and channels == 1:  # they know no grey
         found = found[:, :, :1]
     np.testing.assert_array_equal(found, wanted)
-    assert pictures.shape_of(value)[:2] == (9, 7)
+    assert decoding.shape_of(value)[:2] == (9, 7)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_modes_become_channels(mode, channels, kind):
     value = pa.scalar(encoded(image, "TIFF" if mode in ("CMYK", "F") else "PNG"))
     found = pixels_of(value)
     assert (found.shape, found.dtype) == ((6, 5, channels), kind)
-    assert pictures.shape_of(value) == found.shape
+    assert decoding.shape_of(value) == found.shape
     if mode == "I;16":
         np.testing.assert_array_equal(found[:, :, 0], picture(6, 5, 1)[:, :, 0] * 200.0)
 
@@ -105,7 +105,7 @@ def test_modes_become_channels(mode, channels, kind):
 def test_a_palette_with_transparency_has_four_channels():
     image = Image.fromarray(picture(6, 5)).quantize(8)
     value = pa.scalar(encoded(image, "PNG", transparency=0))
-    assert pixels_of(value).shape == pictures.shape_of(value) == (6, 5, 4)
+    assert pixels_of(value).shape == decoding.shape_of(value) == (6, 5, 4)
 
 
 def test_a_picture_is_turned_as_its_exif_data_say():
@@ -114,7 +114,7 @@ def test_a_picture_is_turned_as_its_exif_data_say():
     exif[0x0112] = 6
     value = pa.scalar(encoded(image, "PNG", exif=exif))
     np.testing.assert_array_equal(pixels_of(value), np.rot90(picture(6, 5), -1))
-    assert pictures.shape_of(value) == (5, 6, 3)
+    assert decoding.shape_of(value) == (5, 6, 3)
 
 
 @pytest.mark.parametrize("kind", [pa.uint8(), pa.int64(), pa.float64(), pa.float32()])
@@ -193,10 +193,10 @@ def test_any_damage_to_a_file_is_told_or_harmless(kind, changes, cut):
     for place, value in changes:
         data[place % len(data)] = value
     value = pa.scalar(bytes(data[: len(data) - cut % len(data)]))
-    with suppress(pictures.Broken):
-        assert len(pictures.shape_of(value)) == 3
-    with suppress(pictures.Broken):
-        assert pixels_of(value).shape == pictures.shape_of(value)
+    with suppress(decoding.Broken):
+        assert len(decoding.shape_of(value)) == 3
+    with suppress(decoding.Broken):
+        assert pixels_of(value).shape == decoding.shape_of(value)
 
 
 def test_a_small_file_of_a_huge_picture_is_not_decoded():

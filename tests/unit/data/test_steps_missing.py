@@ -14,7 +14,7 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.imputed import Estimated
 from clary.data.recipe.steps.missing import Impute, MissingIndicator
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, scan_of
@@ -80,7 +80,7 @@ def test_neighbours_are_sought_in_a_sample_of_the_size_asked_and_that_is_told():
     step = fitted(Impute(strategy="knn", sample=20), frame)
     assert isinstance(step, Estimated)
     assert len(step.estimator._fit_X) == 20
-    assert any("20" in sentence for sentence in step.told())
+    assert any("20" in sentence for sentence in step.notes())
 
 
 def test_every_kind_gets_its_most_frequent_value_of_equals_the_smallest():
@@ -123,7 +123,7 @@ def test_filling_forward_equals_pandas_however_the_table_is_cut(rows, size):
     frame["flag"] = frame["number"].map({1.0: True, 2.0: False}).astype("boolean")
     frame["time"] = pd.to_datetime(frame["number"], unit="D")
     steps = fit_steps([Impute(strategy="forward_fill")], scan_of(frame))
-    result = whole(transformed(steps, scan_of(frame, size))).to_pandas()
+    result = in_one_batch(transformed(steps, scan_of(frame, size))).to_pandas()
     expected = frame.ffill()
     for name in frame:
         assert (result[name].isna() == expected[name].isna()).all()
@@ -175,7 +175,7 @@ def test_a_strategy_for_numbers_refuses_a_text_that_was_named():
 
 
 def test_what_was_filled_is_told():
-    told = fitted(Impute(columns=("text",), strategy="most_frequent"), mixed_table()).told()
+    told = fitted(Impute(columns=("text",), strategy="most_frequent"), mixed_table()).notes()
     assert told == ("Missing values of 'text' become 'a' (most_frequent).",)
 
 

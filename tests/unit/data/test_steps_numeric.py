@@ -11,7 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures, PowerTransformer, Quantile
 
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.combining import Polynomial
 from clary.data.recipe.steps.numeric import Cbrt, Log, Log1p, Sqrt
 from clary.data.recipe.steps.power import BoxCox, Quantile, YeoJohnson
@@ -88,8 +88,8 @@ def test_what_was_learnt_from_a_sample_is_told():
     frame = pd.DataFrame({"a": random.lognormal(size=101_000)})
     for step in (YeoJohnson(), Quantile(n_quantiles=10)):
         (mine,) = fit_steps([step], scan_of(frame))
-        assert any("sample" in sentence for sentence in mine.told())
-        result = whole(transformed([mine], scan_of(frame)))["a"]
+        assert any("sample" in sentence for sentence in mine.notes())
+        result = in_one_batch(transformed([mine], scan_of(frame)))["a"]
         assert np.isfinite(result).all()
 
 

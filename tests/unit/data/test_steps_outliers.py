@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.outliers import Clip, Outliers, Winsorize
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, scan_of
 
@@ -68,17 +68,17 @@ def test_outliers_are_those_of_the_definition(method, theirs, rows):
     expected = pd.DataFrame({name: theirs(frame[name]) for name in frame})
     assert expected.to_numpy().any(axis=0).all()
     steps = fit_steps([Outliers(method=method, action="missing")], scan_of(frame))
-    result = whole(transformed(steps, scan_of(frame))).to_pandas()
+    result = in_one_batch(transformed(steps, scan_of(frame))).to_pandas()
     assert ((result.isna() & frame.notna()) == expected).to_numpy().all()
     steps = fit_steps([Outliers(method=method, action="drop_rows")], scan_of(frame))
-    left = whole(transformed(steps, scan_of(frame), training=True)).to_pandas()
+    left = in_one_batch(transformed(steps, scan_of(frame), training=True)).to_pandas()
     pd.testing.assert_frame_equal(left, frame[~expected.any(axis=1)].reset_index(drop=True))
 
 
 def test_rows_of_outliers_stay_at_inference():
     frame = a_table()
     steps = fit_steps([Outliers(action="drop_rows")], scan_of(frame))
-    assert whole(transformed(steps, scan_of(frame))).rows == len(frame)
+    assert in_one_batch(transformed(steps, scan_of(frame))).rows == len(frame)
 
 
 @pytest.mark.parametrize("action", ["clip", "missing"])
@@ -94,7 +94,7 @@ def test_a_column_without_spread_or_without_values_has_no_outliers(method):
     frame = pd.DataFrame({"same": [1.0] * 9 + [50.0], "empty": [np.nan] * 10})
     step = fitted(Outliers(method=method), frame)
     pd.testing.assert_frame_equal(made(step, frame), frame)
-    assert all("No value" in sentence for sentence in step.told())
+    assert all("No value" in sentence for sentence in step.notes())
 
 
 @settings(max_examples=25)

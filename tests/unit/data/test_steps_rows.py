@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clary.data.batch import Batch
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.expressions import Filter
 from clary.data.recipe.steps.rows import Deduplicate, Drop, DropMissing, Keep, Rename
 from clary.data.recipe.steps.sampling import Balance
@@ -37,7 +37,7 @@ tables = st.lists(cells, max_size=25).map(
 def trained(frame, *steps, size=3):
     """The rows that a model learns from, however the table is cut."""
     fitted_steps = fit_steps(steps, scan_of(frame, size))
-    return whole(transformed(fitted_steps, scan_of(frame, size), training=True)).to_pandas()
+    return in_one_batch(transformed(fitted_steps, scan_of(frame, size), training=True)).to_pandas()
 
 
 def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -66,7 +66,7 @@ def test_rows_with_missing_values_go_as_in_pandas(parameters, frame, size):
 def test_columns_with_missing_values_go_as_in_pandas(parameters, frame):
     step = fitted(DropMissing(axis="columns", **parameters), frame)
     assert_same(made(step, frame), frame.dropna(axis="columns", **parameters))
-    assert len(step.told()) == frame.shape[1] - made(step, frame).shape[1]
+    assert len(step.notes()) == frame.shape[1] - made(step, frame).shape[1]
 
 
 @settings(max_examples=25)
@@ -95,15 +95,15 @@ def test_rows_copied_to_balance_classes_are_not_repeats():
 
 def test_what_was_left_out_is_told():
     frame = pd.DataFrame({"a": [1, 1, 2], "b": [1.0, None, None]})
-    assert "1 row(s)" in fitted(Deduplicate(columns=("a",)), frame).told()[0]
-    assert fitted(DropMissing(axis="columns"), frame).told() == ("'b' was dropped: 2 of 3 values are missing.",)
+    assert "1 row(s)" in fitted(Deduplicate(columns=("a",)), frame).notes()[0]
+    assert fitted(DropMissing(axis="columns"), frame).notes() == ("'b' was dropped: 2 of 3 values are missing.",)
 
 
 @pytest.mark.parametrize("step", [DropMissing(), Deduplicate(), Filter(expression="a > 1")])
 def test_at_inference_every_row_stays(step):
     frame = pd.DataFrame({"a": [1.0, 1.0, None, 2.0]})
     steps = fit_steps([step], scan_of(frame))
-    assert whole(transformed(steps, scan_of(frame))).rows == 4
+    assert in_one_batch(transformed(steps, scan_of(frame))).rows == 4
 
 
 def test_steps_behind_learn_from_the_rows_that_are_left():

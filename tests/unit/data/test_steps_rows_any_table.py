@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clary.data.errors import DataError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.binning import Bin
 from clary.data.recipe.steps.casting import Cast, ParseDates
 from clary.data.recipe.steps.combining import Normalize, Polynomial
@@ -89,11 +89,11 @@ def test_any_table_has_a_result_or_a_clear_error(step, frame):
     scan = scan_of(frame, 4)
     try:
         steps = fit_steps([step], scan)
-        result = whole(transformed(steps, scan, training=True))
+        result = in_one_batch(transformed(steps, scan, training=True))
     except DataError:
         return
     result.to_arrow()
-    for sentence in steps[0].told():
+    for sentence in steps[0].notes():
         assert sentence.endswith(".")
 
 
@@ -106,7 +106,7 @@ def test_any_column_may_say_the_classes_or_how_to_divide(frame):
             continue
         for step in (Balance(column=name), *(Split(method=one, by=name) for one in ("stratified", "group", "time"))):
             try:
-                result = whole(transformed(fit_steps([step], scan), scan, training=True))
+                result = in_one_batch(transformed(fit_steps([step], scan), scan, training=True))
             except DataError:
                 continue
             if isinstance(step, Split):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.missing import Impute
 from clary.data.recipe.steps.rows import DropMissing, Keep
 from clary.data.recipe.steps.sampling import Balance, Sample
@@ -21,7 +21,7 @@ from tests.unit.data.steps_support import scan_of
 
 def trained(frame, *steps, size=0):
     fitted_steps = fit_steps(steps, scan_of(frame, size))
-    return whole(transformed(fitted_steps, scan_of(frame, size), training=True)).to_pandas()
+    return in_one_batch(transformed(fitted_steps, scan_of(frame, size), training=True)).to_pandas()
 
 
 def a_table(rows: int) -> pd.DataFrame:
@@ -153,7 +153,7 @@ def test_later_steps_learn_from_train_and_are_applied_to_all():
     frame = pd.DataFrame({"a": np.arange(100.0)})
     frame.loc[3, "a"] = np.nan
     split, imputed, scaled = fit_steps([Split(), Impute(), Scale()], scan_of(frame, 7))
-    result = whole(transformed([split, imputed, scaled], scan_of(frame), training=True)).to_pandas()
+    result = in_one_batch(transformed([split, imputed, scaled], scan_of(frame), training=True)).to_pandas()
     train = result["split"] == "train"
     assert train.sum() == 80
     assert abs(result["a"][train].mean()) < 1e-12
@@ -164,8 +164,8 @@ def test_no_pattern_chooses_the_column_of_the_split_and_inference_has_none():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", None]})
     steps = fit_steps([Split(), Impute(columns="text", strategy="most_frequent"), Keep(columns=("b",))], scan_of(frame))
     assert steps[1].inputs == ("b",)
-    assert list(whole(transformed(steps, scan_of(frame), training=True))) == ["b", "split"]
-    assert list(whole(transformed(steps, scan_of(frame)))) == ["b"]
+    assert list(in_one_batch(transformed(steps, scan_of(frame), training=True))) == ["b", "split"]
+    assert list(in_one_batch(transformed(steps, scan_of(frame)))) == ["b"]
 
 
 def test_what_cannot_be_divided_is_an_error_that_says_why():

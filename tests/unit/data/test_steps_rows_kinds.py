@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_an_error_or_missing_and_counted(column, to, count)
     with pytest.raises(StepError, match=f"'{column}': {count} of 5 values are no {to}"):
         fitted(Cast(columns=(column,), to=to), frame)
     lenient = fitted(Cast(columns=(column,), to=to, errors="missing"), frame)
-    assert f"{count} of 5" in lenient.told()[0]
+    assert f"{count} of 5" in lenient.notes()[0]
     assert made(lenient, frame)[column].isna().sum() == frame[column].isna().sum() + count
     assert_rows_equal_batch(lenient, frame)
 
@@ -158,7 +158,7 @@ def test_dates_are_parsed_as_people_write_them(texts, parameters, expected, told
     step = fitted(ParseDates(columns=("a",), **parameters), frame, size=1)
     result = made(step, frame)["a"]
     assert [str(one) for one in result] == [str(pd.Timestamp(one)) if one else "NaT" for one in expected]
-    assert told in step.told()[0]
+    assert told in step.notes()[0]
     assert_rows_equal_batch(step, frame)
 
 
@@ -168,7 +168,7 @@ def test_dates_that_do_not_fit_are_an_error_or_missing_and_counted():
         fitted(ParseDates(columns=("a",)), frame)
     step = fitted(ParseDates(columns=("a",), errors="missing"), frame)
     assert made(step, frame)["a"].isna().tolist() == [False, True, True]
-    assert "2 of 3" in step.told()[1]
+    assert "2 of 3" in step.notes()[1]
 
 
 def test_texts_that_are_no_dates_and_formats_that_are_none_are_errors():

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clary.data.recipe.fitted import FittedRecipe
-from clary.data.recipe.recipe import Recipe
+from clary.data.recipe.recipe import FittedRecipe, Recipe
 
 STEPS = [
     {"drop_missing": {"axis": "columns", "thresh": 108}},

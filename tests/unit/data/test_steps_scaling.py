@@ -15,7 +15,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, Robust
 from clary.data.batch import Batch, Block
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.fit import fit_steps
-from clary.data.recipe.path import transformed, whole
+from clary.data.recipe.plan import in_one_batch, transformed
 from clary.data.recipe.steps.combining import Normalize
 from clary.data.recipe.steps.scaling import Scale
 from tests.unit.data.steps_support import assert_rows_equal_batch, fitted, made, scan_of
@@ -93,7 +93,7 @@ def test_whole_numbers_are_scaled_though_some_batches_have_missing_ones():
 
 
 def test_a_column_without_variance_is_told():
-    told = fitted(Scale(), pd.DataFrame({"a": [3.0, 3.0], "b": [1.0, 2.0]})).told()
+    told = fitted(Scale(), pd.DataFrame({"a": [3.0, 3.0], "b": [1.0, 2.0]})).notes()
     assert len(told) == 1
     assert "'a'" in told[0]
 
@@ -103,7 +103,7 @@ def test_a_table_larger_than_the_sample_has_exact_statistics():
     frame = pd.DataFrame({"a": random.lognormal(size=150_000), "b": random.integers(0, 9, 150_000)})
     for step, theirs in ((Scale(), StandardScaler()), (Scale(method="robust"), RobustScaler())):
         steps = fit_steps([step], scan_of(frame))
-        result = whole(transformed(steps, scan_of(frame))).to_pandas()
+        result = in_one_batch(transformed(steps, scan_of(frame))).to_pandas()
         np.testing.assert_allclose(result.to_numpy(), theirs.fit_transform(frame), atol=1e-9)
 
 

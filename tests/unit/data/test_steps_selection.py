@@ -17,13 +17,13 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from clary.data.batch import Batch, Block
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.row import RowCode
-from clary.data.recipe.steps import scores, selection
-from clary.data.recipe.steps.chosen_features import selection as selected
+from clary.data.recipe.row.code import RowCode
 from clary.data.recipe.steps.features import features
-from clary.data.recipe.steps.selection import SelectCorrelation, SelectMissing, SelectVariance
-from clary.data.recipe.steps.selection_model import SelectModel, SelectRecursive
-from clary.data.recipe.steps.selection_univariate import SelectUnivariate
+from clary.data.recipe.steps.selection import scores, unsupervised
+from clary.data.recipe.steps.selection.fitted import selection as selected
+from clary.data.recipe.steps.selection.model import SelectModel, SelectRecursive
+from clary.data.recipe.steps.selection.univariate import SelectUnivariate
+from clary.data.recipe.steps.selection.unsupervised import SelectCorrelation, SelectMissing, SelectVariance
 from clary.data.statistics.block_moments import BlockMoments
 from clary.data.statistics.gaps import Gaps
 from clary.data.statistics.groups import Groups
@@ -91,14 +91,14 @@ def test_variance_of_any_table_equals_scikit_learns(frame, threshold):
 def test_variance_tells_what_went_and_why():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.1, 0.1, 0.1], "c": [np.nan] * 3})
     ours = fitted(SelectVariance(), frame)
-    assert ours.told() == (
+    assert ours.notes() == (
         "2 of 3 columns were dropped.",
         "'b' was dropped: all its values are the same.",
         "'c' was dropped: it has no values.",
     )
     assert ours.figures["a"] == pytest.approx(2 / 3)
     small = fitted(SelectVariance(threshold=0.5), pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 1.0, 2.0]}))
-    assert small.told()[1] == "'b' was dropped: its variance 0.222222 is not above 0.5."
+    assert small.notes()[1] == "'b' was dropped: its variance 0.222222 is not above 0.5."
 
 
 def test_infinite_values_have_no_variance():
@@ -162,7 +162,7 @@ def test_columns_that_go_need_not_be_read():
 
 def test_of_very_many_reasons_the_first_are_told():
     frame = pd.DataFrame({"a": [1.0, 2.0]} | {f"c{place}": [1.0, 1.0] for place in range(120)})
-    told = fitted(SelectVariance(), frame).told()
+    told = fitted(SelectVariance(), frame).notes()
     assert told[0] == "120 of 121 columns were dropped."
     assert (len(told), told[-1]) == (101, "… and 21 more.")
 
@@ -192,7 +192,7 @@ def test_columns_of_every_kind_can_be_missing():
     )
     ours = fitted(SelectMissing(share=0.4), Pieces(frame, 2))
     assert ours.removed == ("text", "time", "other")
-    assert ours.told()[1] == "'text' was dropped: 2 of 3 values are missing (66.7%, more than 40.0%)."
+    assert ours.notes()[1] == "'text' was dropped: 2 of 3 values are missing (66.7%, more than 40.0%)."
 
 
 def test_gaps_of_a_sparse_block_are_counted_by_column():
@@ -234,7 +234,9 @@ def test_correlation_tells_with_which_one():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 5.0], "b": [2.0, -1.0, 0.5, 0.0], "c": [-2.0, -4.0, -6.0, -10.0]})
     ours = fitted(SelectCorrelation(), frame)
     assert ours.removed == ("c",)
-    assert ours.told()[1] == ("'c' was dropped: its correlation with 'a', which stays, is -1 (|r| above 0.95, 4 rows).")
+    assert ours.notes()[1] == (
+        "'c' was dropped: its correlation with 'a', which stays, is -1 (|r| above 0.95, 4 rows)."
+    )
 
 
 def test_constant_columns_correlate_with_nothing():
@@ -244,7 +246,7 @@ def test_constant_columns_correlate_with_nothing():
 
 
 def test_too_many_columns_to_compare_are_told_of(monkeypatch):
-    monkeypatch.setattr(selection, "MOST_PAIRED", 2)
+    monkeypatch.setattr(unsupervised, "MOST_PAIRED", 2)
     with pytest.raises(StepError, match="3 columns, more than 2"):
         fitted(SelectCorrelation(), pd.DataFrame(np.eye(3)).rename(columns=str))
 
@@ -329,7 +331,7 @@ def test_a_constant_column_never_beats_one_that_varies():
 
 def test_univariate_selection_tells_scores():
     frame = with_target(load_wine)
-    told = fitted(SelectUnivariate(k=12, target="target"), frame).told()
+    told = fitted(SelectUnivariate(k=12, target="target"), frame).notes()
     assert told[0] == "1 of 13 columns were dropped."
     f, p = theirs.f_classif(frame.drop(columns="target"), frame["target"])
     low = int(f.argmin())
@@ -429,7 +431,7 @@ def test_selection_by_a_model_equals_scikit_learns(threshold):
     chooser.fit(data.to_numpy(), target)
     step = SelectModel(params={"n_estimators": 20}, seed=3, threshold=threshold, target="target")
     assert left(step, frame) == names_of(data, chooser.get_support())
-    sentences = fitted(step, frame).told()
+    sentences = fitted(step, frame).notes()
     assert sentences[1] == (
         "The target 'target' was taken for 3 distinct whole numbers (classification); say otherwise by `task`."
     )
@@ -451,7 +453,7 @@ def test_a_model_may_be_named_by_its_path_and_the_task_said():
         task="classification",
     )
     assert left(step, frame) == names_of(data, chooser.get_support())
-    assert "not among the best 2" in fitted(step, frame).told()[1]
+    assert "not among the best 2" in fitted(step, frame).notes()[1]
 
 
 def test_a_target_that_is_measured_is_regressed_on():
@@ -481,7 +483,7 @@ def test_recursive_elimination_equals_scikit_learns(count, step):
     chooser.fit(frame[columns].to_numpy(), frame["target"])
     ours = SelectRecursive(n_features_to_select=count, step=step, target="target")
     assert left(ours, frame) == names_of(frame[columns], chooser.get_support())
-    assert "it went in round 1 of" in " ".join(fitted(ours, frame).told())
+    assert "it went in round 1 of" in " ".join(fitted(ours, frame).notes())
 
 
 def test_recursive_elimination_for_a_number_uses_a_linear_regression():

@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.steps.hash_text import HashText
 from clary.data.recipe.steps.similarity import SimilarityEncode
-from clary.data.recipe.steps.stop_lists import LISTS, PARTS_OF_SPEECH
+from clary.data.recipe.steps.stop_words import LISTS, PARTS_OF_SPEECH
 from clary.data.recipe.steps.text import CleanText
 from clary.data.recipe.steps.text_length import TextLength, measures_of
 from clary.data.recipe.steps.tf_idf import TfIdf

@@ -127,7 +127,7 @@ def test_terms_are_counted_exactly_however_the_table_is_cut():
 def test_a_missing_text_has_no_terms():
     step = fitted(TfIdf(), text_table(["cat dog", None, "dog"]))
     assert dense(step, [None, "dog"]).tolist() == [[0, 0], [0, 1]]
-    assert step.told() == ["c: 2 terms of the 2 found."]
+    assert step.notes() == ["c: 2 terms of the 2 found."]
     assert made(step, pd.DataFrame({"c": [np.nan]})).to_numpy().tolist() == [[0, 0]]
 
 
@@ -174,7 +174,7 @@ def test_many_popular_words_are_a_sparse_block():
     step = fitted(PopularWords(n=300), text_table(values), size=0)
     assert len(step.made) == 1
     assert dense(step, values).sum() == 599
-    assert "300 words" in step.told()[0]
+    assert "300 words" in step.notes()[0]
 
 
 # ---- hash_text ----

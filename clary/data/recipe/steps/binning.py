@@ -22,7 +22,7 @@ from clary.data.statistics.quantiles import Quantiles
 from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 Strategy = Literal["equal_width", "equal_frequency", "kmeans"]
 _NARROWEST = 1e-8  # narrower bins are left out, as scikit-learn does
@@ -187,7 +187,7 @@ class Binned(PerColumn):
             value, inner = code.read(name), code.constant(edges[1:-1].tolist())
             code.write(name, f"float({find}({inner}, {value})) if {value} == {value} else {value}")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return _told(self.names, self.edges)
 
 
@@ -235,5 +235,5 @@ class BinnedOneHot(FittedStep):
             table, none = code.constant(rows), code.constant((0.0,) * len(made))
             code.write_many(made, f"{table}[{find}({inner}, {value})] if {value} == {value} else {none}")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return _told(self.names, self.edges)

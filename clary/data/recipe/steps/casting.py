@@ -19,7 +19,7 @@ from clary.data.statistics.misfits import Converter, Misfit, Misfits, examples_o
 from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 @step
@@ -116,7 +116,7 @@ class Casted(PerColumn):
                 name, f"{either} if {gone} else {code.constant(_Scalar(scalar, nothing, self.to_missing))}({value})"
             )
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return self.note
 
 
@@ -234,5 +234,5 @@ class DatesParsed(PerColumn):
     def apply(self, place: int, column: Column) -> Column:
         return _converted(Dates(self.formats[place]), column, "time", self.to_missing)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return self.sentences

@@ -17,7 +17,7 @@ from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, step
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 _MOST_TERMS = 10_000
 
@@ -124,7 +124,7 @@ class Multiplied(FittedStep):
                     code.statement(f"{where[term[:length]]} = {left} * {right}")
             code.write(_name(term, self.names), where[term] if term else "1.0")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"{len(self.terms):,} product(s) were added: {some(one.name for one in self.made)}.",)
 
 

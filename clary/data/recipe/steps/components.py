@@ -135,7 +135,7 @@ class FittedPca(Made):
             made /= np.maximum(np.sqrt(self.variance), np.finfo(np.float64).eps)
         return made
 
-    def told(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         shown = ", ".join(f"{share:.1%}" for share in self.ratio[:10]) + (", …" if len(self.ratio) > 10 else "")
         return (
             f"{len(self.outputs)} components of {len(self.features)} columns explain {self.ratio.sum():.1%} "
@@ -253,7 +253,7 @@ class FittedSvd(Made):
     def worked_out(self, matrix: Any) -> NDArray[np.float64]:
         return by_row(matrix, np.ascontiguousarray(self.components.T))
 
-    def told(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         share = self.ratio.sum()
         return (
             f"{len(self.outputs)} components of {len(self.features)} columns explain {share:.1%} of their variance.",

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Kind, Schema, some
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.step import Fitting, Step, need, step
-from clary.data.recipe.steps.chosen_features import with_target
 from clary.data.recipe.steps.estimators import told
 from clary.data.recipe.steps.features import free, sampled
-from clary.data.recipe.steps.foreign import (
+from clary.data.recipe.steps.imports import check, check_parameters, found
+from clary.data.recipe.steps.targets import with_target
+from clary.data.recipe.steps.user_code import (
     Foreign,
     columns_from,
     empty,
@@ -25,7 +26,6 @@ from clary.data.recipe.steps.foreign import (
     output_names,
     table_of,
 )
-from clary.data.recipe.steps.imports import check, check_parameters, found
 from clary.data.statistics.samples import SampleColumns
 
 _TRIED = 200  # rows that tell which columns come out
@@ -150,7 +150,7 @@ class FittedSklearn(Foreign):
         result = _result(self.estimator, given, self.called)
         return self.put(batch, columns_from(result, self.outputs, self.prefix))
 
-    def told(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         return (f"{self.called} made {len(self.outputs)} columns of {some(self.names)}.", *self.sample)
 
     def sklearn(self) -> Any:
@@ -251,7 +251,7 @@ class FittedFunction(Foreign):
         result = _Call(self.function, tuple(self.params.items()))(batch.only(self.names))
         return self.put(batch, columns_from(result, output_names(None, result, self.prefix), self.prefix))
 
-    def told(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         return (f"{self.called} made the columns {some(one.name for one in self.fields_made)}.",)
 
 

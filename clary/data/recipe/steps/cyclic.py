@@ -17,7 +17,7 @@ from clary.data.recipe.steps.calendar import Calendar, PartsOfOne, refuse_text, 
 from clary.data.recipe.steps.categories import PerSource, free
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 # How many there are of each before it begins anew.
 PERIODS: Mapping[str, int] = {

@@ -12,7 +12,7 @@ from clary.data.recipe.steps.calendar import PARTS, Calendar, PartsOfOne, refuse
 from clary.data.recipe.steps.categories import PerSource, free
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 @step

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from clary.data.batch import Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, step
-from clary.data.recipe.steps.chosen_features import target_of, with_target
 from clary.data.recipe.steps.components import MOST_EXACT, signed
 from clary.data.recipe.steps.derived import Extraction, Made
 from clary.data.recipe.steps.features import by_row, features, free, refuse_gaps
+from clary.data.recipe.steps.targets import target_of, with_target
 from clary.data.statistics.groups import Classes, Groups
 from clary.data.statistics.products import Product, Products
 
@@ -138,7 +138,7 @@ class FittedLda(Made):
     def worked_out(self, matrix: Any) -> NDArray[np.float64]:
         return by_row(matrix, np.ascontiguousarray(self.scalings[:, : len(self.outputs)]), self.middle)
 
-    def told(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         share = self.ratio[: len(self.outputs)].sum()
         return (
             f"{len(self.outputs)} directions of {len(self.features)} columns hold {share:.1%} of the variance "

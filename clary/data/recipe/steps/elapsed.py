@@ -18,7 +18,7 @@ from clary.data.recipe.steps.calendar import microseconds, refuse_text, times_of
 from clary.data.recipe.steps.categories import free
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 UNITS_US: Mapping[str, int] = {
     "weeks": 7 * 86_400_000_000,

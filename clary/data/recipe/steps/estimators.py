@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Kind, kind_of, numbers, some
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.steps.imports import check, found
-from clary.data.recipe.steps.selection_univariate import labels, measures
+from clary.data.recipe.steps.targets import labels, measures
 
 MODELS = ("forest", "extra_trees", "tree", "l1", "linear")
 TASKS = ("auto", "classification", "regression")

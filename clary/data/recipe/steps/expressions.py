@@ -11,12 +11,12 @@ import numpy as np
 from clary.data.batch import Batch, Field, Kind, Schema
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.step import FittedStep, Fitting, Step, need, step
-from clary.data.recipe.steps.formula import parsed
-from clary.data.recipe.steps.formula_nodes import Node, Type
+from clary.data.recipe.steps.formula.nodes import Node, Type
+from clary.data.recipe.steps.formula.parse import parsed
 from clary.data.recipe.steps.training import RowStep
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class FittedExpression(FittedStep):
         value = self.node.code(code)
         code.write(self.into, f"1.0 if {value} else 0.0" if self.node.type is Type.CONDITION else f"{value}")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"{self.into!r} is {self.expression}.",)
 
 
@@ -160,5 +160,5 @@ class RowsWhere(RowStep):
         values = values_of(bound(self.expression, self.kinds), batch)
         return batch.take(values == 1.0)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"Rows were kept where {self.expression}.",)

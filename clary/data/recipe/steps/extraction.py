@@ -18,8 +18,8 @@ from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.components import Pca, TruncatedSvd
 from clary.data.recipe.steps.derived import Extraction, Made
 from clary.data.recipe.steps.discriminant import Lda
+from clary.data.recipe.steps.embeddings import embedding
 from clary.data.recipe.steps.features import by_row, features, free, sampled, whole_matrix
-from clary.data.recipe.steps.maps import embedding
 from clary.data.statistics.samples import SampleColumns
 
 __all__ = ["KMeansDistance", "Lda", "Pca", "TruncatedSvd", "Tsne", "Umap", "embedding"]
@@ -105,7 +105,7 @@ class FittedKMeans(Made):
                 made[first : first + at_once, place] = np.sqrt(((part - centre) ** 2).sum(axis=1))
         return made
 
-    def told(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         return (f"Distances to {len(self.centres)} centres of {len(self.features)} columns.", *self.sample)
 
     def sklearn(self) -> Any:

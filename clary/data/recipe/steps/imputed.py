@@ -21,8 +21,7 @@ from clary.data.statistics.counts import Levels
 from clary.data.statistics.hashes import uniform
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
-    from clary.data.recipe.steps.missing import Impute
+    from clary.data.recipe.row.code import RowCode
 
 
 _EMPTY = "it has no value at all: drop it (step `drop_missing`, axis: columns)"
@@ -82,7 +81,7 @@ class Filled(PerColumn):
             constant = np.datetime64(str(fill), "us") if kind == Kind.TIME else float(fill)
             code.write(name, f"{code.constant(constant)} if {value} != {value} else {value}")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return tuple(
             f"Missing values of {name!r} become {fill!r} ({self.strategy})."
             for name, fill in zip(self.names, self.fills, strict=True)
@@ -113,8 +112,21 @@ def _filled_text(column: pa.Array, fill: str) -> pa.Array:
     return pa.DictionaryArray.from_arrays(column.indices.fill_null(code), levels)
 
 
-def estimated(step: Impute, names: tuple[str, ...], drawn: Sample) -> Estimated:
-    """Fit scikit-learn's imputer to the sample. Raises StepError where a column has no value."""
+def estimated(
+    names: tuple[str, ...],
+    drawn: Sample,
+    *,
+    strategy: str,
+    n_neighbors: int,
+    weights: str,
+    rows: int,
+    max_iter: int,
+    seed: int,
+) -> Estimated:
+    """Fit scikit-learn's imputer to the sample. Raises StepError where a column has no value.
+
+    strategy  knn or iterative; rows: among how many the nearest are sought; the others as scikit-learn has them
+    """
     frame = _frame(drawn.batch, names) if drawn.batch.rows else None
     if frame is None or not len(frame):
         raise StepError("there is no row to learn from")
@@ -124,27 +136,27 @@ def estimated(step: Impute, names: tuple[str, ...], drawn: Sample) -> Estimated:
         if endless:
             raise StepError("a value is infinite: clip it or make it missing first", column=name)
     told = "" if drawn.complete else f"Learnt from a sample of {len(frame):,} rows."
-    if step.strategy == "knn":
+    if strategy == "knn":
         from sklearn.impute import KNNImputer
 
-        if len(frame) > step.sample:
-            order = np.argsort(uniform(drawn.batch.row_numbers, step.seed + 1), kind="stable")
-            frame = frame.iloc[np.sort(order[: step.sample])]
+        if len(frame) > rows:
+            order = np.argsort(uniform(drawn.batch.row_numbers, seed + 1), kind="stable")
+            frame = frame.iloc[np.sort(order[:rows])]
             told = f"The nearest rows are sought among {len(frame):,} of the table's, chosen by chance."
-        estimator = KNNImputer(n_neighbors=step.n_neighbors, weights=step.weights)
+        estimator = KNNImputer(n_neighbors=n_neighbors, weights=weights)
     else:
         from sklearn.experimental import enable_iterative_imputer  # noqa: F401
         from sklearn.impute import IterativeImputer
 
-        estimator = IterativeImputer(max_iter=step.max_iter, random_state=step.seed)
+        estimator = IterativeImputer(max_iter=max_iter, random_state=seed)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # that it has not converged is told below
         try:
             estimator.fit(frame)
         except ValueError as error:
             raise StepError(f"scikit-learn's {type(estimator).__name__} does not take it: {error}") from None
-    if getattr(estimator, "n_iter_", 0) == step.max_iter and step.strategy == "iterative":
-        told += f" It had not converged after {step.max_iter} rounds: a larger max_iter may do better."
+    if getattr(estimator, "n_iter_", 0) == max_iter and strategy == "iterative":
+        told += f" It had not converged after {max_iter} rounds: a larger max_iter may do better."
     return Estimated(names, estimator, told.strip())
 
 
@@ -195,7 +207,7 @@ class Estimated(FittedStep):
         except ValueError as error:
             raise StepError(f"scikit-learn's {type(self.estimator).__name__} does not take it: {error}") from None
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         how = type(self.estimator).__name__
         return tuple(filter(None, (f"Missing values of {some(self.names)} come from scikit-learn's {how}.", self.note)))
 
@@ -243,7 +255,7 @@ class Carried(FittedStep):
         for name in self.names:
             code.write(name, code.read(name))
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"Missing values of {some(self.names)} become those of the row before.",)
 
 

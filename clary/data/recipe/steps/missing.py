@@ -21,7 +21,7 @@ from clary.data.statistics.quantiles import Quantiles
 from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 Strategy = Literal["mean", "median", "most_frequent", "constant", "knn", "iterative", "forward_fill"]
 _ANY = (Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT, Kind.TIME)
@@ -95,7 +95,16 @@ class Impute(Step):
             return Carried(names, kinds)
         if self.strategy in ("knn", "iterative") and names:
             (drawn,) = yield [SampleColumns(names)]
-            return estimated(self, names, drawn)
+            return estimated(
+                names,
+                drawn,
+                strategy=self.strategy,
+                n_neighbors=self.n_neighbors,
+                weights=self.weights,
+                rows=self.sample,
+                max_iter=self.max_iter,
+                seed=self.seed,
+            )
         found = yield [self._asked(name) for name in names] if self.strategy != "constant" else []
         fills = found if self.strategy != "constant" else [self.value] * len(names)
         return Filled(
@@ -202,5 +211,5 @@ class Indicated(FittedStep):
             gone = f"{value} is None" if code.kind(name) is Kind.TEXT else f"{value} != {value}"
             code.write(f"{name}_missing", f"1.0 if {gone} else 0.0")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"Columns say where a value was missing: {', '.join(repr(one.name) for one in self.made)}.",)

@@ -15,7 +15,7 @@ from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, PerColumn, Step, one_of, step
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 class Function(NamedTuple):
@@ -127,7 +127,7 @@ class Applied(PerColumn):
                 made = f"{code.constant(math.nan) if self.to_missing else code.leave()} if {value} {below} else {made}"
             code.write(name, made)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         remedy = FUNCTIONS[self.function].remedy
         return (f"Values that {self.function} is not for become missing.",) if self.to_missing and remedy else ()
 

@@ -35,7 +35,7 @@ from clary.data.statistics.categories import Categories
 from clary.data.statistics.counts import Levels
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 _REMEDY = "unknown: ignore or other"
 # Every level is a column with a name of its own, in every batch and every table that comes out.
@@ -189,7 +189,7 @@ class OneHotFitted(PerSource):
             table = np.where(np.append(known, False), np.int32(MISSING), table)
         refuse_unknown(codes, table, dictionary, _REMEDY)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         sentences = []
         for place, name in enumerate(self.names):
             block = ", as one sparse block" if self.blocks[place] else ""

@@ -31,7 +31,7 @@ from clary.data.recipe.steps.categories import (
 from clary.data.statistics.categories import Categories
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 _REMEDY = "unknown: value or missing"
 
@@ -106,7 +106,7 @@ class OrdinalFitted(PerColumn):
         values[table == MISSING] = self.missing
         return values.take(codes)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return [
             f"{name}: {len(levels):,} levels, in this order: {examples(levels)}."
             for name, levels in zip(self.names, self.levels, strict=True)

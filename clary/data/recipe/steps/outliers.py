@@ -16,7 +16,7 @@ from clary.data.statistics.deviations import Deviations
 from clary.data.statistics.quantiles import Quantiles
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 Action = Literal["clip", "missing", "drop_rows"]
 # Of a normal distribution the median of absolute deviations is this share of the standard deviation.
@@ -167,7 +167,7 @@ class Limited(PerColumn):
             else:
                 code.write(name, f"{nothing} if {value} < {low} or {value} > {high} else {value}")
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         become = "become the limit" if self.action == "clip" else "become missing"
         return _told(self.names, self.low, self.high, become)
 
@@ -191,7 +191,7 @@ class RowsWithin(RowStep):
             out |= (values < low) | (values > high)
         return batch.take(~out) if out.any() else batch
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return _told(self.names, self.low, self.high, "are left out with their rows")
 
 

@@ -75,7 +75,7 @@ class PopularWordsFitted(KnownTerms):
         dense[matrix.indices, rows] = matrix.data
         return dict(zip(self.made_names[place], dense, strict=True))
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return [
             f"{name}: {len(terms):,} words: {examples(terms, 10)}."
             for name, terms in zip(self.names, self.terms, strict=True)

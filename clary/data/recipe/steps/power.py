@@ -18,7 +18,7 @@ from clary.data.statistics.base import Sample
 from clary.data.statistics.samples import SampleColumns
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 _NO_POWER = float(np.finfo(np.float64).eps)  # nearer to 0 than this is 0, as for scipy
 _EMPTY = "it has no value to learn from; drop it (step `drop_missing`, axis: columns)"
@@ -154,7 +154,7 @@ class Powered(PerColumn):
                 made = f"({made} - {code.constant(self.mean[place])}) / {code.constant(self.scale[place])}"
             code.write(name, made)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         powers = tuple(
             f"The power of {name!r} is {power:.4g}." for name, power in zip(self.names, self.powers, strict=True)
         )
@@ -269,7 +269,7 @@ class Ranked(PerColumn):
         made[below(values - near, quantiles[0])] = 0.0
         return _normal(made) if self.normal else made
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"{some(self.names)}: by {self.quantiles.shape[1]:,} quantiles. {self.note}".strip(),)
 
     def sklearn(self) -> Any:

@@ -15,7 +15,7 @@ from clary.data.recipe.steps.categories import MISSING, UNKNOWN, at, by_level, e
 from clary.data.statistics.categories import Categories
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 @step
@@ -76,7 +76,7 @@ class RareFitted(PerColumn):
         values = pa.array([*levels, self.other][: max(len(levels), other + 1)], pa.string())
         return pa.DictionaryArray.from_arrays(pa.array(found, mask=found == MISSING), values)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return [
             f"{name}: {len(left):,} levels ({share:.2%} of the rows with a value) became {self.other!r}: "
             f"{examples(left)}."

@@ -20,7 +20,7 @@ from clary.data.statistics.gaps import Gaps
 from clary.data.statistics.repeats import Repeats
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 @step
@@ -92,7 +92,7 @@ class RowsWithValues(RowStep):
         kept = there >= self.needed
         return batch if kept.all() else batch.take(kept)
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (f"Rows were kept with at least {self.needed} of {len(self.names)} values in {some(self.names)}.",)
 
 
@@ -118,7 +118,7 @@ class ColumnsDropped(FittedStep):
     def transform(self, batch: Batch) -> Batch:
         return batch.replaced(self.names, {})
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return self.reasons
 
     def row(self, code: RowCode) -> None:
@@ -178,7 +178,7 @@ class RowsNotRepeated(RowStep):
             return batch
         return batch.take(~np.isin(numbers, self.repeats[first:last]))
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         many = len(self.repeats)
         where = some(self.names, 5)
         return (f"{many:,} row(s) were left out: the same as another in {where}, by 128 bits of their values.",)

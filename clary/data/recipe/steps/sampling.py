@@ -154,5 +154,5 @@ class RowsByChance(RowStep):
             counts[rows] = once_more + self.times.get(name, 0)
         return batch.take(np.repeat(np.arange(batch.rows), counts))
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return (self.sentence,)

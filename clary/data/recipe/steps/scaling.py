@@ -19,7 +19,7 @@ from clary.data.statistics.moments import Moment, Moments
 from clary.data.statistics.quantiles import Quantiles
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row_code import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 Method = Literal["standard", "min_max", "max_abs", "robust"]
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -251,7 +251,7 @@ class Scaled(PerColumn):
             value = f"({value} - {offset})"
         return f"{value} / {scale}" if self.divides else value
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return tuple(
             f"{name!r} has no variance: nothing was there to scale it by."
             for name, constant in zip(self.names, self.constant, strict=True)

@@ -88,7 +88,7 @@ class SimilarityFitted(PerSource):
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_prepared"}
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return [
             f"{name}: similarity to {len(levels):,} levels: {examples(levels)}."
             for name, levels in zip(self.names, self.prototypes, strict=True)

@@ -182,7 +182,7 @@ class Divided(FittedStep):
         found: NDArray[np.bool_] = pc.equal(batch[SPLIT].dictionary_decode(), "train").to_numpy(zero_copy_only=False)
         return found
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         shares = ", ".join(f"{share:.3g} to {part}" for share, part in zip(self.shares, PARTS, strict=True) if share)
         where = f" by {self.by[0]!r}" if self.by else ""
         return (f"Rows were divided ({self.method}{where}): {shares}. Later steps learnt from train.",)

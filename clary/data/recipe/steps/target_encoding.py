@@ -30,7 +30,7 @@ from clary.data.statistics.counts import Levels
 from clary.data.statistics.targets import LevelTargets, TargetsByLevel, folds_of
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 # A number with no more whole values than these is taken for a class, unless the recipe says otherwise.
 MOST_CLASSES = 20
@@ -247,7 +247,7 @@ class TargetEncodeFitted(PerSource):
     def _named(self, place: int, values: NDArray[np.float64]) -> dict[str, Column]:
         return dict(zip(self.made_names[place], np.ascontiguousarray(values.T), strict=True))
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         outputs = {"multiclass": "the share of each class", "binary": "the share of the second class"}
         means = outputs.get(self.target_type, "the target's mean")
         if self.classes is not None:

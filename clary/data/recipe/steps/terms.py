@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from clary.data.batch import Column, Field, Kind
 from clary.data.recipe.step import Step, need, one_of
 from clary.data.recipe.steps.categories import MOST_COLUMNS, PerSource
-from clary.data.recipe.steps.stop_lists import LISTS, stop_words
+from clary.data.recipe.steps.stop_words import LISTS, stop_words
 from clary.data.statistics.terms import TOKEN_PATTERN, Analysis, finder
 
 Norm = Literal["l1", "l2", "none"]

@@ -31,7 +31,7 @@ from clary.data.statistics.words import (
 )
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 
 @dataclass(frozen=True, kw_only=True)

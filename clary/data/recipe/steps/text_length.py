@@ -17,7 +17,7 @@ from clary.data.recipe.steps.categories import PerSource, free
 from clary.data.statistics.words import SPACE, bytes_of, in_two, runs, text_of
 
 if TYPE_CHECKING:
-    from clary.data.recipe.row import RowCode
+    from clary.data.recipe.row.code import RowCode
 
 MEASURES = ("characters", "words", "sentences", "mean_word_length")
 ENDS, CLOSING = ".!?…。！？", "\"')]}»”’"

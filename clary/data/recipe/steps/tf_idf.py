@@ -123,7 +123,7 @@ class TfIdfFitted(KnownTerms):
         matrix.data = matrix.data * self.idf[place][matrix.indices]
         return {self.names[place]: Block(self.made_names[place], normalized(matrix, self.norm))}
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return [
             f"{name}: {len(terms):,} terms of the {found:,} found."
             for name, terms, found in zip(self.names, self.terms, self.found, strict=True)

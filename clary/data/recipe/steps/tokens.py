@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from clary.data.batch import Schema
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps.stop_lists import LISTS, PARTS_OF_SPEECH, stop_words
+from clary.data.recipe.steps.stop_words import LISTS, PARTS_OF_SPEECH, stop_words
 from clary.data.recipe.steps.text import TextFitted, TextStep
 from clary.data.statistics.terms import QUICK_PATTERNS, finder
 from clary.data.statistics.words import Words, bytes_of, each_text, runs, split_words
@@ -114,7 +114,7 @@ class StopWordsFitted(TextFitted):
         made = found.where(kept[encoded.indices.to_numpy(zero_copy_only=False)]).joined()
         return pc.if_else(texts.is_valid(), made, pa.scalar(None, pa.string())) if texts.null_count else made
 
-    def told(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         return [f"{len(self.words):,} words are left out."]
 
 

@@ -1,0 +1,1 @@
+"""Fitted recipes as files."""

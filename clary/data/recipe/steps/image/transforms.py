@@ -1,0 +1,261 @@
+"""Pictures made into other pictures: resize, crop, grey, colour modes, filters. Their forms are told in pictures.py."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clary.data.batch import Batch, Schema
+from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.steps.image import pixels as work
+from clary.data.recipe.steps.image.decoding import packed, pixels_of
+from clary.data.recipe.steps.image.pixels import Pixels
+from clary.data.recipe.steps.media import Broken, MediaStep, SameColumns, counts
+
+MOST_A_SIDE = 16_384  # pixels; what JPEG can hold is 65,535
+RESAMPLE = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+FILTERS = ("blur", "median", "edge", "sharpen", "threshold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageStep(MediaStep):
+    """shape   [height, width] or with channels, of columns of flat lists
+    errors  "raise", or "missing": what cannot be decoded becomes a missing value
+    """
+
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shape:
+            need(len(self.shape) in (2, 3), "[height, width] or [height, width, channels] is wanted", "shape")
+            counts("shape", *self.shape, most=MOST_A_SIDE)
+
+
+@dataclass(frozen=True)
+class NewPictures(SameColumns):
+    """shape  of flat lists."""
+
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def worked(self, pixels: Pixels) -> Pixels:
+        """Of one picture. Raises Broken where it cannot be."""
+
+    def transform(self, batch: Batch) -> Batch:
+        def read(value: Any) -> Pixels:
+            return pixels_of(value, self.shape)
+
+        return batch.replaced((), {name: packed(self.rows_of(batch, name, self.worked, read)) for name in self.names})
+
+
+@step
+@dataclass(frozen=True, kw_only=True)
+class ImageResize(ImageStep):
+    """All pictures of one size.
+
+    size      (width, height), as Pillow has it
+    resample  "nearest", "box", "bilinear", "hamming", "bicubic" or "lanczos": Pillow's filters
+    method    "stretch": whatever the ratio of the sides was; "fit": cut to the new ratio around the centre first;
+              "pad": whole, on black
+    shape, errors  as in every image step: the shape of flat lists, and what becomes of pictures that are broken
+    """
+
+    name = "image_resize"
+    keeps_schema = True
+
+    size: tuple[int, int]
+    resample: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bicubic"
+    method: Literal["stretch", "fit", "pad"] = "stretch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need(len(self.size) == 2, "(width, height) is wanted", "size")
+        counts("size", *self.size, most=MOST_A_SIDE)
+        one_of("resample", self.resample, RESAMPLE)
+        one_of("method", self.method, ("stretch", "fit", "pad"))
+
+    def fitting(self, schema: Schema) -> Fitting:
+        yield []  # nothing is learnt
+        width, height = self.size
+        return FittedResize(
+            self.some_chosen(schema), self.errors, self.shape, width, height, self.resample, self.method
+        )
+
+
+@dataclass(frozen=True)
+class FittedResize(NewPictures):
+    width: int
+    height: int
+    resample: str
+    method: str
+
+    def worked(self, pixels: Pixels) -> Pixels:
+        how = {"stretch": work.resized, "fit": work.fitted_in, "pad": work.padded}[self.method]
+        return how(pixels, self.width, self.height, self.resample)
+
+
+@step
+@dataclass(frozen=True, kw_only=True)
+class ImageCrop(ImageStep):
+    """A part of each picture: around its centre, or a box. A picture that is smaller than that is an error.
+
+    size  (width, height) around the centre
+    box   (left, upper, right, lower), as Pillow has it; give one of the two
+    shape, errors  as in `image_resize`
+    """
+
+    name = "image_crop"
+    keeps_schema = True
+
+    size: tuple[int, int] | None = None
+    box: tuple[int, int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need((self.size is None) != (self.box is None), "give size or box, one of the two", "size")
+        if self.size is not None:
+            need(len(self.size) == 2, "(width, height) is wanted", "size")
+            counts("size", *self.size, most=MOST_A_SIDE)
+        if self.box is not None:
+            need(len(self.box) == 4, "(left, upper, right, lower) is wanted", "box")
+            left, upper, right, lower = self.box
+            need(0 <= left < right and 0 <= upper < lower, f"{self.box} holds nothing", "box")
+
+    def fitting(self, schema: Schema) -> Fitting:
+        yield []  # nothing is learnt
+        box = self.box or (0, 0, *(self.size or ()))
+        return FittedCrop(self.some_chosen(schema), self.errors, self.shape, box, centre=self.box is None)
+
+
+@dataclass(frozen=True)
+class FittedCrop(NewPictures):
+    box: tuple[int, ...]
+    centre: bool
+
+    def worked(self, pixels: Pixels) -> Pixels:
+        left, upper, right, lower = self.box
+        height, width = pixels.shape[:2]
+        if width < right or height < lower:
+            raise Broken(f"the picture is {width} × {height}, smaller than the part of it that is wanted")
+        if self.centre:
+            left, upper = (width - right) // 2, (height - lower) // 2
+            right, lower = left + right, upper + lower
+        return pixels[upper:lower, left:right]
+
+
+@step
+@dataclass(frozen=True, kw_only=True)
+class ImageGrey(ImageStep):
+    """Grey pictures: one channel, by how bright colours look (ITU-R 601-2, as Pillow's mode "L").
+
+    shape, errors  as in `image_resize`
+    """
+
+    name = "image_grey"
+    keeps_schema = True
+
+    def fitting(self, schema: Schema) -> Fitting:
+        yield []  # nothing is learnt
+        return FittedConvert(self.some_chosen(schema), self.errors, self.shape, "L")
+
+
+@step
+@dataclass(frozen=True, kw_only=True)
+class ImageConvert(ImageStep):
+    """Pictures of one mode, where a table mixes grey ones, coloured ones and such with transparency.
+
+    mode  "L" (grey), "RGB" or "RGBA"; transparency is left out, or full where there was none
+    shape, errors  as in `image_resize`
+    """
+
+    name = "image_convert"
+    keeps_schema = True
+
+    mode: Literal["L", "RGB", "RGBA"] = "RGB"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("mode", self.mode, ("L", "RGB", "RGBA"))
+
+    def fitting(self, schema: Schema) -> Fitting:
+        yield []  # nothing is learnt
+        return FittedConvert(self.some_chosen(schema), self.errors, self.shape, self.mode)
+
+
+@dataclass(frozen=True)
+class FittedConvert(NewPictures):
+    mode: str
+
+    def worked(self, pixels: Pixels) -> Pixels:
+        return work.converted(pixels, self.mode)
+
+
+@step
+@dataclass(frozen=True, kw_only=True)
+class ImageFilter(ImageStep):
+    """Blur, edges and the like, each channel for itself. Pixels of uint8 are rounded and cut to 0 to 255.
+
+    filter     "blur": Gaussian of standard deviation `sigma`; "median": of squares of `size`, against specks;
+               "edge": Sobel magnitude; "sharpen": unsharp mask of `sigma` and `amount`; "threshold": 255 above
+               `threshold` and 0 elsewhere (1 and 0 in float32)
+    sigma      in pixels
+    size       in pixels, odd
+    amount     of sharpening
+    threshold  None: Otsu's, of each picture
+    shape, errors  as in `image_resize`
+    Reference  Otsu (1979), IEEE Transactions on Systems, Man, and Cybernetics 9(1), 62-66.
+    """
+
+    name = "image_filter"
+    keeps_schema = True
+
+    filter: Literal["blur", "median", "edge", "sharpen", "threshold"]
+    sigma: float = 1.0
+    size: int = 3
+    amount: float = 1.0
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("filter", self.filter, FILTERS)
+        need(0 < self.sigma <= 1_000, "a figure in (0, 1000] is wanted", "sigma")
+        counts("size", self.size, most=99)
+        need(self.size % 2 == 1, "an odd number is wanted", "size")
+        need(0 <= self.amount <= 1_000, "a figure in [0, 1000] is wanted", "amount")
+
+    def fitting(self, schema: Schema) -> Fitting:
+        yield []  # nothing is learnt
+        return FittedFilter(
+            self.some_chosen(schema),
+            self.errors,
+            self.shape,
+            self.filter,
+            self.sigma,
+            self.size,
+            self.amount,
+            self.threshold,
+        )
+
+
+@dataclass(frozen=True)
+class FittedFilter(NewPictures):
+    filter: str
+    sigma: float
+    size: int
+    amount: float
+    threshold: float | None
+
+    def worked(self, pixels: Pixels) -> Pixels:
+        match self.filter:
+            case "blur":
+                return work.blurred(pixels, self.sigma)
+            case "median":
+                return work.smoothed(pixels, self.size)
+            case "edge":
+                return work.edges(pixels)
+            case "sharpen":
+                return work.sharpened(pixels, self.sigma, self.amount)
+            case _:
+                return work.over(pixels, self.threshold)
