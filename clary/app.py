@@ -24,6 +24,7 @@ from clary.artifacts.logs import LogStreams
 from clary.artifacts.stores import open_store as open_objects
 from clary.artifacts.stores import s3_access
 from clary.compute.backends import check_image, make_backend
+from clary.compute.events import Events
 from clary.compute.plan import Platform
 from clary.connection import environment, keep
 from clary.control.collect_metrics import MetricsCollector
@@ -31,7 +32,7 @@ from clary.control.effects import World
 from clary.control.leases import RenewedLeases, node_of
 from clary.control.loop import Loop
 from clary.control.run import control
-from clary.core import sigv4
+from clary.core import gateway_client, sigv4
 from clary.core.changes import Changes
 from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials, credentials_for
@@ -90,11 +91,13 @@ async def serve(settings: Settings) -> None:
     keeper = Keeper(_services(settings, credentials))
     parts = _Parts(settings, credentials, database, keeper)
     await parts.backend.open()
+    parts.open_wake_socket()
     try:
         await keeper.start()
         await _until_asked_to_stop(settings, parts, listening)
     finally:
         await _stop_serving(parts)
+        parts.wake_events.close()
         await parts.backend.close()
         await database.close()
     log.info("down")
@@ -121,6 +124,7 @@ class _Parts:
         changes.subscribe(self.loop.queue.put)
         metrics = SqlMetricStore(database)
         self.collector = MetricsCollector(paths.metrics, metrics, clock, _retention(settings))
+        self.wake_events = Events(paths.run / gateway_client.WAKE_SOCKET, self._wake_owner)
         self.context = Context(
             settings=settings,
             account=settings.account,
@@ -142,6 +146,13 @@ class _Parts:
     def _wake_owner(self, owner: tuple[str, str, str]) -> None:
         kind, name, _ = owner
         self.loop.queue.put(Ref(kind, name))
+
+    def open_wake_socket(self) -> None:
+        """Reconcile at once what the gateways name: endpoints that requests find without a replica."""
+        try:
+            self.wake_events.open()
+        except OSError as error:
+            log.warning("no_wake_socket", error=str(error))
 
     async def control(self) -> None:
         """The control loop, whenever this server holds the lease of its node."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from clary.gateway.call import _LACKING, MEMBERS
+from clary.gateway.call import MEMBERS, UNSUPPORTED_MEMBERS
 from clary.resources import OPERATIONS, UNBUILT
 from clary.wire.shapes import SERVICES, Services, _read
 
@@ -219,7 +219,7 @@ def _shown(member: str) -> str:
 
 
 def _runtime() -> Iterator[str]:
-    lacking = ", ".join(f"`{name[:1].upper()}{name[1:]}`" for name in sorted(_LACKING))
+    lacking = ", ".join(f"`{name[:1].upper()}{name[1:]}`" for name in sorted(UNSUPPORTED_MEMBERS))
     yield ""
     yield "## SageMaker Runtime"
     yield f"{' and '.join(MEMBERS)}, with every member of the model. Those for kinds of endpoints that"

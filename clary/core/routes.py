@@ -8,12 +8,21 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class Mode(StrEnum):
+    """How an endpoint takes requests."""
+
+    REAL_TIME = "real-time"  # replicas that always run
+    SERVERLESS = "serverless"  # replicas that start when a request waits for them
+    ASYNC = "async"  # a queue of requests; answers go to S3
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One task that answers. `address` is http://host:port.
+    """A task that answers requests. `address` is http://host:port.
 
     pipeline   of a pipeline, the names of its containers in the order in which requests go through them
     further    and the addresses of those behind the first
@@ -26,11 +35,11 @@ class Replica:
 
     @property
     def container(self) -> str:
-        """What errors call the container at `address`."""
+        """The name that error messages give to the container at `address`."""
         return self.pipeline[0] if self.pipeline else "primary"
 
-    def hops(self) -> list[Replica]:
-        """The containers behind the first, each as something to connect to."""
+    def further_containers(self) -> list[Replica]:
+        """The containers behind the first, in their order, each with the address to connect to."""
         return [
             Replica(self.task_id, address, (name,))
             for name, address in zip(self.pipeline[1:], self.further, strict=True)
@@ -48,17 +57,19 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the gateway needs to know of one endpoint.
+    """What the gateway needs to know of an endpoint.
 
     uid      of the endpoint's record: metrics of a new endpoint under an old name start at zero
     status   AWS's EndpointStatus; requests are taken in InService, Updating, RollingBack, SystemUpdating,
              UpdateRollbackFailed
+    mode     decides which operations and members of a request the endpoint takes; a file without it is real-time
     """
 
     endpoint: str
     uid: str
     status: str
     variants: tuple[Variant, ...] = ()
+    mode: Mode = Mode.REAL_TIME
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)
@@ -73,6 +84,7 @@ class Route:
             variants=tuple(
                 Variant(v["name"], v["weight"], tuple(_replica(r) for r in v["replicas"])) for v in raw["variants"]
             ),
+            mode=Mode(raw.get("mode", Mode.REAL_TIME)),
         )
 
 

@@ -229,7 +229,7 @@ def _check_time(claim: Claim, now: datetime, skew_s: float) -> None:
             f"Got '{claim.stamp[:64]}'. See http://en.wikipedia.org/wiki/ISO_8601"
         )
     try:
-        signed = datetime.strptime(claim.stamp, _STAMP).replace(tzinfo=UTC)
+        signed = datetime.fromisoformat(claim.stamp)  # strptime takes 50 times as long
     except ValueError:
         raise IncompleteSignature(f"Date is not one of the calendar: '{claim.stamp}'.") from None
     if not claim.stamp.startswith(claim.date) or len(claim.date) != 8:
@@ -238,18 +238,18 @@ def _check_time(claim: Claim, now: datetime, skew_s: float) -> None:
             f"'{claim.date[:64]}' != '{claim.stamp[:8]}', from '{claim.stamp}'."
         )
     skew = timedelta(seconds=skew_s)
-    latest, minutes = now + skew, f"{skew_s / 60:g} min."
-    if signed > latest:
+    if signed > now + skew:
         raise InvalidSignatureException(
-            f"Signature not yet current: {claim.stamp} is still later than {latest:{_STAMP}} "
-            f"({now:{_STAMP}} + {minutes})"
+            f"Signature not yet current: {claim.stamp} is still later than {now + skew:{_STAMP}} "
+            f"({now:{_STAMP}} + {skew_s / 60:g} min.)"
         )
     if claim.expires_s is not None:
         if now > (end := signed + timedelta(seconds=claim.expires_s)):
             raise InvalidSignatureException(f"Signature expired: {end:{_STAMP}} is now earlier than {now:{_STAMP}}")
     elif signed < now - skew:
         raise InvalidSignatureException(
-            f"Signature expired: {claim.stamp} is now earlier than {now - skew:{_STAMP}} ({now:{_STAMP}} - {minutes})"
+            f"Signature expired: {claim.stamp} is now earlier than {now - skew:{_STAMP}} "
+            f"({now:{_STAMP}} - {skew_s / 60:g} min.)"
         )
 
 

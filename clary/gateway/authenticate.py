@@ -1,7 +1,7 @@
-"""Who is calling: every invocation is signed (SigV4) with the keys of `<home>/credentials.json`.
+"""Every invocation is signed (SigV4) with the keys of `<home>/credentials.json`.
 
-A signature covers the body's SHA-256. AWS's clients do not say it in a header, so the body has to be here whole before
-the signature can be checked; one that is declared, or declared unsigned, is checked at the head.
+A signature covers the body's SHA-256. AWS's clients do not send it in a header, so the body has to be received whole
+before the signature can be checked; where the header declares a hash, or an unsigned payload, the head is enough.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Authenticator:
         self._now = now
 
     async def check(self, exchange: Exchange) -> bool:
-        """True where the body is unsigned, and so may be passed on as it comes; else it is here whole now."""
+        """True where the body is unsigned, and may be forwarded as it is received; else it has been received whole."""
         signed = _signed(exchange)
         declared = exchange.headers.get("x-amz-content-sha256")
         if declared is not None:
@@ -43,11 +43,11 @@ class Authenticator:
                 return True
             if declared.startswith("STREAMING-"):
                 raise InvalidSignatureException(
-                    f"x-amz-content-sha256 = {declared[:64]!r}: aws-chunked bodies are not understood here; send the "
+                    f"x-amz-content-sha256 = {declared[:64]!r}: aws-chunked bodies are not supported; send the "
                     "body's SHA-256, UNSIGNED-PAYLOAD, or no such header."
                 )
         elif not exchange.body.complete:
-            self._check_key(signed)  # strangers do not make us take up their bodies
+            self._check_key(signed)  # before a body of somebody without our key is read
         await exchange.body.whole()
         self._verify(signed, exchange.body.sha256)
         return False

@@ -1,4 +1,4 @@
-"""The body of a request on its way in: hashed piece by piece, bounded, and read either whole or as a stream."""
+"""The body of a request as it is received: hashed piece by piece, bounded, and read either whole or as a stream."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Callable
 
 from clary.core.errors import ServiceError
 
-_UNREAD_BYTES = 256 * 1024  # of a streamed body, kept before its sender is told to wait
+_MAX_UNREAD_BYTES = 256 * 1024  # of a streamed body, buffered before reading from its sender pauses
 
 
 class Body:
     """Filled by the connection (`append`, `end`, `fail`), read by the handler (`whole` or `next`).
 
-    ask    called once before the handler first waits: the moment for `100 Continue`
-    flow   called when `backlogged` may have changed
+    on_wait     called each time the handler begins to wait: the first is the moment for `100 Continue`
+    on_read     called when `backlogged` may have changed
     """
 
-    def __init__(self, limit: int, ask: Callable[[], None], flow: Callable[[], None]) -> None:
+    def __init__(self, limit: int, on_wait: Callable[[], None], on_read: Callable[[], None]) -> None:
         self.size = 0
         self.complete = False
         self._limit = limit
-        self._ask = ask
-        self._flow = flow
+        self._on_wait = on_wait
+        self._on_read = on_read
         self._chunks: deque[bytes] = deque()
         self._unread = 0
         self._streamed = False
@@ -38,11 +38,11 @@ class Body:
 
     @property
     def backlogged(self) -> bool:
-        """Whether its sender should wait: only a streamed body has such a bound, a whole one has its limit."""
-        return self._streamed and self._unread > _UNREAD_BYTES
+        """Whether its sender should wait. Only of a streamed body: one that is read whole is bounded by its limit."""
+        return self._streamed and self._unread > _MAX_UNREAD_BYTES
 
     def append(self, chunk: bytes) -> bool:
-        """False where the body has become larger than its limit, or nobody will read it any more."""
+        """False where the body has become larger than its limit, or has failed."""
         if self._error is not None:
             return False
         self.size += len(chunk)
@@ -60,19 +60,19 @@ class Body:
         self._wake()
 
     def fail(self, error: ServiceError) -> None:
-        """The rest will not come; whoever reads the body is told so."""
+        """The body will not be received to its end; whoever reads it gets this error."""
         if not self.complete and self._error is None:
             self._error = error
             self._wake()
 
     async def whole(self) -> list[bytes]:
-        """All pieces, once the last is there. Raises what `fail` was given."""
+        """All pieces, once the last was received. Raises the error given to `fail`."""
         while not self.complete:
             await self._wait()
         return list(self._chunks)
 
     async def next(self) -> bytes:
-        """One piece, b"" at the end. Raises what `fail` was given."""
+        """The next piece, b"" at the end. Raises the error given to `fail`."""
         self._streamed = True
         while not self._chunks:
             if self.complete:
@@ -80,13 +80,13 @@ class Body:
             await self._wait()
         chunk = self._chunks.popleft()
         self._unread -= len(chunk)
-        self._flow()
+        self._on_read()
         return chunk
 
     async def _wait(self) -> None:
         if self._error is not None:
             raise self._error
-        self._ask()
+        self._on_wait()
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter

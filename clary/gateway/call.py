@@ -1,6 +1,6 @@
-"""What a request asks for: operation, endpoint, and the headers of the data plane with their limits. Pure.
+"""A request parsed: operation, endpoint, and the headers of the data plane with their limits. Pure.
 
-Reference: InvokeEndpoint, InvokeEndpointWithResponseStream (SageMaker Runtime API Reference).
+Reference: InvokeEndpoint, InvokeEndpointWithResponseStream, InvokeEndpointAsync (SageMaker Runtime API Reference).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from clary.core.errors import ValidationError
+from clary.core.routes import Mode
 from clary.gateway.errors import UnknownOperationException
 
 _PATH = re.compile(r"/endpoints/([^/]+)/(invocations|invocations-response-stream|async-invocations)")
@@ -23,30 +24,39 @@ _PREFIX = "x-amzn-sagemaker-"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of the request that travels in a header.
+    """A member of the request that travels in a header.
 
-    header      on its way in, lower case
-    to          on its way to the container; "" for one that is for the platform alone
-    sensitive   its value is not repeated in an error
+    header              of the caller's request, lower case
+    container_header    of the request to the container
+    sensitive           its value is not repeated in an error
     """
 
     name: str
     header: str
-    to: str
-    longest: int
+    container_header: str
+    max_length: int
     pattern: re.Pattern[str]
-    shortest: int = 0
+    min_length: int = 0
     sensitive: bool = False
 
 
-def _member(name: str, header: str, longest: int, pattern: str, shortest: int = 0, to: str = "same") -> Member:
-    goes_to = header if to == "same" else to
-    return Member(name, header, goes_to, longest, re.compile(pattern), shortest, sensitive=name == "customAttributes")
+def _member(
+    name: str, header: str, max_length: int, pattern: str, min_length: int = 0, container_header: str = ""
+) -> Member:
+    return Member(
+        name,
+        header,
+        container_header or header,
+        max_length,
+        re.compile(pattern),
+        min_length,
+        sensitive=name == "customAttributes",
+    )
 
 
 _CONTENT_TYPE = _member("contentType", "content-type", 1024, _ASCII)
 _PLAIN_ACCEPT = _member("accept", "accept", 1024, _ASCII)
-_STREAM_ACCEPT = _member("accept", _PREFIX + "accept", 1024, _ASCII, to="accept")
+_STREAM_ACCEPT = _member("accept", _PREFIX + "accept", 1024, _ASCII, container_header="accept")
 _SHARED = (
     _member("customAttributes", _PREFIX + "custom-attributes", 1024, _ASCII),
     _member("targetVariant", _PREFIX + "target-variant", 63, _NAME),
@@ -66,7 +76,12 @@ MEMBERS = {
 }
 _ENDPOINT_NAME = _member("endpointName", "", 63, _NAME)
 
-Operation = Literal["InvokeEndpoint", "InvokeEndpointWithResponseStream"]
+Operation = Literal["InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"]
+_OPERATIONS: Mapping[str, Operation] = {
+    "invocations": "InvokeEndpoint",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+    "async-invocations": "InvokeEndpointAsync",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,73 +97,88 @@ class Call:
         return self.given.get("targetVariant", "")
 
     def container_headers(self, *, first: bool = True, last: bool = True) -> bytes:
-        """The lines of the request to the container; what the caller did not send is not made up.
+        """The header lines of the request to the container: those the caller sent, no defaults.
 
         first, last   of a pipeline: the caller's Content-Type is for its first container, its Accept for the last
         """
         lines = [
-            f"{m.to}: {self.given[m.name]}\r\n"
-            for m in MEMBERS[self.operation]
-            if m.to and m.name in self.given and (first or m is not _CONTENT_TYPE) and (last or m.to != "accept")
+            f"{member.container_header}: {self.given[member.name]}\r\n"
+            for member in MEMBERS[self.operation]
+            if member.name in self.given
+            and (first or member is not _CONTENT_TYPE)
+            and (last or member.container_header != "accept")
         ]
         return "".join(lines).encode("latin-1")
 
 
-def operation_of(path: str) -> tuple[str, str]:
+def parse_path(path: str) -> tuple[str, str]:
     """Endpoint name, and the last part of the path. Raises UnknownOperationException."""
-    found = _PATH.fullmatch(path)
-    if found is None:
+    match = _PATH.fullmatch(path)
+    if match is None:
         raise UnknownOperationException(
-            f"Nothing is served under {path[:200]}: the inference gateway knows /endpoints/<name>/invocations and "
+            f"There is no operation at {path[:200]}: the inference gateway serves /endpoints/<name>/invocations and "
             "/endpoints/<name>/invocations-response-stream; other operations go to the control API's port."
         )
-    return unquote(found[1]), found[2]
+    return unquote(match[1]), match[2]
 
 
-def read_call(endpoint: str, verb: str, headers: Mapping[str, str]) -> Call:
-    """The call a request makes. Raises ValidationError, all violations in one."""
-    if verb == "async-invocations":
-        raise ValidationError(
-            "InvokeEndpointAsync is not built into this version of Clary; call InvokeEndpoint, "
-            "or run a batch of InvokeEndpoint calls."
-        )
-    operation: Operation = "InvokeEndpoint" if verb == "invocations" else "InvokeEndpointWithResponseStream"
-    given = {m.name: headers[m.header] for m in MEMBERS[operation] if m.header in headers}
-    wrong = _violations(_ENDPOINT_NAME, endpoint)
-    for member in MEMBERS[operation]:
+def read_call(endpoint: str, suffix: str, headers: Mapping[str, str]) -> Call:
+    """The call of a request, `suffix` being the last part of its path. Raises ValidationError, all violations in it."""
+    operation = _OPERATIONS[suffix]
+    members = MEMBERS.get(operation, ())
+    given = {m.name: headers[m.header] for m in members if m.header in headers}
+    violations = _violations(_ENDPOINT_NAME, endpoint)
+    for member in members:
         if member.name in given:
-            wrong += _violations(member, given[member.name])
-    if wrong:
-        plural = "s" if len(wrong) > 1 else ""
-        raise ValidationError(f"{len(wrong)} validation error{plural} detected: {'; '.join(wrong)}")
+            violations += _violations(member, given[member.name])
+    if violations:
+        plural = "s" if len(violations) > 1 else ""
+        raise ValidationError(f"{len(violations)} validation error{plural} detected: {'; '.join(violations)}")
     return Call(operation, endpoint, given)
 
 
 def _violations(member: Member, value: str) -> list[str]:
     shown = "" if member.sensitive else f" '{value[:256]}'"
-    told = f"Value{shown} at '{member.name}' failed to satisfy constraint: Member must "
-    wrong = []
-    if len(value) > member.longest:
-        wrong.append(f"{told}have length less than or equal to {member.longest}")
-    if len(value) < member.shortest:
-        wrong.append(f"{told}have length greater than or equal to {member.shortest}")
+    constraint = f"Value{shown} at '{member.name}' failed to satisfy constraint: Member must "
+    violations = []
+    if len(value) > member.max_length:
+        violations.append(f"{constraint}have length less than or equal to {member.max_length}")
+    if len(value) < member.min_length:
+        violations.append(f"{constraint}have length greater than or equal to {member.min_length}")
     elif not member.pattern.fullmatch(value):
-        wrong.append(f"{told}satisfy regular expression pattern: {member.pattern.pattern}")
-    return wrong
+        violations.append(f"{constraint}satisfy regular expression pattern: {member.pattern.pattern}")
+    return violations
 
 
-def refuse_what_the_endpoint_lacks(call: Call) -> None:
-    """Raise ValidationError for a member that only another kind of endpoint understands.
+def check_mode(call: Call, mode: Mode) -> None:
+    """Raise ValidationError for an operation, or a member, that an endpoint of this mode does not take.
 
     Every endpoint there is today sends a request through all containers of one model, without components, sessions
     or explainer.
     """
-    for name, text in _LACKING.items():
-        if name in call.given:
-            raise ValidationError(text.format(endpoint=call.endpoint))
+    if mode is _ASYNC or call.operation == "InvokeEndpointAsync":
+        raise ValidationError(_refusal(call, mode))
+    if not _UNSUPPORTED_NAMES.isdisjoint(call.given):
+        name = next(name for name in UNSUPPORTED_MEMBERS if name in call.given)
+        raise ValidationError(UNSUPPORTED_MEMBERS[name].format(endpoint=call.endpoint))
 
 
-_LACKING = {
+_ASYNC = Mode.ASYNC  # an enum's member is not looked up for each request
+
+
+def _refusal(call: Call, mode: Mode) -> str:
+    endpoint = f"Endpoint {call.endpoint} is {mode}"
+    if call.operation != "InvokeEndpointAsync":
+        return f"{endpoint} and does not take {call.operation}; call InvokeEndpointAsync."
+    if mode is Mode.ASYNC:
+        return f"{endpoint}, and InvokeEndpointAsync is not built into this version of Clary."
+    return (
+        f"{endpoint}, and InvokeEndpointAsync is not built into this version of Clary; call InvokeEndpoint, "
+        "or run a batch of InvokeEndpoint calls."
+    )
+
+
+UNSUPPORTED_MEMBERS = {
     "targetModel": "Endpoint {endpoint} is not a multi-model endpoint and does not support target model header.",
     "targetContainerHostname": "Endpoint {endpoint} is not a multi-container endpoint with direct invocation and does "
     "not support target container hostname header.",
@@ -158,3 +188,4 @@ _LACKING = {
     "enableExplanations": "Endpoint {endpoint} has no explainer configured and does not support enable explanations "
     "header.",
 }
+_UNSUPPORTED_NAMES = frozenset(UNSUPPORTED_MEMBERS)

@@ -1,4 +1,4 @@
-"""Which variant of an endpoint, and which replica of the variant, takes a request. Pure: the dice are an argument."""
+"""Which variant of an endpoint, and which replica of the variant, takes a request. Pure: chance is an argument."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ def choose_variant(endpoint: str, variants: Sequence[Variant], target: str, draw
                 return variant
         names = ", ".join(variant.name for variant in variants)
         raise ValidationError(f"Variant {target} is not a production variant of endpoint {endpoint}; it has: {names}.")
-    left = draw * sum(variant.weight for variant in variants)
-    taking = [variant for variant in variants if variant.weight > 0]
-    for variant in taking:
-        left -= variant.weight
-        if left < 0:
+    weighted = [variant for variant in variants if variant.weight > 0]
+    if len(weighted) == 1:
+        return weighted[0]
+    remaining = draw * sum(variant.weight for variant in weighted)
+    for variant in weighted:
+        remaining -= variant.weight
+        if remaining < 0:
             return variant
-    if taking:
-        return taking[-1]  # rounding of the sum
+    if weighted:
+        return weighted[-1]  # rounding of the sum
     raise ValidationError(f"No variant of endpoint {endpoint} has a weight above 0; name one in TargetVariant.")
 
 
 def choose_replica(replicas: Sequence[Replica], outstanding: Mapping[str, int], draw: float) -> Replica | None:
-    """The one with the fewest requests under way; among equals, any. None where there is none.
+    """The replica with the fewest requests under way; among equals, any. None where there is none.
 
     AWS's default is RANDOM. Fewest outstanding never does worse for a caller: one slow answer does not queue others.
     """

@@ -1,4 +1,4 @@
-"""What a caller of the data plane is told, and the words for it.
+"""The errors of the data plane, and their texts.
 
 ServiceError (core)
 ├── ValidationError (core)  400  unknown endpoint, not InService, bad header, too large
@@ -6,7 +6,7 @@ ServiceError (core)
 ├── ServiceUnavailable      503  no replica within the time a request is held
 ├── InternalFailure (core)  500  a bug of ours
 ├── UnknownOperationException 404, MethodNotAllowed 405, RequestTimeout 408, HeadersTooLarge 431
-│                            of HTTP itself; AWS clients never see them
+│                            of HTTP itself; AWS clients never meet them
 └── AccessError (core)       signature trouble
 """
 
@@ -36,7 +36,7 @@ class ServiceUnavailable(ServiceError):
 
 
 class UnknownOperationException(core.UnknownOperationException):
-    """Nothing is served under this path."""
+    """There is no operation at this path."""
 
     status = 404
 
@@ -72,8 +72,8 @@ class ModelError(ServiceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the words of an error point to: the account, and the console of this server."""
+class ErrorFactory:
+    """Makes errors whose texts name the account, and link to the console of this server."""
 
     account: Account
     console: str
@@ -84,26 +84,25 @@ class Place:
     def not_in_service(self, endpoint: str, status: str) -> ValidationError:
         return ValidationError(
             f"Endpoint {endpoint} of account {self.account.id} is not in service (its status is {status}); "
-            "invoke it when DescribeEndpoint says InService."
+            "invoke it when DescribeEndpoint shows InService."
         )
 
     def model_error(self, endpoint: str, status: int, text: str, container: str = "primary") -> ModelError:
-        """What the container said, in AWS's frame."""
+        """The container's own text, quoted in AWS's."""
         original = text[:MESSAGE_LIMIT]
-        before, after = (
-            f'Received {_blame(status)} error ({status}) from {container} with message "',
-            f'". {self._see(endpoint)}',
-        )
+        before = f'Received {_origin(status)} error ({status}) from {container} with message "'
+        after = f'". {self._see_log(endpoint)}'
         quoted = original[: MESSAGE_LIMIT - len(before) - len(after)]
         return ModelError(before + quoted + after, status, original, self._log_arn(endpoint))
 
-    def broken_answer(self, endpoint: str, status: int, container: str = "primary") -> ModelError:
-        """The container began to answer and broke off."""
-        begin = f"Received {_blame(status)} error ({status}) from {container}"
-        text = f"{begin} and could not load the entire response body."
-        return ModelError(f"{text} {self._see(endpoint)}", status, "", self._log_arn(endpoint))
+    def incomplete_response(self, endpoint: str, status: int, container: str = "primary") -> ModelError:
+        """The container began to answer and did not finish."""
+        text = (
+            f"Received {_origin(status)} error ({status}) from {container} and could not load the entire response body."
+        )
+        return ModelError(f"{text} {self._see_log(endpoint)}", status, "", self._log_arn(endpoint))
 
-    def _see(self, endpoint: str) -> str:
+    def _see_log(self, endpoint: str) -> str:
         group = f"/aws/sagemaker/Endpoints/{endpoint}"
         link = f"{self.console}/cloudwatch/home?region={self.account.region}#logEventViewer:group={group}"
         return f"See {link} in account {self.account.id} for more information."
@@ -112,20 +111,20 @@ class Place:
         return f"arn:aws:logs:{self.account.region}:{self.account.id}:log-group:/aws/sagemaker/Endpoints/{endpoint}"
 
 
-def _blame(status: int) -> str:
+def _origin(status: int) -> str:
     return "client" if 400 <= status < 500 else "server"
 
 
-def body(error: ServiceError) -> bytes:
-    """The JSON of an error's answer."""
-    told: dict[str, Any] = {"Message": error.message}
+def error_body(error: ServiceError) -> bytes:
+    """The JSON body of an error response."""
+    members: dict[str, Any] = {"Message": error.message}
     if isinstance(error, ModelError):
-        told |= {
+        members |= {
             "OriginalMessage": error.original_message,
             "OriginalStatusCode": error.original_status,
             "LogStreamArn": error.log_stream_arn,
         }
         if error.original_status:
-            client = _blame(error.original_status) == "client"
-            told["ErrorCode"] = "CLIENT_ERROR_FROM_MODEL" if client else "INTERNAL_FAILURE_FROM_MODEL"
-    return json.dumps(told).encode()
+            client = _origin(error.original_status) == "client"
+            members["ErrorCode"] = "CLIENT_ERROR_FROM_MODEL" if client else "INTERNAL_FAILURE_FROM_MODEL"
+    return json.dumps(members).encode()

@@ -44,7 +44,7 @@ _PAYLOAD_PART = _header_block(
 
 
 def payload_part(chunk: bytes) -> bytes:
-    """A piece of the container's answer."""
+    """A piece of the container's response."""
     return _frame(_PAYLOAD_PART, chunk)
 
 
@@ -54,6 +54,6 @@ def failure(
     error_code: StreamErrorCode | Literal[""] = "",
 ) -> bytes:
     """The last frame of a stream that did not end well."""
-    told = {"Message": message} | ({"ErrorCode": error_code} if error_code else {})
+    payload = {"Message": message} | ({"ErrorCode": error_code} if error_code else {})
     headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
-    return _frame(_header_block(headers), json.dumps(told).encode())
+    return _frame(_header_block(headers), json.dumps(payload).encode())

@@ -1,4 +1,4 @@
-"""One request of a caller, and the way to answer it."""
+"""A request of a client, and the means to answer it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 from clary.core.errors import ServiceError
-from clary.gateway import errors
 from clary.gateway.body import Body
+from clary.gateway.errors import error_body
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _BODILESS = frozenset({204, 304})
@@ -19,47 +19,47 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Writer(Protocol):
-    """The caller's end of the connection."""
+    """The client's end of the connection."""
 
     def write(self, data: bytes) -> None: ...
 
     async def drain(self) -> None:
-        """Return when the caller takes more."""
+        """Return when the client takes more."""
         ...
 
     @property
     def blocked(self) -> bool:
-        """Whether the caller does not take what is written."""
+        """Whether the client does not take what is written."""
         ...
 
     def abort(self) -> None: ...
 
     @property
     def closing(self) -> bool:
-        """Whether this connection will take no further request."""
+        """Whether no further request will be read from this connection."""
         ...
 
 
 class Exchange:
-    """Filled by the connection; handed to the handler, which answers once: `respond`, or `start`, `write`, `finish`."""
+    """Made by the connection for the handler, which answers once: by `respond`, or by `start`, `write` and `finish`."""
 
     __slots__ = (
         "_chunked",
-        "_one_one",
+        "_http_1_1",
         "_writer",
-        "asks_to_keep",
         "body",
+        "extra_headers",
         "finished",
         "headers",
-        "keeps_connection",
+        "keep_alive",
         "method",
         "path",
         "query",
         "raw_headers",
         "received_at",
         "request_id",
-        "stamps",
         "started",
+        "wants_keep_alive",
     )
 
     def __init__(
@@ -70,23 +70,23 @@ class Exchange:
         raw_headers: Headers,
         body: Body,
         *,
-        one_one: bool,
-        asks_to_keep: bool,
+        http_1_1: bool,
+        wants_keep_alive: bool,
     ) -> None:
         self.method = method
         self.path, _, self.query = target.partition("?")
         self.raw_headers = raw_headers  # lower-case names
-        self.headers = joined(raw_headers)
+        self.headers = join_headers(raw_headers)
         self.body = body
-        self.asks_to_keep = asks_to_keep
+        self.wants_keep_alive = wants_keep_alive
         self.received_at = time.perf_counter()
         self.request_id = _request_id()
-        self.stamps: Headers = []  # headers of the answer, whatever it will be
+        self.extra_headers: Headers = []  # of the response, an error's too
         self.started = False
         self.finished = False
-        self.keeps_connection = False
+        self.keep_alive = False
         self._writer = writer
-        self._one_one = one_one
+        self._http_1_1 = http_1_1
         self._chunked = False
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
@@ -96,8 +96,8 @@ class Exchange:
         self.finished = True
 
     def start(self, status: int, headers: Headers, length: int | None) -> None:
-        """Begin an answer whose body follows by `write`; of unknown length where `length` is None."""
-        self._chunked = length is None and self._one_one
+        """Begin a response whose body follows by `write`; of unknown length where `length` is None."""
+        self._chunked = length is None and self._http_1_1
         self._writer.write(self._head(status, headers, length))
 
     def write(self, chunk: bytes) -> None:
@@ -119,32 +119,32 @@ class Exchange:
         self.finished = True
 
     def refuse(self, error: ServiceError) -> None:
-        """Answer with an error; where the answer has begun already, all that is left is to break it off."""
+        """Answer with an error; where the response has begun already, the connection is closed instead."""
         if self.started:
             if not self.finished:
                 self._writer.abort()
             return
         headers = [(b"x-amzn-ErrorType", error.code.encode()), (b"content-type", b"application/json")]
-        self.respond(error.status, headers, errors.body(error))
+        self.respond(error.status, headers, error_body(error))
 
     def _head(self, status: int, headers: Headers, length: int | None) -> bytes:
         self.started = True
-        close_delimited = length is None and not self._one_one and status not in _BODILESS
-        self.keeps_connection = (
-            self.asks_to_keep and not close_delimited and self.body.complete and not self._writer.closing
+        close_delimited = length is None and not self._http_1_1 and status not in _BODILESS
+        self.keep_alive = (
+            self.wants_keep_alive and not close_delimited and self.body.complete and not self._writer.closing
         )
         line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
         parts = [line, b"x-amzn-RequestId: ", self.request_id, b"\r\ndate: ", _date(), b"\r\n"]
-        for name, value in (*self.stamps, *headers):
+        for name, value in (*self.extra_headers, *headers):
             parts += (name, b": ", value, b"\r\n")
         if status not in _BODILESS:
             if length is not None:
                 parts.append(b"content-length: %d\r\n" % length)
             elif self._chunked:
                 parts.append(b"transfer-encoding: chunked\r\n")
-        if not self.keeps_connection:
+        if not self.keep_alive:
             parts.append(b"connection: close\r\n")
-        elif not self._one_one:
+        elif not self._http_1_1:
             parts.append(b"connection: keep-alive\r\n")
         parts.append(b"\r\n")
         return b"".join(parts)
@@ -155,8 +155,8 @@ def _request_id() -> bytes:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
 
 
-def joined(raw: Headers) -> dict[str, str]:
-    """Names to values; what was sent twice is joined by a comma."""
+def join_headers(raw: Headers) -> dict[str, str]:
+    """Names to values; the values of a name that was sent twice are joined by a comma."""
     headers: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("ascii"), value.decode("latin-1")
@@ -164,13 +164,13 @@ def joined(raw: Headers) -> dict[str, str]:
     return headers
 
 
-_dated: tuple[int, bytes] = (0, b"")
+_current_date: tuple[int, bytes] = (0, b"")
 
 
 def _date() -> bytes:
-    """The Date header's value, made once a second."""
-    global _dated
+    """The Date header's value, formatted once a second."""
+    global _current_date
     now = int(time.time())
-    if _dated[0] != now:
-        _dated = (now, formatdate(now, usegmt=True).encode())
-    return _dated[1]
+    if _current_date[0] != now:
+        _current_date = (now, formatdate(now, usegmt=True).encode())
+    return _current_date[1]

@@ -1,7 +1,7 @@
 """A connection to a replica: raw httptools on asyncio, kept alive, one request at a time.
 
     send ──> head ──> chunk, chunk, … b"" ──> (in the pool, or closed)
-Back-pressure: a replica is read only as fast as its caller takes the answer.
+Back-pressure: a replica is read only as fast as the client takes the response.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import httptools
 
 from clary.core.errors import ClaryError
 
-_UNREAD_BYTES = 256 * 1024  # of an answer, kept here before the replica is told to wait
-_HEAD_BYTES = 64 * 1024  # of an answer's headers
+_MAX_UNREAD_BYTES = 256 * 1024  # of a response, buffered before reading from the replica pauses
+_MAX_HEAD_BYTES = 64 * 1024  # of a response's headers
 
 
-class ReplicaGone(ClaryError):
-    """The connection broke, or what came back is not HTTP, after the request was sent."""
+class ReplicaDisconnected(ClaryError):
+    """The connection broke, or the response is not HTTP, after the request was sent."""
 
 
 class ReplicaConnection(asyncio.Protocol):
-    """One connection. `status`, `headers` and `content_length` hold once `head` has returned."""
+    """A connection. `status`, `headers` and `content_length` hold once `head` has returned."""
 
     _transport: asyncio.Transport
 
@@ -37,7 +37,7 @@ class ReplicaConnection(asyncio.Protocol):
         self._read_paused = False
         self.closed = False
         self.idle_since = 0.0
-        self._asked = False
+        self._request_sent = False
         self._reset()
 
     def _reset(self) -> None:
@@ -45,22 +45,22 @@ class ReplicaConnection(asyncio.Protocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.content_length: int | None = None
         self.complete = False
-        self._sent_whole = True
+        self._request_complete = True
         self._has_head = False
         self._head_bytes = 0
         self._until_close = False
         self._keep_alive = False
         self._chunks: deque[bytes] = deque()
         self._unread = 0
-        self._broken = ""
+        self._failure = ""
 
-    # What the gateway does with it
+    # For the gateway
 
     def send(self, pieces: Iterable[bytes], *, whole: bool = True) -> None:
-        """Send a request; where this is not the whole of it, the rest follows by `write` and `finish_request`."""
+        """Send a request; where it is not whole, the rest follows by `write` and `finish_request`."""
         self._reset()
-        self._sent_whole = whole
-        self._asked = True
+        self._request_complete = whole
+        self._request_sent = True
         if not self.closed:
             self._transport.writelines(list(pieces))
 
@@ -74,20 +74,20 @@ class ReplicaConnection(asyncio.Protocol):
             await self._drained
 
     def finish_request(self) -> None:
-        self._sent_whole = True
+        self._request_complete = True
 
     async def head(self) -> None:
-        """Return when status and headers are there. Raises ReplicaGone."""
+        """Return when status and headers were received. Raises ReplicaDisconnected."""
         while not self._has_head:
-            self._raise_if_broken()
+            self._raise_failure()
             await self._wait()
 
     async def chunk(self) -> bytes:
-        """The next piece of the answer's body, b"" at its end. Raises ReplicaGone where it ends too early."""
+        """The next piece of the response's body, b"" at its end. Raises ReplicaDisconnected where it ends too early."""
         while not self._chunks:
             if self.complete:
                 return b""
-            self._raise_if_broken()
+            self._raise_failure()
             await self._wait()
         chunk = self._chunks.popleft()
         self._unread -= len(chunk)
@@ -96,8 +96,8 @@ class ReplicaConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunk
 
-    async def rest(self, limit: float = float("inf")) -> bytes:
-        """What is left of the body, at most about `limit` bytes of it."""
+    async def read_body(self, limit: float = float("inf")) -> bytes:
+        """The body as far as it was not read yet, at most about `limit` bytes of it."""
         parts = []
         size = 0
         while size < limit and (chunk := await self.chunk()):
@@ -107,21 +107,21 @@ class ReplicaConnection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Whether both sides have said all they had to say, and none wants to leave."""
-        done = self.complete and self._sent_whole and not self._chunks and not self._write_paused
+        """Whether request and response are complete, and no side wants to close."""
+        done = self.complete and self._request_complete and not self._chunks and not self._write_paused
         return done and self._keep_alive and not self.closed
 
-    def rest_in_pool(self) -> None:
-        self._asked = False
+    def mark_idle(self) -> None:
+        self._request_sent = False
         self.idle_since = self._loop.time()
 
     def abort(self) -> None:
         self.closed = True
         self._transport.abort()
 
-    def _raise_if_broken(self) -> None:
-        if self._broken:
-            raise ReplicaGone(self._broken)
+    def _raise_failure(self) -> None:
+        if self._failure:
+            raise ReplicaDisconnected(self._failure)
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()
@@ -141,16 +141,16 @@ class ReplicaConnection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if not self._asked or self.complete:  # bytes that answer nothing: this connection cannot be trusted
+        if not self._request_sent or self.complete:  # bytes without a request: this connection cannot be trusted
             self._keep_alive = False
             self.abort()
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._break(f"what it sent is not HTTP: {error}")
+            self._fail(f"the response is not HTTP: {error}")
             self.abort()
-        if self._unread > _UNREAD_BYTES and not self.closed:
+        if self._unread > _MAX_UNREAD_BYTES and not self.closed:
             self._read_paused = True
             self._transport.pause_reading()
         self._wake()
@@ -167,7 +167,7 @@ class ReplicaConnection(asyncio.Protocol):
         if self._has_head and self._until_close and exc is None:
             self.complete = True
         else:
-            self._break(f"the connection was closed{f' ({exc})' if exc else ''}")
+            self._fail(f"the connection was closed{f' ({exc})' if exc else ''}")
         self._release_writer()
         self._wake()
 
@@ -175,28 +175,28 @@ class ReplicaConnection(asyncio.Protocol):
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
-    def _break(self, why: str) -> None:
-        if not self.complete and not self._broken:
-            self._broken = why
+    def _fail(self, reason: str) -> None:
+        if not self.complete and not self._failure:
+            self._failure = reason
 
     # httptools
 
     def on_message_begin(self) -> None:
         if self.complete:
-            raise ValueError("a second answer")
+            raise ValueError("a second response")
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > _HEAD_BYTES:
-            raise ValueError(f"headers of more than {_HEAD_BYTES} bytes")
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            raise ValueError(f"headers of more than {_MAX_HEAD_BYTES} bytes")
         if not self._has_head:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if 100 <= status < 200:
-            return  # an interim answer; the real one follows
+            return  # an interim response; the final one follows
         self.status = status
         self._has_head = True
         self._keep_alive = self._parser.should_keep_alive()

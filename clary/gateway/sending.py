@@ -1,4 +1,4 @@
-"""A request's body on its way to a replica while it still comes in, and the answer that may come before its end."""
+"""A request's body sent to a replica while it is still being received; the response may come before its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clary.gateway.replica_connection import ReplicaConnection
 
 
 async def send_body(exchange: Exchange, connection: ReplicaConnection, *, chunked: bool) -> None:
-    """Hand the body on as it comes. Raises ServiceError where the caller's side of it fails."""
+    """Send the body on as it is received. Raises ServiceError where receiving it fails."""
     while chunk := await exchange.body.next():
         await connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
     if chunked:
@@ -17,19 +17,19 @@ async def send_body(exchange: Exchange, connection: ReplicaConnection, *, chunke
     connection.finish_request()
 
 
-def look_at_result(task: asyncio.Task[None]) -> None:
-    """So that asyncio does not report a failure which was dealt with elsewhere."""
+def retrieve_exception(task: asyncio.Task[None]) -> None:
+    """Keep asyncio from reporting a failure that is handled elsewhere."""
     if not task.cancelled():
         task.exception()
 
 
-async def head_or_failed_sender(connection: ReplicaConnection, sender: asyncio.Task[None] | None) -> None:
-    """Return when the head of the answer is there. Raises what stopped the request's body, if that comes first."""
+async def receive_head(connection: ReplicaConnection, sender: asyncio.Task[None] | None) -> None:
+    """Return when the head of the response was received. Raises the sender's error, if that comes first."""
     if sender is None:
         await connection.head()
         return
     head = asyncio.create_task(connection.head())
-    head.add_done_callback(look_at_result)
+    head.add_done_callback(retrieve_exception)
     try:
         await asyncio.wait((head, sender), return_when=asyncio.FIRST_COMPLETED)
         if not head.done():

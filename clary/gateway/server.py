@@ -1,138 +1,175 @@
-"""The gateway as a whole: listens, follows the routes, and leaves in good order."""
+"""The gateway as a whole: listens, keeps the routes current, and stops in order."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
-from pathlib import Path
+from typing import Any
 
 import structlog
 
+from clary.core import gateway_client
+from clary.core.clock import Clock, SystemClock
 from clary.core.credentials import Credentials
 from clary.core.errors import SettingsError
 from clary.core.routes import Replica
 from clary.core.settings import Settings
-from clary.gateway.admin import Admin
+from clary.gateway.admin import AdminSocket
 from clary.gateway.authenticate import Authenticator
-from clary.gateway.callers import Callers
-from clary.gateway.connection import CallerConnection
-from clary.gateway.errors import Place
-from clary.gateway.front import Front
+from clary.gateway.client_connection import ClientConnection
+from clary.gateway.client_connections import ClientConnections
+from clary.gateway.errors import ErrorFactory
+from clary.gateway.hooks import InvocationHook
 from clary.gateway.invoke import Invoker
 from clary.gateway.limits import Limits
 from clary.gateway.metrics import Metrics
+from clary.gateway.metrics_spool import MetricsSpool
+from clary.gateway.no_replica_events import NoReplicaEvents
 from clary.gateway.replicas import Replicas
-from clary.gateway.table import RouteTable
+from clary.gateway.route_table import RouteTable
+from clary.gateway.router import Router
 
 _BACKLOG = 1024
-# Clients keep connections open that they do not use, and do not answer when TLS is closed on them.
-_TLS_GOODBYE_S = 0.5
-_LAST_WORDS_S = 1.0
+# Clients keep connections open without using them, and do not answer when TLS is shut down on them.
+_TLS_SHUTDOWN_S = 0.5
+_FINAL_RESPONSES_S = 1.0  # after the requests still under way were cancelled
 
 log = structlog.get_logger()
 
 
 class Gateway:
-    """One inference gateway. `start`, then `stop`."""
+    """An inference gateway process: `start`, then `stop`. Several of one home may listen on the same port."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, limits: Limits) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        limits: Limits,
+        hooks: tuple[InvocationHook, ...] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        paths = settings.paths
         self._settings = settings
         self._limits = limits
         self._metrics = Metrics()
+        self._spool = MetricsSpool(self._metrics, paths.metrics, clock or SystemClock())
         self._replicas = Replicas(limits)
-        self._table = RouteTable(settings.paths.routes, self._routes_changed)
-        place = Place(settings.account, settings.url(settings.port))
-        invoker = Invoker(self._table, self._replicas, self._metrics, place, limits)
+        self._table = RouteTable(paths.routes, self._routes_changed)
+        self._no_replica_events = NoReplicaEvents(paths.run / gateway_client.WAKE_SOCKET, limits.no_replica_event_s)
+        errors = ErrorFactory(settings.account, settings.url(settings.port))
+        invoker = Invoker(
+            self._table, self._replicas, self._metrics, errors, self._no_replica_events, limits, hooks=hooks
+        )
         authenticator = Authenticator(credentials, settings.region, settings.clock_skew_s)
-        front = Front(authenticator, invoker, limits, self._metrics_text, lambda: self._callers.draining)
-        self._callers = Callers(front.answer, limits)
-        self._admin = Admin(self._table, self._replicas, self._metrics)
-        self._known: frozenset[Replica] = frozenset()
+        router = Router(authenticator, invoker, limits, self._metrics_text, lambda: self._connections.draining)
+        self._connections = ClientConnections(router.answer, limits)
+        self._admin = AdminSocket(paths.run, self._table, self._replicas, self._counts)
+        self._routed_replicas: frozenset[Replica] = frozenset()
         self._server: asyncio.Server | None = None
-        self._chores: list[asyncio.Task[None]] = []
-
-    @property
-    def admin_socket(self) -> Path:
-        return self._settings.paths.run / "gateway.sock"
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self, port: int | None = None) -> int:
         """Listen; the port. Raises SettingsError where it is taken, or TLS cannot be set up."""
-        self._table.look()
+        self._table.refresh()
         loop = asyncio.get_running_loop()
         tls = _tls(self._settings)
-        listener = _listener(self._settings.host, self._settings.gateway_port if port is None else port)
+        host, wanted_port = self._settings.host, self._settings.gateway_port if port is None else port
+        self._admin.port = wanted_port
+        await self._admin.listen()  # before the port, so that gateways of this home that start together see each other
         try:
-            self._server = await loop.create_server(
-                lambda: CallerConnection(self._callers),
-                sock=listener,
-                backlog=_BACKLOG,
-                ssl=tls,
-                ssl_shutdown_timeout=_TLS_GOODBYE_S if tls else None,
-            )
-            await self._admin.listen(self.admin_socket)
+            shared = wanted_port in await gateway_client.ports(self._settings.paths.run, besides=os.getpid())
+            listener = _listener(host, wanted_port, shared=shared)
         except BaseException:
-            listener.close()
+            await self._admin.close()
             raise
-        self._chores = [
-            asyncio.create_task(self._table.follow(self._limits.follow_s)),
+        self._server = await loop.create_server(
+            lambda: ClientConnection(self._connections),
+            sock=listener,
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_shutdown_timeout=_TLS_SHUTDOWN_S if tls else None,
+        )
+        self._background = [
+            asyncio.create_task(self._table.poll(self._limits.refresh_s)),
             asyncio.create_task(self._sweep()),
+            asyncio.create_task(self._spool.run(self._limits.spool_s)),
         ]
         taken: int = listener.getsockname()[1]
+        self._admin.port = taken
         log.info("gateway_listens", url=self._settings.url(taken), endpoints=sorted(self._table.routes))
         return taken
 
     async def stop(self) -> None:
-        """Take no new connection, let what is under way end, a bounded time; then leave."""
+        """Take no new connection, give the requests under way a bounded time to end, then close everything."""
         log.info("gateway_stops", in_flight=sum(self._replicas.outstanding.values()))
         if self._server is not None:
             self._server.close()
-        self._callers.drain()
-        if not await self._all_gone(self._limits.drain_s):
-            self._callers.cut()
-            await self._all_gone(_LAST_WORDS_S)
-        for connection in list(self._callers.connections):
+        self._connections.drain()
+        if not await self._all_closed(self._limits.drain_s):
+            self._connections.cancel()
+            await self._all_closed(_FINAL_RESPONSES_S)
+        for connection in list(self._connections.open):
             connection.abort()
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._spool.close()
         self._replicas.close()
-        await self._admin.close(self.admin_socket)
+        await self._admin.close()
 
-    async def _all_gone(self, within_s: float) -> bool:
+    async def _all_closed(self, within_s: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._callers.all_gone()
-        return not self._callers.connections
+                await self._connections.all_closed()
+        return not self._connections.open
 
     def _routes_changed(self) -> None:
         routes = self._table.routes
         replicas = [r for route in routes.values() for v in route.variants for r in v.replicas]
-        self._known = frozenset(one for replica in replicas for one in (replica, *replica.hops()))
+        self._routed_replicas = frozenset(
+            container for replica in replicas for container in (replica, *replica.further_containers())
+        )
         self._metrics.keep(routes)
-        self._replicas.sweep(asyncio.get_running_loop().time(), self._known)
+        self._replicas.sweep(asyncio.get_running_loop().time(), self._routed_replicas)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._limits.sweep_s)
-            self._callers.sweep(loop.time())
-            self._replicas.sweep(loop.time(), self._known)
+            now = loop.time()
+            self._connections.sweep(now)
+            self._replicas.sweep(now, self._routed_replicas)
+            self._no_replica_events.sweep(now)
 
-    def _metrics_text(self) -> str:
-        self._metrics.connections = len(self._callers.connections)
-        return self._metrics.text()
+    def _counts(self) -> dict[str, Any]:
+        """What this process has counted, as `Metrics.to_json` has it."""
+        self._metrics.connections = len(self._connections.open)
+        return self._metrics.to_json()
+
+    async def _metrics_text(self) -> str:
+        return (await self._admin.all_metrics()).text()
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises SettingsError naming what is in the way."""
+def _listener(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A bound socket. Raises SettingsError with what prevents it.
+
+    Other gateways of this home may bind the port too. `shared`: one has. Where none has, nobody else may have it: a
+    gateway of another home, bound in the same way, would get half of this one's requests.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        if not shared:
+            with socket.socket(family, kind, protocol) as exclusive:
+                exclusive.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                exclusive.bind(address)
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
         except BaseException:
             listener.close()

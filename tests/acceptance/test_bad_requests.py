@@ -317,7 +317,7 @@ def test_what_the_logs_refuse(hand, operation, request_, code, says):
         ("..", "invocations", {}, "'endpointName'"),
         ("%2e%2e%2fetc", "invocations", {}, "'endpointName'"),
         ("x" * 64, "invocations", {}, "length less than or equal to 63"),
-        ("nothing", "async-invocations", {}, "InvokeEndpointAsync"),
+        ("nothing", "async-invocations", {}, "Endpoint nothing of account 000000000000 not found."),
         ("nothing", "invocations", {"X_Amzn_SageMaker_Target_Variant": "a_b"}, "'targetVariant'"),
         ("nothing", "invocations", {"X_Amzn_SageMaker_Inference_Id": "x" * 65}, "'inferenceId'"),
         ("nothing", "invocations", {"X_Amzn_SageMaker_Custom_Attributes": "x" * 1025}, "'customAttributes'"),

@@ -18,6 +18,7 @@ from clary.core.credentials import Credentials, load_or_make
 from clary.core.files import write_whole
 from clary.core.routes import Replica, Route, Variant
 from clary.core.settings import Settings
+from clary.gateway.hooks import InvocationHook
 from clary.gateway.limits import Limits
 from clary.gateway.server import Gateway
 
@@ -124,7 +125,9 @@ class FakeReplica:
 class World:
     """The loop, the gateway, its home, and what can be done to them."""
 
-    def __init__(self, home: Path, limits: Limits | None = None, **settings: Any) -> None:
+    def __init__(
+        self, home: Path, limits: Limits | None = None, hooks: tuple[InvocationHook, ...] = (), **settings: Any
+    ) -> None:
         self.settings = Settings(home=home, **settings)
         self.home = self.settings.paths
         for folder in (self.home.run, self.home.routes):
@@ -135,11 +138,11 @@ class World:
         self._thread.start()
         self._replicas: list[FakeReplica] = []
         self._clients: list[Any] = []
-        self.gateway = self.run(self._make(limits or Limits()))
+        self.gateway = self.run(self._make(limits or Limits(), hooks))
         self.port = self.run(self.gateway.start(port=0))
 
-    async def _make(self, limits: Limits) -> Gateway:
-        return Gateway(self.settings, self.credentials, limits)
+    async def _make(self, limits: Limits, hooks: tuple[InvocationHook, ...]) -> Gateway:
+        return Gateway(self.settings, self.credentials, limits, hooks)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(DEADLINE_S)

@@ -107,7 +107,7 @@ def test_large_bodies_both_ways(world):
     world.serve(replica)
     body = bytes(range(256)) * (25 * 1024 * 4)
     assert world.client().invoke_endpoint(EndpointName="e", Body=body)["Body"].read() == body
-    assert world.gateway._callers.buffered_bytes == 0
+    assert world.gateway._connections.buffered_bytes == 0
 
 
 def test_one_byte_too_many_is_refused_in_aws_words(world):
@@ -153,7 +153,7 @@ def test_the_replica_with_fewest_requests_takes_the_next(world):
         calls = [pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x") for _ in range(2)]
         until(lambda: len(busy.asked) == 2, "two requests under way")
         world.serve(busy, free)
-        until(lambda: len(world.gateway._known) == 2, "the new route is known")
+        until(lambda: len(world.gateway._routed_replicas) == 2, "the new route is known")
         calls.append(pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x"))
         until(lambda: len(free.asked) == 1, "the third goes to the free one")
         world.loop.call_soon_threadsafe(release.set)
@@ -361,10 +361,10 @@ class TestHeldRequests:
         world.publish(Variant("AllTraffic", 1.0))
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(world.client().invoke_endpoint, EndpointName="e", Body=b"x")
-            until(lambda: world.gateway._metrics.held == 1, "the request is held")
+            until(lambda: world.gateway._metrics.waiting == 1, "the request waits")
             world.serve(world.replica())
             assert call.result()["Body"].read() == b"x"
-        assert world.gateway._metrics.held == 0
+        assert world.gateway._metrics.waiting == 0
 
     def test_a_refused_connection_goes_to_another_replica(self, world):
         dead, alive = world.replica("dead"), world.replica("alive")
@@ -377,7 +377,7 @@ class TestHeldRequests:
 
     def test_a_replica_that_broke_a_connection_is_left_alone_for_a_moment(self, world, monkeypatch):
         """One that dies takes one request with it, not also the next ones on its other connections."""
-        monkeypatch.setattr("clary.gateway.replicas._REST_S", (60.0,))
+        monkeypatch.setattr("clary.gateway.replicas._BACKOFF_S", (60.0,))
 
         async def die(asked: Asked, writer: Writer) -> None:
             writer.transport.abort()
@@ -405,12 +405,12 @@ class TestHeldRequests:
         world.serve(replica)
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(world.client().invoke_endpoint, EndpointName="e", Body=b"x")
-            until(lambda: world.gateway._metrics.held == 1, "the request is held")
+            until(lambda: world.gateway._metrics.waiting == 1, "the request waits")
             world.run(replica.start())
             assert call.result()["Body"].read() == b"x"
 
     def test_a_request_is_not_held_for_ever(self, make):
-        world = make(Limits(hold_s=0.1))
+        world = make(Limits(replica_wait_s=0.1))
         world.publish(Variant("AllTraffic", 1.0))
         error = refused(world.client().invoke_endpoint)
         assert error.response["Error"]["Code"] == "ServiceUnavailable"
@@ -418,12 +418,12 @@ class TestHeldRequests:
         assert world.metric("Invocation5XXErrors") == 1
 
     def test_only_so_many_are_held(self, make):
-        world = make(Limits(held=1))
+        world = make(Limits(waiting_requests=1))
         world.publish(Variant("AllTraffic", 1.0))
         client = world.client()
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x")
-            until(lambda: world.gateway._metrics.held == 1, "the first is held")
+            until(lambda: world.gateway._metrics.waiting == 1, "the first waits")
             assert "1 requests are waiting for replicas already" in str(refused(client.invoke_endpoint))
             world.serve(world.replica())
             assert call.result()["Body"].read() == b"x"
@@ -432,7 +432,7 @@ class TestHeldRequests:
         world.publish(Variant("AllTraffic", 1.0))
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(refused, world.client().invoke_endpoint)
-            until(lambda: world.gateway._metrics.held == 1, "the request is held")
+            until(lambda: world.gateway._metrics.waiting == 1, "the request waits")
             (world.home.routes / "e.json").unlink()
             assert "not found" in str(call.result())
 
@@ -440,7 +440,7 @@ class TestHeldRequests:
         world.publish(Variant("old", 1.0))
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(world.client().invoke_endpoint, EndpointName="e", Body=b"x")
-            until(lambda: world.gateway._metrics.held == 1, "the request is held")
+            until(lambda: world.gateway._metrics.waiting == 1, "the request waits")
             world.publish(Variant("new", 1.0, (world.replica().address,)))
             answer = call.result()
             assert answer["InvokedProductionVariant"] == "new"
@@ -452,7 +452,7 @@ class TestHeldRequests:
         client = world.client(read_timeout=0.3)
         with pytest.raises(Exception, match="Read timeout"):
             client.invoke_endpoint(EndpointName="e", Body=b"x")
-        until(lambda: world.gateway._metrics.held == 0, "nobody is held")
+        until(lambda: world.gateway._metrics.waiting == 0, "no request waits")
 
 
 @contextmanager

@@ -112,7 +112,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "exactly one Host header"),
         (b"GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n", 400, "HTTP"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP"),
-        (b"GET /healthz\r\n\r\n", 400, "HTTP/0.9 is not spoken here"),
+        (b"GET /healthz\r\n\r\n", 400, "HTTP/0.9 is not supported"),
         (INVOKE + b"Content-Length: -1\r\n\r\n", 400, "Content-Length"),
         (
             INVOKE + b"Content-Length: 9\r\nContent-Length: 8\r\n\r\n",
@@ -139,8 +139,12 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 400, "path is longer than"),
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 9000 + b"\r\n", 431, "headers are larger than"),
         (b"GET /healthz HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 300_000, 431, "headers are larger than"),
-        (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", 404, "Nothing is served under /nowhere"),
-        (b"POST /endpoints//invocations HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404, "Nothing is served"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", 404, "There is no operation at /nowhere"),
+        (
+            b"POST /endpoints//invocations HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            404,
+            "There is no operation at",
+        ),
         (b"GET /endpoints/e/invocations HTTP/1.1\r\nHost: a\r\n\r\n", 405, "use POST"),
         (b"DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 405, "use GET"),
         (
@@ -347,7 +351,7 @@ class TestChunkedBodies:
         with Wire(world).send(head) as wire:
             status, _, body = wire.answer()
             assert status == 403
-            assert b"aws-chunked bodies are not understood here" in body
+            assert b"aws-chunked bodies are not supported" in body
 
     @pytest.mark.parametrize("framing", [b"chunked\r\n\r\nzz\r\n", b"gzip\r\n\r\n", b"chunked, gzip\r\n\r\n"])
     def test_a_framing_that_is_none(self, world, framing):
@@ -408,7 +412,7 @@ class TestPatience:
         hasty.serve(replica)
         with Wire(hasty).send(plain(hasty)):
             until(lambda: replica.lost == 1, "the replica is let go of")
-            until(lambda: not hasty.gateway._callers.connections, "the caller is let go of")
+            until(lambda: not hasty.gateway._connections.open, "the connection is closed")
 
     def test_an_early_answer_reaches_a_caller_that_is_still_sending(self, world):
         head = signed(world) + b"Content-Length: %d\r\n\r\n" % (40 * 1024 * 1024)
@@ -435,12 +439,12 @@ def test_bodies_are_held_within_bounds(tmp_path):
     try:
         world.publish(Variant("v", 1.0))
         with Wire(world).send(plain(world, bytes(700_000))) as held:
-            until(lambda: world.gateway._metrics.held == 1, "the first is held")
+            until(lambda: world.gateway._metrics.waiting == 1, "the first waits")
             with Wire(world).send(plain(world, bytes(700_000))) as wire:
                 assert wire.answer()[0] == 503
             world.publish(Variant("v", 1.0, (world.replica().address,)))
             assert held.answer()[0] == 200
-        assert world.gateway._callers.buffered_bytes == 0
+        assert world.gateway._connections.buffered_bytes == 0
     finally:
         world.close()
 

@@ -13,12 +13,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clary.core import gateway_client
+from clary.core import gateway_client, sigv4
 from clary.core.routes import Variant
 from tests.faults.gateway_world import DEADLINE_S, Asked, World, Writer, echo, runtime_client, until
 
@@ -139,6 +140,29 @@ def test_sigterm_lets_requests_end(world, start):
     client.close()
 
 
+def test_what_a_gateway_counted_outlives_it(world, start):
+    """It writes at its exit what it has not written yet; the next one writes a file of its own."""
+    world.serve(world.replica())
+    for _ in range(2):
+        gateway = start().ready()
+        assert _invoke(gateway.port, world) == b"x"
+        assert gateway.kill(signal.SIGTERM) == 0
+    files = list((gateway.root / "metrics").glob("gateway-*.jsonl"))
+    assert len(files) == 2
+    for file in files:
+        rows = {row["name"]: row for row in map(json.loads, file.read_text().splitlines())}
+        assert rows.keys() == {
+            "Invocations",
+            "Invocation4XXErrors",
+            "Invocation5XXErrors",
+            "InvocationModelErrors",
+            "ModelLatency",
+            "OverheadLatency",
+        }
+        assert rows["Invocations"]["sum"] == rows["ModelLatency"]["count"] == 1
+        assert rows["ModelLatency"]["dimensions"] == {"EndpointName": "e", "VariantName": "AllTraffic"}
+
+
 def test_a_taken_port_is_named(world, start):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -149,12 +173,105 @@ def test_a_taken_port_is_named(world, start):
         assert gateway.child.returncode == 2
 
 
-def test_one_gateway_per_home(start):
+def test_a_gateway_of_another_home_does_not_share_the_port(start):
     first = start().ready()
-    second = start()
-    assert "a gateway runs already for" in second.output()
+    second = start(first.port, home="q")
+    assert f"port {first.port} on 127.0.0.1 is taken" in second.output()
     assert second.child.returncode == 2
     assert first.health() is not None
+
+
+class TestTwoOnOnePort:
+    """The kernel gives each new connection to one of the two."""
+
+    @pytest.fixture
+    def two(self, start) -> list[Process]:
+        first = start().ready()
+        second = start(first.port)
+        until(lambda: {p.child.pid for p in (first, second)} == _pids(first.port), "both take connections")
+        return [first, second]
+
+    def test_both_answer_and_their_metrics_are_summed(self, world, two):
+        world.serve(world.replica())
+        run = two[0].root / "run"
+        for _ in range(40):
+            assert _invoke(two[0].port, world) == b"x"
+        assert all(_asked(process, {"op": "counts"})["counts"]["variants"] for process in two)
+        [row] = until(lambda: asyncio.run(gateway_client.metrics(run)), "there are counts")
+        assert (row["EndpointName"], row["VariantName"], row["Invocations"]) == ("e", "AllTraffic", 40)
+        for _ in range(10):  # whichever of them is asked
+            with urllib.request.urlopen(f"{two[0].url}/metrics", timeout=DEADLINE_S) as answer:
+                text = answer.read().decode()
+            assert 'clary_invocations_total{endpoint="e",variant="AllTraffic"} 40' in text
+            assert 'clary_model_latency_microseconds_count{endpoint="e",variant="AllTraffic"} 40' in text
+
+    def test_draining_waits_for_both(self, world, two):
+        release = asyncio.Event()
+
+        async def slow(asked: Asked, writer: Writer) -> None:
+            await release.wait()
+            await echo(asked, writer)
+
+        run = two[0].root / "run"
+        world.serve(world.replica("old", slow))
+        question = {"op": "in_flight", "task_id": "old"}
+        with ThreadPoolExecutor(64) as pool:
+            calls = [pool.submit(_invoke, two[0].port, world) for _ in range(32)]
+            until(lambda: asyncio.run(gateway_client.in_flight(run, "old")) == 32, "all are under way")
+            assert all(_asked(process, question)["in_flight"] > 0 for process in two)
+            world.serve(world.replica("new"))
+            draining = pool.submit(asyncio.run, gateway_client.drained(run, "old", DEADLINE_S))
+            assert asyncio.run(gateway_client.drained(run, "old", 0.05)) is False
+            assert not draining.done()
+            world.loop.call_soon_threadsafe(release.set)
+            assert draining.result() is True
+            assert {call.result() for call in calls} == {b"x"}
+
+    def test_a_hint_reaches_both(self, world, two):
+        world.publish(Variant("v", 1.0))
+        gateway_client.publish_hint(two[0].root / "run")
+        for process in two:
+            assert _asked(process, {"op": "routes"}) == {"routes": 1}
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_one_ends_and_the_other_serves(self, world, two, number):
+        world.serve(world.replica())
+        run = two[0].root / "run"
+        two[0].kill(number)
+        for _ in range(20):
+            assert _invoke(two[0].port, world) == b"x"
+        assert [path.stem for path in gateway_client.gateway_sockets(run)] == [str(two[1].child.pid)]
+        assert asyncio.run(gateway_client.drained(run, "task-0", DEADLINE_S)) is True
+        assert not (run / "gateways" / f"{two[0].child.pid}.sock").exists()
+
+
+def _pids(port: int) -> set[int]:
+    """Of the gateways that answered a dozen connections."""
+    answers = set()
+    for _ in range(12):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=DEADLINE_S) as answer:
+            answers.add(int(json.load(answer)["pid"]))
+    return answers
+
+
+def _invoke(port: int, world: World) -> bytes:
+    """One invocation over a connection of its own."""
+    url = f"http://127.0.0.1:{port}/endpoints/e/invocations"
+    headers = sigv4.sign(
+        "POST", url, {}, b"x", world.credentials, region="us-east-1", service="sagemaker", now=datetime.now(UTC)
+    )
+    with urllib.request.urlopen(urllib.request.Request(url, b"x", headers), timeout=DEADLINE_S) as answer:
+        return bytes(answer.read())
+
+
+def _asked(process: Process, question: dict[str, Any]) -> dict[str, Any]:
+    """The answer of one gateway's administrative socket."""
+    path = gateway_client.socket_of(process.root / "run", process.child.pid)
+    with socket.socket(socket.AF_UNIX) as connection, gateway_client.socket_address(path) as address:
+        connection.connect(address)
+        connection.sendall(json.dumps(question).encode() + b"\n")
+        with connection.makefile("rb") as lines:
+            return dict(json.loads(lines.readline()))
 
 
 def test_a_setting_that_does_not_fit_is_told_in_a_line(tmp_path, start):
@@ -194,10 +311,37 @@ class TestControlSocket:
         gateway = start().ready()
         gateway.kill()
         run = gateway.root / "run"
-        assert (run / "gateway.sock").exists()
+        assert gateway_client.socket_of(run, gateway.child.pid).exists()
         gateway_client.publish_hint(run)
         assert self.run(gateway_client.in_flight(run, "t")) is None
         assert self.run(gateway_client.drained(run, "t", 5.0)) is True
+
+    def test_a_gateway_of_version_0_1_is_hinted_and_drained_too(self, world):
+        """It had one socket, and knew neither `counts` nor `port`."""
+        questions = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while line := await reader.readline():
+                questions.append(question := json.loads(line))
+                writer.write({"routes": b'{"routes": 0}\n', "drained": b'{"drained": false}\n'}[question["op"]])
+            writer.close()
+
+        run = world.home.run
+        server = world.run(asyncio.start_unix_server(answer, str(run / "gateway.sock")))
+        gateway_client.publish_hint(run)
+        assert self.run(gateway_client.drained(run, "t", 0.0)) is False
+        until(lambda: len(questions) == 2, "both questions came")
+        assert {question["op"] for question in questions} == {"routes", "drained"}
+        world.loop.call_soon_threadsafe(server.close)
+
+    def test_a_home_of_any_depth(self, tmp_path):
+        """The address of a Unix socket holds 107 bytes."""
+        deep = World(tmp_path / ("d" * 60) / ("e" * 60))
+        try:
+            deep.publish(Variant("v", 1.0))
+            assert self.run(gateway_client.in_flight(deep.home.run, "t")) == 0
+        finally:
+            deep.close()
 
     def test_draining_a_replica(self, world):
         release = asyncio.Event()
@@ -224,8 +368,8 @@ class TestControlSocket:
         assert self.run(gateway_client.in_flight(run, "old")) == 0
         assert len(old.asked) == len(new.asked) == 1
 
-    def test_a_hint_makes_the_gateway_look(self, tmp_path):
-        world = World(tmp_path / "h", _never_looks_by_itself())
+    def test_a_hint_makes_the_gateway_read_the_routes(self, tmp_path):
+        world = World(tmp_path / "h", _no_refresh_of_its_own())
         try:
             world.publish(Variant("v", 1.0))
             gateway_client.publish_hint(world.home.run)
@@ -241,17 +385,17 @@ class TestControlSocket:
         until(lambda: self.run(gateway_client.metrics(world.home.run))[0]["Invocations"] == 1, "it is counted")
 
     @pytest.mark.parametrize("line", [b"\n", b"{}\n", b"nonsense\n", b'{"op": "drained", "task_id": 7}\n', b"[1]\n"])
-    def test_what_is_not_understood_is_said(self, world, line):
+    def test_what_is_not_understood_is_answered(self, world, line):
         with socket.socket(socket.AF_UNIX) as caller:
-            caller.connect(str(world.home.run / "gateway.sock"))
+            caller.connect(str(gateway_client.socket_of(world.home.run, os.getpid())))
             caller.sendall(line)
             assert b"not understood" in caller.recv(1000)
 
     def test_only_the_owner_may_connect(self, world):
-        assert (world.home.run / "gateway.sock").stat().st_mode & 0o077 == 0
+        assert gateway_client.socket_of(world.home.run, os.getpid()).stat().st_mode & 0o077 == 0
 
 
-def _never_looks_by_itself() -> Any:
+def _no_refresh_of_its_own() -> Any:
     from clary.gateway.limits import Limits
 
-    return Limits(follow_s=3600.0)
+    return Limits(refresh_s=3600.0)

@@ -6,7 +6,8 @@ import botocore.loaders
 import pytest
 
 from clary.core.errors import ValidationError
-from clary.gateway.call import MEMBERS, operation_of, read_call, refuse_what_the_endpoint_lacks
+from clary.core.routes import Mode
+from clary.gateway.call import MEMBERS, check_mode, parse_path, read_call
 from clary.gateway.errors import UnknownOperationException
 
 
@@ -24,7 +25,7 @@ def test_every_header_of_the_model_is_read_with_its_limits(model, operation):
         if m.get("location") == "header"
         for shape in [model["shapes"][m["shape"]]]
     }
-    assert {(m.header, m.shortest, m.longest) for m in MEMBERS[operation]} == expected
+    assert {(m.header, m.min_length, m.max_length) for m in MEMBERS[operation]} == expected
 
 
 @pytest.mark.parametrize(
@@ -37,15 +38,15 @@ def test_every_header_of_the_model_is_read_with_its_limits(model, operation):
     ],
 )
 def test_the_path_names_endpoint_and_operation(path, expected):
-    assert operation_of(path) == expected
+    assert parse_path(path) == expected
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/endpoints/e", "/endpoints/e/invocations/", "/endpoints/a/b/invocations", "*", ""]
 )
 def test_other_paths_are_not_served(path):
-    with pytest.raises(UnknownOperationException, match="Nothing is served"):
-        operation_of(path)
+    with pytest.raises(UnknownOperationException, match="There is no operation at"):
+        parse_path(path)
 
 
 PREFIX = "x-amzn-sagemaker-"
@@ -114,6 +115,42 @@ def test_what_was_not_sent_is_not_made_up():
     assert read_call("e", "invocations", {}).container_headers() == b""
 
 
-def test_a_plain_call_lacks_nothing():
+REAL_TIME, SERVERLESS, ASYNC = Mode
+
+
+@pytest.mark.parametrize("mode", [REAL_TIME, SERVERLESS])
+@pytest.mark.parametrize("suffix", ["invocations", "invocations-response-stream"])
+def test_an_endpoint_with_replicas_takes_plain_calls(mode, suffix):
     given = {PREFIX + "inference-id": "i", PREFIX + "target-variant": "v", PREFIX + "prefix-aware-id": "p"}
-    refuse_what_the_endpoint_lacks(read_call("e", "invocations", given))
+    check_mode(read_call("e", suffix, given), mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "text"),
+    [
+        (REAL_TIME, "async-invocations", "Endpoint e is real-time, and InvokeEndpointAsync is not built"),
+        (SERVERLESS, "async-invocations", "Endpoint e is serverless, and InvokeEndpointAsync is not built"),
+        (ASYNC, "async-invocations", "Endpoint e is async, and InvokeEndpointAsync is not built"),
+        (ASYNC, "invocations", "Endpoint e is async and does not take InvokeEndpoint; call InvokeEndpointAsync."),
+        (ASYNC, "invocations-response-stream", "does not take InvokeEndpointWithResponseStream; call InvokeEndpointA"),
+    ],
+)
+def test_an_operation_that_the_mode_does_not_take(mode, suffix, text):
+    with pytest.raises(ValidationError, match=text):
+        check_mode(read_call("e", suffix, {}), mode)
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ("target-model", "not a multi-model endpoint"),
+        ("target-container-hostname", "not a multi-container endpoint"),
+        ("inference-component", "Inference Component Name header is not allowed"),
+        ("session-id", "does not support stateful sessions"),
+        ("enable-explanations", "no explainer configured"),
+    ],
+)
+@pytest.mark.parametrize("mode", [REAL_TIME, SERVERLESS])
+def test_a_member_that_the_endpoint_does_not_take(mode, header, text):
+    with pytest.raises(ValidationError, match=text):
+        check_mode(read_call("e", "invocations", {PREFIX + header: "x"}), mode)

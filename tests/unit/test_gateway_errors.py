@@ -9,9 +9,9 @@ import pytest
 
 from clary.core.arns import Account
 from clary.core.errors import InternalFailure, ServiceError, ValidationError
-from clary.gateway.errors import MESSAGE_LIMIT, ModelError, Place, ServiceUnavailable, body
+from clary.gateway.errors import MESSAGE_LIMIT, ErrorFactory, ModelError, ServiceUnavailable, error_body
 
-PLACE = Place(Account("123456789012", "eu-west-1"), "http://127.0.0.1:8721")
+ERRORS = ErrorFactory(Account("123456789012", "eu-west-1"), "http://127.0.0.1:8721")
 MODEL = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("sagemaker-runtime", "service-2"))
 
 
@@ -19,14 +19,14 @@ def parsed(error: ServiceError) -> dict:
     answer = {
         "status_code": error.status,
         "headers": {"x-amzn-errortype": error.code, "content-type": "application/json"},
-        "body": body(error),
+        "body": error_body(error),
     }
     shape = MODEL.operation_model("InvokeEndpoint").output_shape
     return botocore.parsers.create_parser("rest-json").parse(answer, shape)
 
 
 @pytest.mark.parametrize(
-    "error", [ValidationError("v"), ServiceUnavailable("s"), InternalFailure("i"), PLACE.model_error("e", 500, "x")]
+    "error", [ValidationError("v"), ServiceUnavailable("s"), InternalFailure("i"), ERRORS.model_error("e", 500, "x")]
 )
 def test_status_and_code_are_the_models(error):
     declared = {
@@ -49,13 +49,13 @@ def test_status_and_code_are_the_models(error):
     ],
 )
 def test_a_model_error(status, blame, code):
-    told = parsed(PLACE.model_error("e", status, "what it said"))
+    told = parsed(ERRORS.model_error("e", status, "what it said"))
     assert told["Error"]["Message"] == (
         f'Received {blame} error ({status}) from primary with message "what it said". See '
         "http://127.0.0.1:8721/cloudwatch/home?region=eu-west-1#logEventViewer:group=/aws/sagemaker/Endpoints/e "
         "in account 123456789012 for more information."
     )
-    assert json.loads(body(PLACE.model_error("e", status, "what it said"))) == {
+    assert json.loads(error_body(ERRORS.model_error("e", status, "what it said"))) == {
         **({"ErrorCode": code} if code else {}),
         "Message": told["Error"]["Message"],
         "OriginalMessage": "what it said",
@@ -66,7 +66,7 @@ def test_a_model_error(status, blame, code):
 
 @pytest.mark.parametrize("length", [0, 1800, 2048, 2049, 100_000])
 def test_no_text_is_longer_than_the_model_says(length):
-    error = PLACE.model_error("e" * 63, 500, "x" * length)
+    error = ERRORS.model_error("e" * 63, 500, "x" * length)
     assert isinstance(error, ModelError)
     assert len(error.message) <= MESSAGE_LIMIT
     assert len(error.original_message) == min(length, MESSAGE_LIMIT)
@@ -74,4 +74,4 @@ def test_no_text_is_longer_than_the_model_says(length):
 
 
 def test_an_unknown_endpoint():
-    assert PLACE.not_found("e").message == "Endpoint e of account 123456789012 not found."
+    assert ERRORS.not_found("e").message == "Endpoint e of account 123456789012 not found."

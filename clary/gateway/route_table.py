@@ -1,7 +1,7 @@
-"""The routes as the gateway knows them: read from `<home>/routes`, followed without a word from the server.
+"""The routes as the gateway knows them, read from `<home>/routes`; the server need not run.
 
-A look costs one stat of the folder. It is taken when the control loop says so, every half second, and before a caller
-is told that an endpoint is not there.
+A refresh costs a stat of the folder. There is one on each hint of the control loop, every half second, and before a
+request is refused because its endpoint does not exist.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SERVING = frozenset({"InService", "Updating", "RollingBack", "SystemUpdating", "
 # A file system's clock moves in steps (4 to 10 ms): a folder changed this recently may change again unnoticed.
 _CLOCK_STEP_NS = 100_000_000
 
-_Stamp = tuple[int, int, int]
+_FileVersion = tuple[int, int, int]  # time of change, size, inode
 
 log = structlog.get_logger()
 
@@ -36,14 +36,14 @@ class RouteTable:
         self.routes: dict[str, Route] = {}
         self._folder = folder
         self._on_change = on_change
-        self._folder_seen_ns = -1
-        self._stamps: dict[str, _Stamp] = {}
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._folder_read_ns = -1
+        self._file_versions: dict[str, _FileVersion] = {}
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
 
-    def look(self) -> None:
-        """Take up what changed, if anything did. A file that cannot be read leaves its old route in place."""
+    def refresh(self) -> None:
+        """Read what changed, if anything did. A file that cannot be read leaves its old route in place."""
         changed_ns = self._folder_changed_ns()
-        if changed_ns == self._folder_seen_ns:
+        if changed_ns == self._folder_read_ns:
             return
         settled = time.time_ns() - changed_ns > _CLOCK_STEP_NS
         try:
@@ -51,28 +51,28 @@ class RouteTable:
         except OSError as error:
             log.warning("routes_unreadable", folder=str(self._folder), error=str(error))
             return
-        self._folder_seen_ns = changed_ns if settled else -1
+        self._folder_read_ns = changed_ns if settled else -1
         if changed:
             self._on_change()
-            self._release(changed)
+            self._wake(changed)
 
-    async def follow(self, every_s: float) -> None:
-        """Look again and again."""
+    async def poll(self, every_s: float) -> None:
+        """Refresh until cancelled."""
         while True:
             await asyncio.sleep(every_s)
-            self.look()
+            self.refresh()
 
     async def changed(self, endpoint: str, timeout_s: float) -> None:
         """Return when the endpoint's route has changed, or the time is over."""
         waiter = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(endpoint, set())
-        waiting.add(waiter)
+        waiters = self._waiters.setdefault(endpoint, set())
+        waiters.add(waiter)
         try:
             await asyncio.wait((waiter,), timeout=timeout_s)
         finally:
-            waiting.discard(waiter)
-            if not waiting and self._waiting.get(endpoint) is waiting:
-                del self._waiting[endpoint]
+            waiters.discard(waiter)
+            if not waiters and self._waiters.get(endpoint) is waiters:
+                del self._waiters[endpoint]
 
     def _folder_changed_ns(self) -> int:
         try:
@@ -81,29 +81,29 @@ class RouteTable:
             return 0
 
     def _read_folder(self) -> set[str]:
-        """The names of endpoints that are new, other or gone."""
-        found: dict[str, _Stamp] = {}
+        """Read the files that changed; the names of the endpoints that are new, changed or deleted."""
+        found: dict[str, _FileVersion] = {}
         changed: set[str] = set()
-        for name, stamp in self._files():
-            found[name] = stamp
-            if self._stamps.get(name) != stamp and self._read(name):
+        for name, version in self._files():
+            found[name] = version
+            if self._file_versions.get(name) != version and self._read(name):
                 changed.add(name)
         for name in self.routes.keys() - found.keys():
             log.info("route_withdrawn", endpoint=name)
             del self.routes[name]
             changed.add(name)
-        self._stamps = found
+        self._file_versions = found
         return changed
 
-    def _files(self) -> list[tuple[str, _Stamp]]:
+    def _files(self) -> list[tuple[str, _FileVersion]]:
         files = []
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    with contextlib.suppress(FileNotFoundError):  # it left while we looked
+                    with contextlib.suppress(FileNotFoundError):  # deleted since the folder was listed
                         stat = entry.stat()
-                        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                        files.append((entry.name.removesuffix(".json"), stamp))
+                        version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                        files.append((entry.name.removesuffix(".json"), version))
         return files
 
     def _read(self, name: str) -> bool:
@@ -122,20 +122,20 @@ class RouteTable:
         log.info("route", endpoint=name, status=route.status, replicas=replicas)
         return True
 
-    def _release(self, endpoints: set[str]) -> None:
+    def _wake(self, endpoints: set[str]) -> None:
         for endpoint in endpoints:
-            for waiter in self._waiting.get(endpoint, ()):
+            for waiter in self._waiters.get(endpoint, ()):
                 if not waiter.done():
                     waiter.set_result(None)
 
 
 def _check(route: Route, name: str) -> None:
-    """Raise ValueError or TypeError for what would only fail later, in the middle of a request."""
+    """Raise ValueError or TypeError for values that would only fail later, in the middle of a request."""
     if route.endpoint != name:
-        raise ValueError(f"it is the route of {route.endpoint!r}")
+        raise ValueError(f"the file is the route of {route.endpoint!r}")
     for variant in route.variants:
         if not (math.isfinite(variant.weight) and variant.weight >= 0):
             raise ValueError(f"weight {variant.weight!r} of variant {variant.name!r} is not a number from 0")
         for replica in variant.replicas:
-            for one in (replica, *replica.hops()):
-                host_and_port(one.address)
+            for container in (replica, *replica.further_containers()):
+                host_and_port(container.address)

@@ -1,8 +1,8 @@
-"""A caller's connection: bytes in, Exchanges to the handler one after the other, answers out in the same order.
+"""A client's connection: bytes in, Exchanges to the handler one after the other, responses out in the same order.
 
     idle ──> head ──> (handler runs; body comes in) ──> idle | lingering ──> closed
-Lingering: the answer is out before the request was all in. What still comes is read and thrown away for a while, for a
-client that is busy sending would otherwise meet a reset, and never see the answer.
+Lingering: the response is sent before the request was received to its end. The rest is read and discarded for a while:
+a client that is still sending would otherwise meet a reset, and never read the response.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 
 from clary.core.errors import InternalFailure, ServiceError, ValidationError
 from clary.gateway.body import Body
-from clary.gateway.callers import Callers
+from clary.gateway.client_connections import ClientConnections
 from clary.gateway.errors import HeadersTooLarge, RequestTimeout, ServiceUnavailable
 from clary.gateway.exchange import Exchange, Headers
 from clary.gateway.limits import Limits
@@ -28,20 +28,20 @@ _NEVER = float("inf")
 log = structlog.get_logger()
 
 
-class CallerConnection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """Implements `exchange.Writer` too."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, callers: Callers) -> None:
-        self._callers = callers
-        self._limits = callers.limits
+    def __init__(self, connections: ClientConnections) -> None:
+        self._connections = connections
+        self._limits = connections.limits
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._current: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._pipeline: deque[Exchange] = deque()
-        self._refusal: ServiceError | None = None  # of the protocol itself, told after what is under way
+        self._refusal: ServiceError | None = None  # a violation of HTTP, answered after the requests under way
         self._drained: asyncio.Future[None] | None = None
         self._write_paused = False
         self._read_paused = False
@@ -55,7 +55,7 @@ class CallerConnection(asyncio.Protocol):
         self._headers: Headers = []
         self._head_bytes = 0
         self._unparsed_bytes = 0
-        self._incoming: Exchange | None = None  # the one whose body is being read
+        self._incoming: Exchange | None = None  # its body is being received
         self._buffered = 0
 
     # exchange.Writer
@@ -79,16 +79,16 @@ class CallerConnection(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        return self._callers.draining or self._refusal is not None
+        return self._connections.draining or self._refusal is not None
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
         self._transport = transport
-        if len(self._callers.connections) >= self._limits.connections:
+        if len(self._connections.open) >= self._limits.connections:
             self._protocol_error(ServiceUnavailable(f"{self._limits.connections} connections are open; try again."))
-        self._callers.connections.add(self)
+        self._connections.open.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
@@ -108,7 +108,7 @@ class CallerConnection(asyncio.Protocol):
             self._protocol_error(ValidationError(f"The request is not well-formed HTTP: {error}."))
         else:
             if self._in_head and self._messages == message:
-                self._count_head(len(data))  # part of a header of which no end is seen yet
+                self._count_head(len(data))  # part of a header whose end was not received yet
         self._adjust_reading()
 
     def pause_writing(self) -> None:
@@ -122,9 +122,9 @@ class CallerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        self._callers.forget(self)
+        self._connections.remove(self)
         self._release_writer()
-        self._give_back_buffer()
+        self._release_buffer()
         self._pipeline.clear()
         if self._task is not None:
             self._task.cancel()
@@ -152,7 +152,7 @@ class CallerConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer: nothing of ours
+            return  # a trailer
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._limits.head_bytes:
             raise HeadersTooLarge(f"The request's headers are larger than {self._limits.head_bytes} bytes.")
@@ -163,10 +163,10 @@ class CallerConnection(asyncio.Protocol):
         self._head_until = _NEVER
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            raise ValidationError(f"HTTP/{version} is not spoken here; use HTTP/1.1.")
+            raise ValidationError(f"HTTP/{version} is not supported; use HTTP/1.1.")
         if self._parser.should_upgrade():
-            raise ValidationError("Upgrade is not supported here: send the request without it.")
-        exchange = self._exchange(one_one=version == "1.1")
+            raise ValidationError("Upgrade is not supported: send the request without it.")
+        exchange = self._exchange(http_1_1=version == "1.1")
         host = exchange.headers.get("host", "")
         if "," in host or (version == "1.1" and not host):
             raise ValidationError("The request needs exactly one Host header.")
@@ -183,12 +183,12 @@ class CallerConnection(asyncio.Protocol):
         if exchange is None:
             return
         if not exchange.body.append(chunk):
-            exchange.body.fail(oversize(exchange, self._limits))
+            exchange.body.fail(oversize_body(exchange, self._limits))
             return
         self._buffered += len(chunk)
-        self._callers.buffered_bytes += len(chunk)
-        if self._callers.buffered_bytes > self._limits.buffered_bytes:
-            exchange.body.fail(ServiceUnavailable("The gateway holds as many request bodies as it may; try again."))
+        self._connections.buffered_bytes += len(chunk)
+        if self._connections.buffered_bytes > self._limits.buffered_bytes:
+            exchange.body.fail(ServiceUnavailable("The gateway buffers as many request bodies as it may; try again."))
 
     def on_message_complete(self) -> None:
         self._gap_until = self._body_until = _NEVER
@@ -196,12 +196,12 @@ class CallerConnection(asyncio.Protocol):
             self._incoming.body.end()
             self._incoming = None
 
-    def _exchange(self, *, one_one: bool) -> Exchange:
+    def _exchange(self, *, http_1_1: bool) -> Exchange:
         target = self._target.decode("ascii")
         if not target.startswith("/"):
             parts = urlsplit(target)  # the form for proxies: http://host/path
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        expects = one_one and any(
+        expects = http_1_1 and any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
         )
         body = Body(self._limits.body_bytes, self._continue_once(expects), self._adjust_reading)
@@ -211,20 +211,20 @@ class CallerConnection(asyncio.Protocol):
             target,
             self._headers,
             body,
-            one_one=one_one,
-            asks_to_keep=self._parser.should_keep_alive(),
+            http_1_1=http_1_1,
+            wants_keep_alive=self._parser.should_keep_alive(),
         )
 
     def _continue_once(self, expects: bool) -> Callable[[], None]:
-        left = [b"HTTP/1.1 100 Continue\r\n\r\n"] if expects else []
+        unsent = [b"HTTP/1.1 100 Continue\r\n\r\n"] if expects else []
 
-        def ask() -> None:
-            if left:
-                self.write(left.pop())
+        def send() -> None:
+            if unsent:
+                self.write(unsent.pop())
 
-        return ask
+        return send
 
-    # From one exchange to the next
+    # Exchanges, one after the other
 
     def _run(self, exchange: Exchange) -> None:
         self._current = exchange
@@ -232,7 +232,7 @@ class CallerConnection(asyncio.Protocol):
 
     async def _handle(self, exchange: Exchange) -> None:
         try:
-            await self._callers.handler(exchange)
+            await self._connections.handler(exchange)
         except ServiceError as error:
             exchange.refuse(error)
         except asyncio.CancelledError:
@@ -241,34 +241,34 @@ class CallerConnection(asyncio.Protocol):
             exchange.refuse(ServiceUnavailable("The gateway is stopping; try again."))
         except Exception:
             log.exception("request_failed", path=exchange.path)
-            exchange.refuse(InternalFailure("The gateway failed on this request; its log says why."))
+            exchange.refuse(InternalFailure("The gateway failed on this request; see its log."))
         self._next(exchange)
 
     def _next(self, exchange: Exchange) -> None:
         self._current = self._task = None
-        self._give_back_buffer()
+        self._release_buffer()
         if self._closed:
             return
         if not exchange.finished:
             self.abort()
-        elif not exchange.keeps_connection or self.closing:
+        elif not exchange.keep_alive or self.closing:
             self._close(linger=not exchange.body.complete)
         elif self._pipeline:
             self._run(self._pipeline.popleft())
-        elif self._messages_are_answered:
+        elif self._all_messages_answered:
             self._idle_until = self._loop.time() + self._limits.idle_s
         self._adjust_reading()
 
     @property
-    def _messages_are_answered(self) -> bool:
+    def _all_messages_answered(self) -> bool:
         return not self._in_head and self._incoming is None
 
-    def _give_back_buffer(self) -> None:
-        self._callers.buffered_bytes -= self._buffered
+    def _release_buffer(self) -> None:
+        self._connections.buffered_bytes -= self._buffered
         self._buffered = 0
 
     def _protocol_error(self, error: ServiceError) -> None:
-        """No further request can be read from this connection: answer what is under way, then close."""
+        """No further request can be read from this connection: answer those under way, then close."""
         if self._refusal is not None:
             return
         self._refusal = error
@@ -278,11 +278,11 @@ class CallerConnection(asyncio.Protocol):
             self._incoming = None
         if self._current is None:
             body = Body(0, lambda: None, lambda: None)
-            Exchange(self, "GET", "", [], body, one_one=True, asks_to_keep=False).refuse(error)
+            Exchange(self, "GET", "", [], body, http_1_1=True, wants_keep_alive=False).refuse(error)
             self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:
-        """Close; but first read for a while what the caller may still be sending."""
+        """Close; but first read for a while the rest that the client may still be sending."""
         now = self._loop.time()
         self._idle_until = _NEVER
         self._stall_until = now + self._limits.stall_s
@@ -294,7 +294,7 @@ class CallerConnection(asyncio.Protocol):
             if self._transport.can_write_eof():
                 self._transport.write_eof()
 
-    # Time and flow
+    # Time limits and flow control
 
     def check_time(self, now: float) -> None:
         """Act on the first limit that has passed."""
@@ -311,12 +311,12 @@ class CallerConnection(asyncio.Protocol):
         if self._current is None and not self._lingering:
             self._close(linger=False)
 
-    def cut(self) -> None:
+    def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
     def _adjust_reading(self) -> None:
-        """Read on, unless requests pile up or the one at hand is not taken as fast as it comes."""
+        """Read on, unless requests wait already or the current body is not taken as fast as it is received."""
         if self._closed or self._transport.is_closing():
             return
         backlogged = self._current is not None and self._current.body.backlogged
@@ -325,7 +325,7 @@ class CallerConnection(asyncio.Protocol):
             self._read_paused = pause
             if pause:
                 self._transport.pause_reading()
-                self._head_until = self._gap_until = _NEVER  # it is us who wait now
+                self._head_until = self._gap_until = _NEVER  # now the client waits for the gateway
             else:
                 self._transport.resume_reading()
 
@@ -337,8 +337,8 @@ class CallerConnection(asyncio.Protocol):
             )
 
 
-def oversize(exchange: Exchange, limits: Limits) -> ValidationError:
-    """AWS's words for it, and ours."""
+def oversize_body(exchange: Exchange, limits: Limits) -> ValidationError:
+    """The error for a body over the limit: AWS's text, with our limit."""
     return ValidationError(
         f"Request {exchange.request_id.decode()} has oversize body: "
         f"the limit is {limits.body_bytes} bytes (setting max_invocation_mib)."

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from clary.core.files import write_whole
-from clary.core.routes import Replica, Route, Variant
-from clary.gateway.table import RouteTable
+from clary.core.routes import Mode, Replica, Route, Variant
+from clary.gateway.route_table import RouteTable
 
 
 @pytest.fixture
@@ -29,27 +29,27 @@ def a_route(endpoint="e", uid="u", **more):
 def test_routes_come_change_and_go(folder):
     changes = []
     table = RouteTable(folder, lambda: changes.append(dict(table.routes)))
-    table.look()
+    table.refresh()
     assert table.routes == {}
     put(folder, a_route())
-    table.look()
+    table.refresh()
     assert table.routes == {"e": a_route()}
     put(folder, a_route(uid="u2"))
-    table.look()
+    table.refresh()
     assert table.routes == {"e": a_route(uid="u2")}
     (folder / "e.json").unlink()
-    table.look()
+    table.refresh()
     assert table.routes == {}
     assert len(changes) == 3
 
 
 def test_no_folder_is_no_route(tmp_path):
     table = RouteTable(tmp_path / "absent")
-    table.look()
+    table.refresh()
     assert table.routes == {}
     (tmp_path / "absent").mkdir()
     put(tmp_path / "absent", a_route())
-    table.look()
+    table.refresh()
     assert table.routes
 
 
@@ -58,13 +58,13 @@ def test_a_folder_at_rest_is_not_read_again(folder, monkeypatch):
     long_ago = time.time() - 60
     os.utime(folder, (long_ago, long_ago))
     table = RouteTable(folder)
-    table.look()
+    table.refresh()
 
     def read_again(path):
         raise AssertionError("it was read again")
 
     monkeypatch.setattr(os, "scandir", read_again)
-    table.look()
+    table.refresh()
 
 
 def test_two_changes_within_one_step_of_the_clock_are_both_seen(folder):
@@ -72,11 +72,27 @@ def test_two_changes_within_one_step_of_the_clock_are_both_seen(folder):
     put(folder, a_route(uid="u1"))
     stamp = time.time()
     os.utime(folder, (stamp, stamp))
-    table.look()
+    table.refresh()
     put(folder, a_route(uid="u2"))
     os.utime(folder, (stamp, stamp))
-    table.look()
+    table.refresh()
     assert table.routes["e"].uid == "u2"
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_route_has_a_mode(folder, mode):
+    put(folder, a_route(mode=mode))
+    table = RouteTable(folder)
+    table.refresh()
+    assert table.routes["e"].mode is mode
+
+
+def test_a_file_of_a_version_without_modes_is_real_time(folder):
+    text = json.dumps({name: value for name, value in json.loads(a_route().to_json()).items() if name != "mode"})
+    write_whole(folder / "e.json", text)
+    table = RouteTable(folder)
+    table.refresh()
+    assert table.routes == {"e": a_route(mode=Mode.REAL_TIME)}
 
 
 GOOD = json.loads(a_route().to_json())
@@ -91,6 +107,7 @@ GOOD = json.loads(a_route().to_json())
         "null",
         "{}",
         json.dumps(GOOD | {"endpoint": "other"}),
+        json.dumps(GOOD | {"mode": "batch"}),
         json.dumps(GOOD | {"variants": 7}),
         json.dumps(GOOD | {"variants": [{"name": "v", "weight": "1", "replicas": []}]}),
         json.dumps(GOOD | {"variants": [{"name": "v", "weight": -1, "replicas": []}]}),
@@ -108,13 +125,13 @@ GOOD = json.loads(a_route().to_json())
 def test_a_broken_file_leaves_the_old_route(folder, text):
     table = RouteTable(folder)
     put(folder, a_route())
-    table.look()
+    table.refresh()
     write_whole(folder / "e.json", text)
     write_whole(folder / "new.json", text)
-    table.look()
+    table.refresh()
     assert table.routes == {"e": a_route()}
     put(folder, a_route(uid="mended"))
-    table.look()
+    table.refresh()
     assert table.routes["e"].uid == "mended"
 
 
@@ -123,5 +140,5 @@ def test_a_file_of_bytes_and_one_half_written_are_no_routes(folder):
     (folder / ".e.json.1234.part").write_text(a_route().to_json())
     (folder / "d.json").mkdir()
     table = RouteTable(folder)
-    table.look()
+    table.refresh()
     assert table.routes == {}
