@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psutil
 
+from clary.detached.lock import read_lock
 from tests.live import LiveServer, until
 
 PATIENCE_S = 60.0
@@ -14,7 +15,7 @@ PATIENCE_S = 60.0
 
 @contextlib.contextmanager
 def held(server: LiveServer, job: str) -> Iterator[psutil.Process]:
-    """A job's program, which has begun and does not go on before this context ends."""
+    """A job's program, suspended from soon after its start until this context ends."""
     program = until(lambda: _program(server, job), PATIENCE_S, f"the program of {job}")
     program.suspend()
     try:
@@ -25,10 +26,11 @@ def held(server: LiveServer, job: str) -> Iterator[psutil.Process]:
 
 
 def _program(server: LiveServer, job: str) -> psutil.Process | None:
-    for holder in (server.home / "tasks").glob(f"{job}-*/holder"):
-        with contextlib.suppress(psutil.Error, OSError, ValueError):
-            for found in psutil.Process(int(holder.read_text())).children(recursive=True):
-                words = found.cmdline()
+    for task in (server.home / "tasks").glob(f"{job}-*"):
+        lock = read_lock(task / "supervisor.lock")
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(lock.pid).children(recursive=True) if lock else ():
+                words = process.cmdline()
                 if "clary.tasks.recipe_job" in words and "python" in words[0]:
-                    return found
+                    return process
     return None

@@ -1,4 +1,4 @@
-"""`clary profile`: what a table holds, and what to do about it. Needs no server."""
+"""`clary profile`: what a table holds, and which recipe steps mend what is wrong with it. Needs no server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clary.cli.options import json_option
+from clary.cli.options import json_option, recipe_job_options
 from clary.core.errors import ClaryError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NotProfiled(ClaryError):
-    """The table cannot be read, or is not as it was said to be."""
+    """The table cannot be read, or has no such column."""
 
 
 @click.command(name="profile")
@@ -26,40 +26,35 @@ class NotProfiled(ClaryError):
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the report, one page, to this file."
 )
-@click.option("--plot", "plotted", multiple=True, metavar="COLUMN", help="Put this column into the report's pair plot.")
-@click.option("--input-format", "format_name", help="What FILE is, where its name and first bytes do not tell.")
-@click.option("--read", "reading", multiple=True, metavar="NAME=VALUE", help="How to read it: e.g. sheet=Prices.")
 @click.option(
-    "--bad-rows",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="What to do with rows that cannot be read.",
+    "--plot", "plot_columns", multiple=True, metavar="COLUMN", help="Put this column into the report's pair plot."
 )
-@click.option("--exact", is_flag=True, help="No estimates of how many different values there are; takes more memory.")
+@recipe_job_options("input_format", "read", "bad_rows")
+@click.option("--exact", is_flag=True, help="Count distinct values exactly, without estimates; takes more memory.")
 @json_option
 def command(
     file: str,
     target: str | None,
     html: Path | None,
-    plotted: tuple[str, ...],
-    format_name: str | None,
-    reading: tuple[str, ...],
+    plot_columns: tuple[str, ...],
+    input_format: str,
+    read: tuple[str, ...],
     bad_rows: str,
     exact: bool,
     as_json: bool,
 ) -> None:
-    """Say what the table FILE holds: figures of each column, what is wrong, and the recipe step that mends it.
+    """Summarize the table FILE: statistics of each column, findings, and the recipe steps that mend them.
 
     FILE is a path, a folder, a glob, an s3:// address or the URL of a database.
     """
-    found = _profile(file, target, plotted, {"format": format_name, "bad_rows": bad_rows}, reading, exact)
-    if html is not None:  # first: whoever reads what is printed may stop reading
-        _save(found, html)
+    options = {"format": input_format or None, "bad_rows": bad_rows}
+    profile = _profile(file, target, plot_columns, options, read, exact)
+    if html is not None:  # first: the reader of a pipe may close it early
+        _save(profile, html)
     if as_json:
-        click.echo(found.to_json(indent=1))
+        click.echo(profile.to_json(indent=1))
     else:
-        _print(found)
+        _print(profile)
     if html is not None:
         click.echo(f"The report is {html}", err=as_json)
 
@@ -67,9 +62,9 @@ def command(
 def _profile(
     file: str,
     target: str | None,
-    plotted: tuple[str, ...],
+    plot_columns: tuple[str, ...],
     options: Mapping[str, Any],
-    reading: Sequence[str],
+    read: Sequence[str],
     exact: bool,
 ) -> Profile:
     try:
@@ -77,37 +72,38 @@ def _profile(
         from clary.data.profiling import profile
         from clary.data.recipe.progress import shown_on_terminal
         from clary.data.sources import scan
-        from clary.tasks.recipe_job.options import in_options, read_options
+        from clary.tasks.recipe_job.messages import with_flags
+        from clary.tasks.recipe_job.options import read_options
     except ImportError as error:
         raise NotProfiled(f"{error.name} is not installed: pip install 'clary[data]'") from None
     _return_memory()
     try:
-        with scan(file, **options, **read_options(reading)) as table, shown_on_terminal(None) as progress:
-            return profile(table, target, columns_to_plot=plotted or None, exact=exact, progress=progress)
+        with scan(file, **options, **read_options(read)) as table, shown_on_terminal(None) as progress:
+            return profile(table, target, columns_to_plot=plot_columns or None, exact=exact, progress=progress)
     except DataError as error:
-        raise NotProfiled(in_options(str(error))) from None
+        raise NotProfiled(with_flags(str(error))) from None
 
 
 def _return_memory() -> None:
-    """Take the allocator that gives freed memory back soonest: reading needs a fifth less then."""
+    """Use the allocator that returns freed memory to the system soonest: reading takes a fifth less then."""
     import pyarrow as pa
 
     if "jemalloc" in pa.supported_memory_backends() and "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
         pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
-def _print(found: Profile) -> None:
+def _print(profile: Profile) -> None:
     from rich.console import Console
 
     from clary.data.profiling.terminal import print_summary
 
-    print_summary(found, Console(highlight=False))
+    print_summary(profile, Console(highlight=False))
 
 
-def _save(found: Profile, html: Path) -> None:
+def _save(profile: Profile, html: Path) -> None:
     from clary.data.errors import DataError
 
     try:
-        found.save_html(html)
+        profile.save_html(html)
     except DataError as error:
         raise NotProfiled(str(error)) from None

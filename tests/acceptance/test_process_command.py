@@ -231,7 +231,7 @@ def test_no_s3(server, work, tmp_path):
     (tmp_path / "home/clary.toml").write_text(f'port = {server.port}\ns3_endpoint_url = "{dead}"\n{keys}')
     done = clary(tmp_path, "process", str(work / "recipe.yaml"), str(work / "rows.csv"), str(tmp_path / "made"))
     assert done.returncode == COULD_NOT
-    assert done.stderr == f"clary: S3 does not answer at {dead}: `clary status` tells whether it runs\n"
+    assert done.stderr == f"clary: S3 does not answer at {dead}: `clary status` shows whether it runs\n"
 
 
 # ---- while it waits ----

@@ -92,7 +92,8 @@ def format_of(origin: Origin) -> Format:
     if found := _text(head):
         return found
     raise ReadError(
-        f"{origin.name}: neither its name nor its first bytes tell its format; say format=, one of {', '.join(BY_NAME)}"
+        f"{origin.name}: neither its name nor its first bytes show its format; "
+        f"give format=, one of {', '.join(BY_NAME)}"
     )
 
 

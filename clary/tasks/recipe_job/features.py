@@ -1,4 +1,4 @@
-"""Features on their way to a job's output: written beside it, and put in their place once all of them are whole."""
+"""The features of a job: written beside its output, and moved into it once all of them are complete."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 FEATURES = "features"
 SPLIT = "split"  # the column that the step of that name makes
-SHARES = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 _ENDINGS = {"recordio": "pbr"}
-_OURS = re.compile(r"part(-[\w-]+)?\.(parquet|csv|libsvm|pbr|feather|jsonl)")
+_WRITTEN = re.compile(r"part(-[\w-]+)?\.(parquet|csv|libsvm|pbr|feather|jsonl)")
 _STAGE = ".clary-features-"
 
 
 @dataclass(frozen=True)
-class Form:
+class FeatureFiles:
     """How features are written.
 
-    host    goes into the files' names; "" where there is one host only
-    header  of CSV: a line of names
+    host    becomes a part of the files' names; "" where there is a single host
+    header  of CSV: whether a line of column names comes first
     """
 
     format: str = "parquet"
@@ -39,9 +39,9 @@ class Form:
     rows_per_file: int | None = None
     host: str = ""
 
-    def named(self, made: str) -> str:
-        """part.csv and part-00000.csv of one host; part-algo-1.csv and part-algo-1-00000.csv of several."""
-        name = f"{made.partition('.')[0]}.{self.ending}"
+    def final_name(self, written: str) -> str:
+        """part.csv or part-00000.csv where there is one host, part-algo-1.csv or part-algo-1-00000.csv otherwise."""
+        name = f"{written.partition('.')[0]}.{self.ending}"
         return name.replace("part", f"part-{self.host}", 1) if self.host else name
 
     @property
@@ -49,30 +49,30 @@ class Form:
         return _ENDINGS.get(self.format, self.format)
 
 
-def write_features(batches: Iterator[tuple[str, Batch]], output: Path, form: Form, stage_in: Path) -> int:
-    """How many rows were written to output/features; those of a share have a folder of their own.
+def write_features(batches: Iterator[tuple[str, Batch]], output: Path, files: FeatureFiles, stage_in: Path) -> int:
+    """How many rows were written to output/features; those of a split have a folder of their own.
 
-    batches   (share, features), the share "" where there are none
-    stage_in  the folder, on the same disk, in which files lie until all are whole
-    Raises    DataError, OSError; then the features that were there before are as they were.
+    batches   (split, features); the split is "" where the recipe makes none
+    stage_in  the folder, on the same disk, in which files lie until all are complete
+    Raises    DataError, OSError; then the features of an earlier run are as they were.
     """
     check_replaceable(output / FEATURES)
-    for left in stage_in.glob(f"{_STAGE}*"):  # of an attempt that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_STAGE, dir=stage_in) as stage, _Writing(Path(stage), form) as writing:
-        for share, batch in batches:
-            writing.write(share, batch)
-        made = writing.close()
+    for abandoned in stage_in.glob(f"{_STAGE}*"):  # of an attempt that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_STAGE, dir=stage_in) as stage, _Writer(Path(stage), files) as writer:
+        for split, batch in batches:
+            writer.write(split, batch)
+        written = writer.close()
         clear(output / FEATURES)
-        for share, file in made:
-            folder = output / FEATURES / share
+        for split, file in written:
+            folder = output / FEATURES / split
             folder.mkdir(parents=True, exist_ok=True)
-            file.replace(folder / form.named(file.name))
-    return writing.rows
+            file.replace(folder / files.final_name(file.name))
+    return writer.rows
 
 
 def check_replaceable(features: Path) -> None:
-    """Raises DataError where there is something in the folder that no job has written, and so none may delete."""
+    """Raises DataError where the folder holds a file that no job has written, and so none may delete."""
     if not features.exists() and not features.is_symlink():
         return
     others = [features] if not features.is_dir() or features.is_symlink() else _others(features)
@@ -83,60 +83,60 @@ def check_replaceable(features: Path) -> None:
 
 
 def clear(features: Path) -> None:
-    """Take away the features of an earlier job: of theirs none stays between the new ones."""
+    """Remove the features of an earlier run, which must not stay among the new ones."""
     check_replaceable(features)
     if features.exists():
         shutil.rmtree(features)
 
 
 def _others(features: Path) -> list[Path]:
+    """What is in the folder and was not written by a job."""
     return [
-        one
-        for one in sorted(features.rglob("*"))
-        if not (one.is_dir() and one.parent == features and one.name in SHARES and not one.is_symlink())
-        and not (one.is_file() and not one.is_symlink() and _OURS.fullmatch(one.name))
+        path
+        for path in sorted(features.rglob("*"))
+        if not (path.is_dir() and path.parent == features and path.name in SPLITS and not path.is_symlink())
+        and not (path.is_file() and not path.is_symlink() and _WRITTEN.fullmatch(path.name))
     ]
 
 
 @dataclass
-class _Writing:
-    """A sink for each share of the rows, made when its first row comes. Leaving it aborts what was not closed."""
+class _Writer:
+    """A sink for each split, opened for its first row. Leaving the context aborts those that were not closed."""
 
     stage: Path
-    form: Form
+    files: FeatureFiles
     rows: int = 0
     _sinks: dict[str, Sink] = field(default_factory=dict)
 
-    def __enter__(self) -> _Writing:
+    def __enter__(self) -> _Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one in self._sinks.values():
-            one.abort()
+        for sink in self._sinks.values():
+            sink.abort()
 
-    def write(self, share: str, batch: Batch) -> None:
-        if share not in self._sinks:
-            self._sinks[share] = self._sink(self.stage / (share or "all"))
-        self._sinks[share].write(batch)
+    def write(self, split: str, batch: Batch) -> None:
+        if split not in self._sinks:
+            self._sinks[split] = self._sink(self.stage / (split or "all"))
+        self._sinks[split].write(batch)
         self.rows += batch.rows
 
     def close(self) -> list[tuple[str, Path]]:
-        """(share, file) of all that was written."""
-        return [(share, Path(path)) for share, one in self._sinks.items() for path in one.close()]
+        """(split, file) of everything that was written."""
+        return [(split, Path(path)) for split, sink in self._sinks.items() for path in sink.close()]
 
     def _sink(self, folder: Path) -> Sink:
         from clary.data.sinks import sink
 
         folder.mkdir()
-        form = self.form
-        more: dict[str, Any] = {"header": form.header} if form.format == "csv" else {}
-        many = form.rows_per_file is not None
-        target = folder if many else folder / f"part.{form.ending}"
-        return sink(target, format=form.format, label=form.label or None, rows_per_file=form.rows_per_file, **more)
+        files = self.files
+        more: dict[str, Any] = {"header": files.header} if files.format == "csv" else {}
+        target = folder / f"part.{files.ending}" if files.rows_per_file is None else folder
+        return sink(target, format=files.format, label=files.label or None, rows_per_file=files.rows_per_file, **more)
 
 
 def by_split(batches: Iterator[Batch]) -> Iterator[tuple[str, Batch]]:
-    """(share, its rows without the column that names it); "" where that column is gone again."""
+    """(split, its rows without the column that names it); the split is "" where a later step dropped that column."""
     import numpy as np
 
     from clary.data.batch import coded
@@ -145,16 +145,16 @@ def by_split(batches: Iterator[Batch]) -> Iterator[tuple[str, Batch]]:
         if SPLIT not in batch.columns:
             yield "", batch
             continue
-        codes, shares = coded(batch[SPLIT])
-        rest = batch.replaced((SPLIT,), {})
-        for number, name in enumerate(shares.to_pylist()):
-            if name in SHARES and (here := np.flatnonzero(codes == number)).size:
-                yield name, rest.take(here)
+        codes, splits = coded(batch[SPLIT])
+        features = batch.replaced((SPLIT,), {})
+        for code, split in enumerate(splits.to_pylist()):
+            if split in SPLITS and (places := np.flatnonzero(codes == code)).size:
+                yield split, features.take(places)
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it becomes `path` once that is done, and never by half."""
+def complete_file(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to; it takes the place of `path` at the end, unless writing fails."""
     beside = path.with_name(f".{path.name}.part")
     try:
         yield beside

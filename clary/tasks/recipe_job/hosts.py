@@ -1,4 +1,4 @@
-"""What one of a processing job's hosts has to do: its share of the rows, so that all hosts write each row once."""
+"""Which of a processing job's hosts this is, and which rows are its own: together all hosts write each row once."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which of the job's hosts this is."""
+class Host:
+    """One of a job's hosts. index: from 0; count: of all."""
 
-    host: str = "algo-1"
-    number: int = 0
-    hosts: int = 1
+    name: str = "algo-1"
+    index: int = 0
+    count: int = 1
 
     @classmethod
-    def here(cls) -> Place:
-        """Read from resourceconfig.json; alone where there is none. Raises DataError for one that makes no sense."""
+    def current(cls) -> Host:
+        """Read from resourceconfig.json; a single host where there is none. Raises DataError for a malformed one."""
         file = paths.base_dir() / "config" / "resourceconfig.json"
         if not file.exists():
             return cls()
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            hosts = sorted(told["hosts"], key=lambda host: (len(host), host))
-            return cls(told["current_host"], hosts.index(told["current_host"]), len(hosts))
+            config = json.loads(file.read_text(encoding="utf-8"))
+            hosts = sorted(config["hosts"], key=lambda host: (len(host), host))  # algo-10 behind algo-9
+            return cls(config["current_host"], hosts.index(config["current_host"]), len(hosts))
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file} does not say which host this is: {error}") from None
+            raise DataError(f"{file} does not name this host among all hosts: {error}") from None
 
-    def share(self, rows: int) -> range:
-        """The rows, of so many, that are this host's: each is one host's."""
-        return range(rows * self.number // self.hosts, rows * (self.number + 1) // self.hosts)
+    def rows_of(self, rows: int) -> range:
+        """The rows of a table, of so many, that are this host's: each row is of one host."""
+        return range(rows * self.index // self.count, rows * (self.index + 1) // self.count)
 
 
 def is_sharded(folder: Path) -> bool:
-    """Whether the platform has dealt out the objects of this input, so that no host sees all of them.
+    """Whether this input is ShardedByS3Key, so that no host sees all of its objects.
 
-    Told by processingjobconfig.json. Raises DataError for one that makes no sense.
+    Read from processingjobconfig.json. Raises DataError for a malformed one.
     """
     file = paths.base_dir() / "config" / "processingjobconfig.json"
     if not file.exists():
         return False
     try:
-        sources = [given.get("S3Input") for given in json.loads(file.read_text(encoding="utf-8"))["ProcessingInputs"]]
-        sharded = [one for one in sources if one and one.get("S3DataDistributionType") == "ShardedByS3Key"]
-        places = [paths.local_path(one["LocalPath"]) for one in sharded]
+        inputs = [entry.get("S3Input") for entry in json.loads(file.read_text(encoding="utf-8"))["ProcessingInputs"]]
+        sharded = [entry for entry in inputs if entry and entry.get("S3DataDistributionType") == "ShardedByS3Key"]
+        folders = [paths.local_path(entry["LocalPath"]) for entry in sharded]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{file} does not say how the inputs are dealt out: {error}") from None
-    return any(folder.is_relative_to(place) or place.is_relative_to(folder) for place in places)
+        raise DataError(f"{file} does not show how the inputs are distributed: {error}") from None
+    return any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in folders)
 
 
 @dataclass(frozen=True)
-class Share:
-    """Some consecutive rows of a table; their numbers are those they have in the whole table."""
+class RowRange:
+    """A scan of some consecutive rows of a table; their numbers are those they have in the whole table."""
 
     table: Scan
-    mine: range
+    range: range
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -75,7 +75,7 @@ class Share:
 
     @property
     def rows(self) -> int:
-        return len(self.mine)
+        return len(self.range)
 
     @property
     def notes(self) -> Sequence[Note]:
@@ -86,38 +86,38 @@ class Share:
         ends = [*(part.first_row for part in parts[1:]), self.table.rows]
         found = []
         for part, end in zip(parts, ends, strict=True):
-            start, stop = max(part.first_row, self.mine.start), min(end, self.mine.stop)
+            start, stop = max(part.first_row, self.range.start), min(end, self.range.stop)
             if start == part.first_row and stop == end and start < stop:
                 found.append(part)
             elif start < stop:
-                found.append(_Rows(part, start, stop))
+                found.append(_PartRange(part, start, stop))
         return found
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """A part's rows from one to another."""
+class _PartRange:
+    """The rows of a part from `first_row` up to `end`, which is not included."""
 
     part: Part
     first_row: int
     end: int
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        at = self.part.first_row
+        position = self.part.first_row
         for batch in self.part.batches(columns, rows):
-            start, stop = max(at, self.first_row), min(at + batch.num_rows, self.end)
+            start, stop = max(position, self.first_row), min(position + batch.num_rows, self.end)
             if start < stop:
-                yield batch.slice(start - at, stop - start)
-            at += batch.num_rows
-            if at >= self.end:
+                yield batch.slice(start - position, stop - start)
+            position += batch.num_rows
+            if position >= self.end:
                 return
 
 
-def only(batches: Iterator[Batch], mine: range) -> Iterator[Batch]:
-    """Of these batches the rows that have such numbers in the table."""
+def keep_rows(batches: Iterator[Batch], rows: range) -> Iterator[Batch]:
+    """Of these batches the rows whose numbers in the table are in the range."""
     for batch in batches:
         numbers: Any = batch.row_numbers
-        kept = (numbers >= mine.start) & (numbers < mine.stop)
+        kept = (numbers >= rows.start) & (numbers < rows.stop)
         if kept.all():
             yield batch
         elif kept.any():

@@ -17,11 +17,14 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 
+from clary.cli.process import command
 from clary.data import FittedRecipe, Recipe, read
+from clary.data.sinks.formats import FORMATS as WRITTEN
 from clary.formats.recordio import parse_record, records
 from clary.tasks.recipe_job import job
-from clary.tasks.recipe_job.hosts import Place
-from clary.tasks.recipe_job.options import in_options, shortened
+from clary.tasks.recipe_job.hosts import Host
+from clary.tasks.recipe_job.messages import shortened, with_flags
+from clary.tasks.recipe_job.options import FORMATS, Options, declared, parse
 from tests.unit.data.recipe_support import passengers
 
 TEXTS = [f"c{number}" for number in range(5)]
@@ -351,12 +354,12 @@ def test_no_profile_of_a_part(base: Path, table: pd.DataFrame) -> None:
 def test_a_configuration_that_makes_no_sense(base: Path, table: pd.DataFrame, text: str) -> None:
     give(base, table)
     (base / "config/resourceconfig.json").write_text(text)
-    assert "resourceconfig.json does not say which host this is" in fails(base)
+    assert "resourceconfig.json does not name this host among all hosts" in fails(base)
 
 
 def test_hosts_are_counted_and_not_spelt() -> None:
     """algo-10 is the tenth, not the second; between them all rows are dealt out once."""
-    shares = [Place(f"algo-{number + 1}", number, 12).share(1000) for number in range(12)]
+    shares = [Host(f"algo-{number + 1}", number, 12).rows_of(1000) for number in range(12)]
     assert [row for share in shares for row in share] == list(range(1000))
 
 
@@ -454,7 +457,7 @@ def test_a_pickled_table_is_refused_until_it_is_allowed(base: Path, table: pd.Da
         (["--label", "nothing"], "--label 'nothing' is not one of the columns"),
         (["--rows-per-file", "0"], "--rows-per-file 0"),
         (["--read", "sheet"], "NAME=VALUE"),
-        (["--read", "bad_rows=skip"], "is no option of a format"),
+        (["--read", "bad_rows=skip"], "is not an option of a format"),
         (["--read", "sheet=1", "--read", "sheet=2"], "was given before"),
         (["--read", "sheet=1"], "has no option 'sheet'"),
         (["--input-format", "wordperfect"], "wordperfect"),
@@ -487,16 +490,16 @@ def test_an_error_nobody_thought_of_is_told_too(
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("message", "expected"),
     [
         ("rows.xlsx: others by sheet=: 'a'.", "rows.xlsx: others by --read sheet=: 'a'."),
         ("x: read it with types={'a': 'text'}", "x: read it with --read types={'a': 'text'}"),
-        ("say format=, one of csv", "say --input-format, one of csv"),
+        ("give format=, one of csv", "give --input-format, one of csv"),
         ("s3://b/year=1/key=7 is bad: 'key=8'", "s3://b/year=1/key=7 is bad: 'key=8'"),
     ],
 )
-def test_messages_speak_of_options(said: str, told: str) -> None:
-    assert in_options(said) == told
+def test_messages_have_the_programs_options(message: str, expected: str) -> None:
+    assert with_flags(message) == expected
 
 
 def test_a_long_message_keeps_both_its_ends() -> None:
@@ -548,8 +551,8 @@ def test_features_that_are_the_input_are_not_deleted(base: Path, table: pd.DataF
 
 # Where the program is killed: just before this is called, for the n-th time.
 MOMENTS = {
-    "the first rows": ("clary.tasks.recipe_job.features:_Writing.write", 1),
-    "all rows are written": ("clary.tasks.recipe_job.features:_Writing.close", 1),
+    "the first rows": ("clary.tasks.recipe_job.features:_Writer.write", 1),
+    "all rows are written": ("clary.tasks.recipe_job.features:_Writer.close", 1),
     "the old features are gone": ("pathlib:Path.replace", 1),
     "one share is in its place": ("pathlib:Path.replace", 2),
     "the model": ("tarfile:TarFile.add", 1),
@@ -588,3 +591,26 @@ def test_an_attempt_that_was_killed_is_nothing_to_the_next(base: Path, table: pd
     assert [path.name for path in (base / "processing").iterdir() if path.name.startswith(".")] == []
     rows = sum(len(pd.read_csv(output(base) / "features" / share / "part.csv")) for share in shares)
     assert rows == len(fitted.transform(table, training=True))
+
+
+# ---- options ----
+
+
+def test_options_survive_the_way_to_the_program() -> None:
+    given = Options(
+        recipe="r", input="i", output="o", read=("delimiter=;", "header=True"), format="csv", label="-y", header=True,
+        rows_per_file=7, bad_rows="skip", profile=True, input_format="csv", allow_pickle=True,
+    )  # fmt: skip
+    folders = ["--recipe=r", "--input=i", "--output=o"]
+    assert parse([*folders, *given.to_arguments()]) == given
+    plain = Options(recipe="r", input="i", output="o")
+    assert parse([*folders, *plain.to_arguments()]) == plain == parse(folders)
+
+
+def test_every_option_is_one_of_the_command_too() -> None:
+    flags = {flag for parameter in command.params for flag in parameter.opts}
+    assert {option.flag for option in declared().values()} <= flags
+
+
+def test_all_formats_that_are_written_can_be_chosen() -> None:
+    assert set(FORMATS) == set(WRITTEN)

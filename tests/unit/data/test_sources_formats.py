@@ -141,7 +141,7 @@ def test_a_file_of_something_else_is_an_error(tmp_path, name):
 def test_bytes_that_tell_no_format_are_an_error_that_lists_what_is_known(tmp_path):
     path = tmp_path / "thing"
     path.write_bytes(b"\x01\x02\x00\xff" * 100)
-    with pytest.raises(DataError, match=r"say format=, one of csv, parquet"):
+    with pytest.raises(DataError, match=r"give format=, one of csv, parquet"):
         read(path)
 
 
