@@ -1,4 +1,4 @@
-"""What a manifest holds. The words are AWS's, of CreateAlgorithm's TrainingSpecification and InferenceSpecification."""
+"""The types of a manifest, named as in the TrainingSpecification and InferenceSpecification of CreateAlgorithm."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Algorithm:
 
     name              in tasks' configuration and in the names of environments, which stay when it is renamed elsewhere
     module            what `python -m` runs
-    library           what it cannot do without, as Python imports it
+    library           the library that it requires, as Python imports it
     package           the same as pip installs it
     variants          other packages that hold the same library
     repositories      of Amazon ECR, in whichever account and region

@@ -1,4 +1,4 @@
-"""What this machine has, and what more it could have: the findings of `clary doctor`."""
+"""What this machine offers to jobs and endpoints, and what could be added: the findings of `clary doctor`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENOUGH_MEMORY_MIB = 2048
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked for, whether it is there (or enough), what was seen, what it gives."""
+    """One line of the report: what was checked, whether it is present (or enough), what was found, what it enables."""
 
     name: str
     present: bool
@@ -40,23 +40,23 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _hardware(settings: Settings) -> Iterator[Finding]:
-    machine, given = this_machine(), capacity(settings)
+    machine, available = this_machine(), capacity(settings)
     yield Finding(
         "CPUs",
-        given.cpus >= 1,
-        f"{machine.cpus:g}, jobs may hold {given.cpus:g}",
+        available.cpus >= 1,
+        f"{machine.cpus:g}, jobs may hold {available.cpus:g}",
         "jobs run side by side as far as CPUs and memory go, then first come, first served",
     )
     yield Finding(
         "memory",
-        given.memory_mib >= ENOUGH_MEMORY_MIB,
-        f"{machine.memory_mib / 1024:.1f} GiB, jobs may hold {given.memory_mib / 1024:.1f} GiB",
+        available.memory_mib >= ENOUGH_MEMORY_MIB,
+        f"{machine.memory_mib / 1024:.1f} GiB, jobs may hold {available.memory_mib / 1024:.1f} GiB",
         f"instance types are clamped to it; below {ENOUGH_MEMORY_MIB / 1024:g} GiB even small jobs may not fit",
     )
     yield Finding(
         "GPUs",
         machine.gpus > 0,
-        f"{machine.gpus} (nvidia-smi)" if machine.gpus else "none that nvidia-smi tells of",
+        f"{machine.gpus} (nvidia-smi)" if machine.gpus else "none reported by nvidia-smi",
         "jobs on GPU instance types; without them those fail with a CapacityError",
     )
     yield _disk(settings.home)
@@ -64,36 +64,36 @@ def _hardware(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(home: Path) -> Finding:
-    there = next(folder for folder in (home, *home.parents) if folder.exists())
-    free_gib = shutil.disk_usage(there).free / (1 << 30)
+    folder = next(folder for folder in (home, *home.parents) if folder.exists())
+    free_gib = shutil.disk_usage(folder).free / (1 << 30)
     return Finding(
         "disk space",
         free_gib >= ENOUGH_DISK_GIB,
-        f"{free_gib:.1f} GiB free at {there}",
+        f"{free_gib:.1f} GiB free at {folder}",
         "room for data, models and the jobs' own folders",
     )
 
 
 def _open_files() -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    endless = resource.RLIM_INFINITY
+    unlimited = resource.RLIM_INFINITY
     return Finding(
         "open files",
-        soft == endless or soft >= ENOUGH_FILES,
-        "unlimited" if soft == endless else f"{soft} per process (at most {'any' if hard == endless else hard})",
+        soft == unlimited or soft >= ENOUGH_FILES,
+        "unlimited" if soft == unlimited else f"{soft} per process (at most {'any' if hard == unlimited else hard})",
         f"many connections at once; below {ENOUGH_FILES} raise it with ulimit -n",
     )
 
 
 def _isolation() -> Iterator[Finding]:
-    why = sandbox.probe()
+    reason = sandbox.probe()
     yield Finding(
         "bubblewrap",
-        not why,
-        why or f"works ({shutil.which('bwrap')})",
-        "each task sees its own /opt/ml and nothing of the others; without it programs find theirs by SM_* variables",
+        not reason,
+        reason or f"works ({shutil.which('bwrap')})",
+        "each task sees its own /opt/ml and no other task's files; without it programs find theirs by SM_* variables",
     )
-    namespaces = _user_namespaces()
+    namespaces = _no_user_namespaces()
     yield Finding(
         "user namespaces",
         not namespaces,
@@ -101,27 +101,27 @@ def _isolation() -> Iterator[Finding]:
         "bubblewrap and rootless containers without root",
     )
     for name in ("podman", "docker"):
-        why = why_not(name)
+        reason = why_not(name)
         yield Finding(
             name,
-            not why,
-            why or f"answers ({shutil.which(name)})",
+            not reason,
+            reason or f"answers ({shutil.which(name)})",
             "images of your own; one engine is enough",
         )
 
 
-def _user_namespaces() -> str:
-    """Why unprivileged user namespaces are not to be had, "" where nothing speaks against them."""
+def _no_user_namespaces() -> str:
+    """Why unprivileged user namespaces are not available, "" where they are."""
     if not Path("/proc/self/ns/user").exists():
         return "the kernel has none"
-    for knob, off in (
+    for setting, off in (
         ("/proc/sys/user/max_user_namespaces", "0"),
         ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
         ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
     ):
         try:
-            if Path(knob).read_text().strip() == off and os.geteuid() != 0:
-                return f"{knob} is {off}"
+            if Path(setting).read_text().strip() == off and os.geteuid() != 0:
+                return f"{setting} is {off}"
         except OSError:
             continue
     return ""
@@ -143,7 +143,7 @@ def _software(settings: Settings) -> Iterator[Finding]:
 
 
 def _rclone() -> str:
-    """Where it lies: beside the interpreter, as pip puts it, or on the PATH."""
+    """Its path: beside the interpreter, where pip installs it, or on the PATH."""
     return shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone") or ""
 
 

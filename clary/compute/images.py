@@ -101,7 +101,7 @@ _URI = re.compile(
     rf"(?P<repository>[a-z0-9][a-z0-9._/\-]*){_TAG}",
     re.ASCII,
 )
-# A registry is a name with a dot or a port, as Docker tells it from a user.
+# A registry is a name with a dot or a port, by which Docker distinguishes it from a user.
 _IN_ANY_REGISTRY = re.compile(
     r"(?:(?:localhost|[A-Za-z0-9\-]+(?=[.:])[A-Za-z0-9.\-]*)(?::\d+)?/)?"
     + "(?P<repository>"

@@ -1,7 +1,7 @@
-"""Python environments for built-in images: the server's own, or one of the image's exact version, made on first use.
+"""Python environments for built-in images: the server's own, or one of the image's exact version, created on first use.
 
 An environment is a folder `<home>/runtimes/<name>-<version>`; the file `ready` in it is written last, so without it the
-folder is what a crash left. One maker at a time holds the lock beside it, pip included.
+folder is what a crash left. The process that creates it holds the lock beside it, and so does its pip.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from clary.core.files import write_whole
 _READY = "ready"
 _LAST_LINES = 5
 
-_ASK_AGAIN_S = 0.1
+_RETRY_S = 0.1
 # What programs of built-in images import of Clary.
 _PROGRAM_PACKAGES = ("algorithms", "formats", "tasks")
 
@@ -37,9 +37,9 @@ Run = Callable[[Sequence[str], int], Awaitable[None]]
 class Runtime:
     """A program of this machine.
 
-    program       comes before `train` or `serve`
+    program       the command line before `train` or `serve`
     python        the interpreter its scripts find
-    environment   what it needs in the environment
+    environment   variables that it needs
     """
 
     program: tuple[str, ...]
@@ -48,7 +48,7 @@ class Runtime:
 
 
 async def runtime_for(image: BuiltIn, versions: Literal["current", "exact"], runtimes: Path) -> Runtime:
-    """Where an image's program runs. Where its environment has to be made first, that takes minutes.
+    """Where an image's program runs. Where its environment has to be created first, that takes minutes.
 
     Raises LaunchError, its text for people: the library is missing, or pip could not install this version.
     """
@@ -61,7 +61,7 @@ async def runtime_for(image: BuiltIn, versions: Literal["current", "exact"], run
 
 
 def missing(image: BuiltIn) -> str:
-    """ "" where the server's own environment has what an image needs, else what to do."""
+    """ "" where the server's own environment has what an image needs, else how to install it."""
     algorithm = image.algorithm
     if importlib.util.find_spec(algorithm.library) is not None:
         return ""
@@ -81,52 +81,52 @@ def programs(runtimes: Path) -> Path:
 
 
 def _link(link: Path, target: Path) -> None:
-    """Make or move a symbolic link to a folder, so that at every moment there is a whole one."""
+    """Create or replace a symbolic link to a folder, so that there is a valid one at every moment."""
     if not link.is_dir() or link.resolve() != target.resolve():
-        beside = link.with_name(f".{link.name}.{os.getpid()}")
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(target)
-        beside.replace(link)
+        new = link.with_name(f".{link.name}.{os.getpid()}")
+        new.unlink(missing_ok=True)
+        new.symlink_to(target)
+        new.replace(link)
 
 
 async def environment(image: BuiltIn, runtimes: Path, run: Run | None = None) -> str:
-    """The interpreter of an environment with exactly this version, whole; made where it is not there yet."""
-    made = runtimes / f"{image.name}-{image.version}"
-    python = made / "bin" / "python"
-    if (made / _READY).exists():
+    """The interpreter of an environment with exactly this version; created where there is none yet."""
+    folder = runtimes / f"{image.name}-{image.version}"
+    python = folder / "bin" / "python"
+    if (folder / _READY).exists():
         return str(python)
     runtimes.mkdir(parents=True, exist_ok=True)
-    lock = os.open(runtimes / f".{made.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(runtimes / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         await _locked(lock)
-        if not (made / _READY).exists():
-            await _make(image, made, lock, run or _run)
+        if not (folder / _READY).exists():
+            await _create(image, folder, lock, run or _run)
     finally:
         os.close(lock)
     return str(python)
 
 
-async def _make(image: BuiltIn, made: Path, lock: int, run: Run) -> None:
-    await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+async def _create(image: BuiltIn, folder: Path, lock: int, run: Run) -> None:
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     try:
-        await run([sys.executable, "-m", "venv", str(made)], lock)
-        await run([str(made / "bin" / "python"), *_PIP_INSTALL, *requirements(image)], lock)
+        await run([sys.executable, "-m", "venv", str(folder)], lock)
+        await run([str(folder / "bin" / "python"), *_PIP_INSTALL, *requirements(image)], lock)
     except LaunchError as error:
-        await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         raise LaunchError(
-            f"could not make an environment for {image.name} {image.version}: {error}. "
+            f"could not create an environment for {image.name} {image.version}: {error}. "
             'With the setting runtime_versions = "current" the installed version is taken instead'
         ) from error
-    write_whole(made / _READY, "\n".join(requirements(image)))
+    write_whole(folder / _READY, "\n".join(requirements(image)))
 
 
 async def _locked(lock: int) -> None:
-    """Wait for another maker, without keeping a thread: there may be many who wait."""
+    """Wait for another process that creates it, without occupying a thread: many may wait."""
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            await asyncio.sleep(_ASK_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
 
 
 # Building old versions from source would take very long and then fail.
@@ -140,15 +140,15 @@ async def _run(argv: Sequence[str], lock: int) -> None:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(lock,),  # a pip that outlives the server still is the only maker
+            pass_fds=(lock,),  # a pip that outlives the server keeps the lock
         )
     except OSError as error:
         raise LaunchError(str(error)) from error
     try:
-        said, _ = await running.communicate()
+        output, _ = await running.communicate()
     except asyncio.CancelledError:
         running.kill()
         raise
     if running.returncode != 0:
-        lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()][-_LAST_LINES:]
+        lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()][-_LAST_LINES:]
         raise LaunchError(" | ".join(lines) or f"{argv[0]} ended with {running.returncode}")

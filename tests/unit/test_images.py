@@ -164,7 +164,7 @@ async def test_bubblewrap_is_taken_where_it_works(tmp_path, monkeypatch):
         await resolver(Settings(home=tmp_path, sandbox="bubblewrap")).resolve(a_task())
 
 
-async def test_a_missing_library_says_what_to_install(tmp_path, monkeypatch):
+async def test_a_missing_library_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     settings = Settings(home=tmp_path)
     assert "pip install 'clary[algorithms]'" in check_image(XGBOOST, settings)
@@ -213,7 +213,7 @@ async def test_without_an_engine_a_container_image_is_refused(tmp_path, monkeypa
 
 @pytest.fixture
 def fake_engine(tmp_path, monkeypatch):
-    """An engine on PATH that has one image, knows of another, and never hears back about a third."""
+    """An engine on PATH that has one image, knows of another, and gets no answer about a third."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "podman"
@@ -232,7 +232,7 @@ def fake_engine(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("image", "said"),
+    ("image", "fragment"),
     [
         ("here/it:is", ""),
         ("offered/by:registry", ""),
@@ -242,10 +242,10 @@ def fake_engine(tmp_path, monkeypatch):
         ("a b", "is not the name of an image"),
     ],
 )
-def test_an_image_is_looked_for_here_and_in_its_registry(image, said, fake_engine, tmp_path):
+def test_an_image_is_searched_locally_and_in_its_registry(image, fragment, fake_engine, tmp_path):
     found = check_image(image, Settings(home=tmp_path))
-    assert (found == "") == (said == "")
-    assert said in found
+    assert (found == "") == (fragment == "")
+    assert fragment in found
 
 
 def test_the_settings_choose_the_engine_and_its_options(fake_engine, tmp_path):
@@ -260,7 +260,7 @@ def test_the_settings_choose_the_engine_and_its_options(fake_engine, tmp_path):
 OLD = BuiltIn("xgboost", "1.7")
 
 
-class Maker:
+class Installer:
     """Stands for venv and pip."""
 
     def __init__(self, fails=False):
@@ -276,36 +276,36 @@ class Maker:
             raise LaunchError("ERROR: No matching distribution found for xgboost==1.7.6")
 
 
-async def test_an_environment_is_made_once(tmp_path):
-    make = Maker()
-    made = [await runtimes.environment(OLD, tmp_path, make) for _ in range(2)]
+async def test_an_environment_is_created_once(tmp_path):
+    install = Installer()
+    made = [await runtimes.environment(OLD, tmp_path, install) for _ in range(2)]
     assert made == [str(tmp_path / "xgboost-1.7" / "bin" / "python")] * 2
-    assert [argv[1:3] for argv in make.ran] == [["-m", "venv"], ["-m", "pip"]]
-    assert "xgboost==1.7.6" in make.ran[1]
+    assert [argv[1:3] for argv in install.ran] == [["-m", "venv"], ["-m", "pip"]]
+    assert "xgboost==1.7.6" in install.ran[1]
 
 
-async def test_an_environment_that_cannot_be_made_leaves_nothing_and_says_why(tmp_path):
+async def test_an_environment_that_cannot_be_made_leaves_nothing_and_reports_why(tmp_path):
     with pytest.raises(LaunchError, match=r"xgboost 1\.7: ERROR: No matching.*runtime_versions"):
-        await runtimes.environment(OLD, tmp_path, Maker(fails=True))
+        await runtimes.environment(OLD, tmp_path, Installer(fails=True))
     assert not (tmp_path / "xgboost-1.7").exists()
 
 
-async def test_half_an_environment_is_made_anew(tmp_path):
+async def test_an_incomplete_environment_is_created_anew(tmp_path):
     (tmp_path / "xgboost-1.7" / "bin").mkdir(parents=True)
     (tmp_path / "xgboost-1.7" / "half").touch()
-    make = Maker()
-    await runtimes.environment(OLD, tmp_path, make)
-    assert len(make.ran) == 2
+    install = Installer()
+    await runtimes.environment(OLD, tmp_path, install)
+    assert len(install.ran) == 2
     assert not (tmp_path / "xgboost-1.7" / "half").exists()
 
 
-async def test_several_makers_make_one(tmp_path):
-    make = Maker()
-    await asyncio.gather(*(runtimes.environment(OLD, tmp_path, make) for _ in range(3)))
-    assert len(make.ran) == 2
+async def test_several_processes_create_one(tmp_path):
+    install = Installer()
+    await asyncio.gather(*(runtimes.environment(OLD, tmp_path, install) for _ in range(3)))
+    assert len(install.ran) == 2
 
 
-async def test_pips_last_lines_are_told(tmp_path):
+async def test_pips_last_lines_are_in_the_error(tmp_path):
     with (tmp_path / "lock").open("w") as lock, pytest.raises(LaunchError, match=r"one \| two"):
         await runtimes._run(["/bin/sh", "-c", "echo one; echo two >&2; exit 1"], lock.fileno())
 
@@ -351,7 +351,7 @@ async def test_exact_versions_take_the_image_s_own_environment(tmp_path, monkeyp
     assert (shown / "clary" / "algorithms" / "registry.py").exists()
 
 
-@pytest.mark.parametrize("program", ["xgboost", "scikit_learn", "script", "host"])
+@pytest.mark.parametrize("program", ["algorithm", "xgboost", "scikit_learn", "script", "host"])
 def test_what_a_program_imports_of_clary_is_in_its_environment(tmp_path, program):
     package = runtimes.programs(tmp_path) / "clary"
     sources = [file.read_text() for file in (package / "tasks" / program).rglob("*.py")]
@@ -370,7 +370,7 @@ def test_a_plan_made_before_its_program_moved_runs_it_where_it_is():
     assert read.execution.argv == ("python3", "-m", "clary.tasks.recipe_job", "--label", "clary.data.job")
 
 
-def test_the_programs_stay_shown_when_asked_again(tmp_path):
+def test_the_programs_folder_is_the_same_when_requested_again(tmp_path):
     assert runtimes.programs(tmp_path) == runtimes.programs(tmp_path)
 
 

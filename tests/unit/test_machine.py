@@ -1,4 +1,4 @@
-"""What the machine has, in containers and service units too, and what the doctor makes of it."""
+"""What the machine has, in containers and service units too, and what the doctor reports."""
 
 from clary.compute import machine
 from clary.compute.doctor import examine
@@ -32,8 +32,8 @@ def test_limits_of_every_group_above_count(tmp_path):
     (group / "cpu.max").write_text("max 100000\n")
     (group / "memory.max").write_text("max\n")
     found = groups(tmp_path, ["0::/a/b"])
-    assert [machine._cpu_quota(one) for one in found] == [None, 1.5, None]
-    assert [machine._memory_limit_mib(one) for one in found] == [None, 512, None]
+    assert [machine._cpu_quota(files) for files in found] == [None, 1.5, None]
+    assert [machine._memory_limit_mib(files) for files in found] == [None, 512, None]
 
 
 def test_control_groups_of_the_first_version_count_too(tmp_path):
@@ -70,7 +70,7 @@ def test_a_driver_that_fails_has_no_gpus(tmp_path, monkeypatch):
     assert machine.count_gpus() == 0
 
 
-def test_the_doctor_says_what_everything_gives(tmp_path):
+def test_the_doctor_reports_what_each_thing_enables(tmp_path):
     findings = examine(Settings(home=tmp_path / "not" / "yet"))
     names = [finding.name for finding in findings]
     assert {"CPUs", "memory", "GPUs", "disk space", "open files", "bubblewrap", "podman", "docker", "rclone"} <= set(

@@ -21,11 +21,11 @@ T = TypeVar("T")
 DEADLINE_S = 20
 
 
-def until(look: Callable[[], T], what: str) -> T:
-    """The first true answer of `look`; fails after a deadline."""
+def until(condition: Callable[[], T], what: str) -> T:
+    """The first true result of `condition`; fails after a deadline."""
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
-        if answer := look():
+        if answer := condition():
             return answer
         time.sleep(0.01)
     raise AssertionError(f"{what}: not within {DEADLINE_S} s")
@@ -44,7 +44,7 @@ def opt_ml(folder: Path, hyperparameters: Mapping[str, str] | None = None, **fil
     return folder
 
 
-def surroundings(base: Path, **variables: str) -> dict[str, str]:
+def environment_of(base: Path, **variables: str) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**keep, "SAGEMAKER_BASE_DIR": str(base), **variables}
 
@@ -53,7 +53,7 @@ def run(base: Path, *command: str, **variables: str) -> subprocess.CompletedProc
     """`python -m clary.tasks.… train` to its end."""
     return subprocess.run(
         [sys.executable, "-m", *command],
-        env=surroundings(base, **variables),
+        env=environment_of(base, **variables),
         capture_output=True,
         text=True,
         timeout=60,
@@ -73,7 +73,7 @@ def wheel(folder: Path, module: str, text: str) -> Path:
     return path
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     body: bytes
     content_type: str | None
@@ -92,38 +92,38 @@ class Host:
 
     @property
     def port(self) -> int:
-        """Known once it answers: the test lets it choose one."""
+        """Known once the host listens: the system chooses it."""
 
-        def look() -> re.Match[str] | None:
+        def condition() -> re.Match[str] | None:
             assert self.process.poll() is None, self.log.read_text()
             return re.search(r"answering on 127\.0\.0\.1:(\d+)", self.log.read_text())
 
-        return int(until(look, "the host answers")[1])
+        return int(until(condition, "the host answers")[1])
 
     def connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
 
-    def ask(
+    def invoke(
         self, body: bytes | None = None, path: str = "/invocations", method: str = "POST", **headers: str
-    ) -> Answer:
+    ) -> Response:
         """One request on a connection of its own; headers as content_type="…"."""
         with contextlib.closing(self.connection()) as connection:
-            return ask_on(connection, method, path, body, headers)
+            return invoke_on(connection, method, path, body, headers)
 
-    def ping(self) -> Answer:
-        return self.ask(path="/ping", method="GET")
+    def ping(self) -> Response:
+        return self.invoke(path="/ping", method="GET")
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(DEADLINE_S)
 
 
-def ask_on(
+def invoke_on(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-) -> Answer:
+) -> Response:
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
-    return Answer(answer.status, answer.read(), answer.headers["content-type"])
+    return Response(answer.status, answer.read(), answer.headers["content-type"])
 
 
 @contextlib.contextmanager
@@ -133,7 +133,7 @@ def started(command: list[str], base: Path, **variables: str) -> Iterator[Host]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
-            env=surroundings(base, **{"SAGEMAKER_BIND_TO_PORT": "0", **variables}),
+            env=environment_of(base, **{"SAGEMAKER_BIND_TO_PORT": "0", **variables}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

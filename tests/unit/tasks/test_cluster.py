@@ -1,4 +1,4 @@
-"""Hosts find each other, whoever else is on the machine."""
+"""Hosts find each other, whatever else listens on the machine."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def test_strangers_do_not_matter(job: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "says"),
+    ("host", "fragment"),
     [("algo-1", "Hosts algo-10, algo-2 did not report"), ("algo-2", "The first host did not answer at 127.0.0.1")],
 )
-def test_waiting_ends(host: str, says: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends(host: str, fragment: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.2)
-    with pytest.raises(TimeoutError, match=says):
+    with pytest.raises(TimeoutError, match=fragment):
         join_hosts(host, HOSTS, True, job, "lo", coordinator)
 
 

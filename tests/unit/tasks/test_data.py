@@ -163,7 +163,7 @@ def test_a_record_in_several_frames_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "says"),
+    ("body", "kind", "fragment"),
     [
         (
             b"age,sex\n1,2\n",
@@ -195,10 +195,10 @@ def test_a_record_in_several_frames_is_one() -> None:
         ),
     ],
 )
-def test_bad_data_is_told_with_its_place(body: bytes, kind: Format, says: str) -> None:
+def test_bad_data_is_reported_with_its_place(body: bytes, kind: Format, fragment: str) -> None:
     with pytest.raises(DataError) as error:
         decode(body, kind)
-    assert says in str(error.value)
+    assert fragment in str(error.value)
 
 
 def test_a_column_of_words_is_named() -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tasks.programs import Host, ask_on, opt_ml, started, until
+from tests.unit.tasks.programs import Host, invoke_on, opt_ml, started, until
 
-# A program with handlers as one writes them; what a request asks for stands in its body.
+# A program with handlers as people write them; the body of a request names what it shall do.
 PROGRAM = """
 import os, threading, time
 from pathlib import Path
@@ -76,44 +76,50 @@ def test_it_answers_pings(host: Host) -> None:
 
 
 def test_handlers_get_body_and_headers_as_they_came(host: Host) -> None:
-    assert host.ask(b"1,2\n", content_type="text/csv; x=1", accept="a/b") == (200, b"1,2\n", "model;text/csv; x=1;a/b")
+    assert host.invoke(b"1,2\n", content_type="text/csv; x=1", accept="a/b") == (
+        200,
+        b"1,2\n",
+        "model;text/csv; x=1;a/b",
+    )
 
 
 def test_headers_that_were_not_sent_are_none(host: Host) -> None:
-    assert host.ask(b"x").content_type == "model;None;None"
+    assert host.invoke(b"x").content_type == "model;None;None"
 
 
-def test_a_refusal_is_told_with_its_status(host: Host) -> None:
-    assert host.ask(b"refuse") == (415, b"not this type", "text/plain; charset=utf-8")
+def test_a_refusal_is_reported_with_its_status(host: Host) -> None:
+    assert host.invoke(b"refuse") == (415, b"not this type", "text/plain; charset=utf-8")
 
 
-@pytest.mark.parametrize(("body", "told"), [(b"fail", "ValueError: secret"), (b"exit", "RuntimeError: SystemExit: 3")])
-def test_an_exception_is_500_and_its_traceback_goes_to_the_log(host: Host, body: bytes, told: str) -> None:
-    answer = host.ask(body)
+@pytest.mark.parametrize(
+    ("body", "fragment"), [(b"fail", "ValueError: secret"), (b"exit", "RuntimeError: SystemExit: 3")]
+)
+def test_an_exception_is_500_and_its_traceback_goes_to_the_log(host: Host, body: bytes, fragment: str) -> None:
+    answer = host.invoke(body)
     assert answer.status == 500
-    assert told in answer.text
+    assert fragment in answer.text
     assert "Traceback" not in answer.text
     assert "program.py" in host.log.read_text()
 
 
 def test_no_content_type_means_no_content(host: Host) -> None:
-    assert host.ask(b"nothing") == (204, b"", None)
+    assert host.invoke(b"nothing") == (204, b"", None)
 
 
 def test_execution_parameters_are_the_handlers(host: Host) -> None:
-    assert host.ask(path="/execution-parameters", method="GET").text == '{"MaxConcurrentTransforms": 4}'
+    assert host.invoke(path="/execution-parameters", method="GET").text == '{"MaxConcurrentTransforms": 4}'
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/invocations", 405), ("GET", "/x", 404), ("POST", "/ping", 405)]
 )
-def test_other_routes_are_told_apart(host: Host, method: str, path: str, status: int) -> None:
-    assert host.ask(method=method, path=path).status == status
+def test_other_routes_have_their_statuses(host: Host, method: str, path: str, status: int) -> None:
+    assert host.invoke(method=method, path=path).status == status
 
 
 def test_a_body_over_the_limit_is_413(host: Host) -> None:
-    assert host.ask(b"x" * 1000).status == 200
-    assert host.ask(b"x" * 1001).status == 413
+    assert host.invoke(b"x" * 1000).status == 200
+    assert host.invoke(b"x" * 1001).status == 413
 
 
 def test_a_chunked_body_is_counted_as_it_comes(host: Host) -> None:
@@ -124,21 +130,21 @@ def test_a_chunked_body_is_counted_as_it_comes(host: Host) -> None:
 
 def test_connections_are_kept(host: Host) -> None:
     with contextlib.closing(host.connection()) as connection:
-        assert ask_on(connection, "POST", "/invocations", b"a", {}).body == b"a"
+        assert invoke_on(connection, "POST", "/invocations", b"a", {}).body == b"a"
         used = connection.sock
-        assert ask_on(connection, "POST", "/invocations", b"b", {}).body == b"b"
+        assert invoke_on(connection, "POST", "/invocations", b"b", {}).body == b"b"
         assert connection.sock is used
 
 
 def test_two_requests_are_worked_on_at_once(host: Host) -> None:
     with ThreadPoolExecutor(2) as callers:
-        assert [answer.status for answer in callers.map(host.ask, [b"meet", b"meet"])] == [200, 200]
+        assert [answer.status for answer in callers.map(host.invoke, [b"meet", b"meet"])] == [200, 200]
 
 
 def test_sigterm_lets_running_requests_end(tmp_path: Path, program: list[str]) -> None:
     with started(program, opt_ml(tmp_path), HERE=str(tmp_path)) as host, ThreadPoolExecutor(1) as callers:
         port = host.port
-        answer = callers.submit(host.ask, b"wait")
+        answer = callers.submit(host.invoke, b"wait")
         until((tmp_path / "go-waits").exists, "the request runs")
         host.process.send_signal(signal.SIGTERM)
         until(lambda: _refused(port), "new connections are refused")
@@ -174,7 +180,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_host(tmp_path: Path, program: li
         assert "Traceback" in log
 
 
-def test_a_taken_port_is_told(tmp_path: Path, program: list[str]) -> None:
+def test_a_taken_port_is_reported(tmp_path: Path, program: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         with started(program, opt_ml(tmp_path), SAGEMAKER_BIND_TO_PORT=port) as host:
@@ -187,7 +193,7 @@ def test_a_request_over_the_time_limit_is_504_and_a_host_full_of_them_fails_its_
 ) -> None:
     settings = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "1", "SAGEMAKER_MODEL_SERVER_THREADS": "1", "HERE": str(tmp_path)}
     with started(program, opt_ml(tmp_path), **settings) as host:
-        assert host.ask(b"wait").status == 504
+        assert host.invoke(b"wait").status == 504
         until(lambda: host.ping().status == 503, "the ping fails")
         assert host.end() == 0
 
@@ -197,7 +203,7 @@ def test_workers_are_processes_and_a_dead_one_is_replaced(tmp_path: Path, progra
         first = _pids(host, 2)
         assert host.process.pid not in first
         with contextlib.suppress(http.client.HTTPException, ConnectionError):
-            host.ask(b"die")
+            host.invoke(b"die")
         until(lambda: len(_pids(host, 2) - first) == 1, "another takes its place")
         assert host.end() == 0
         assert "exit code 9" in host.log.read_text()
@@ -218,18 +224,18 @@ def _pids(host: Host, count: int) -> set[int]:
     seen: set[int] = set()
     lock = threading.Lock()
 
-    def ask(_: int) -> None:
+    def invoke(_: int) -> None:
         with contextlib.suppress(http.client.HTTPException, ConnectionError):
-            pid = int(host.ask(b"pid").text)
+            pid = int(host.invoke(b"pid").text)
             with lock:
                 seen.add(pid)
 
-    def look() -> bool:
+    def condition() -> bool:
         with ThreadPoolExecutor(8) as callers:
-            list(callers.map(ask, range(16)))
+            list(callers.map(invoke, range(16)))
         return len(_alive(seen)) >= count
 
-    until(look, f"{count} workers answer")
+    until(condition, f"{count} workers answer")
     return _alive(seen)
 
 

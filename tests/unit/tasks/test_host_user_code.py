@@ -1,4 +1,4 @@
-"""A user's inference script as handlers: which functions are used, with what, and what is said when they do not fit."""
+"""A user's inference script as handlers: which functions are used, with what, and the errors where they do not fit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return write
 
 
-def ask(code: UserCode, body: bytes = b"1", content_type: str | None = None, accept: str | None = None) -> Any:
+def invoke(code: UserCode, body: bytes = b"1", content_type: str | None = None, accept: str | None = None) -> Any:
     return code.transform(code.load(Path("/model")), body, content_type, accept)
 
 
@@ -39,12 +39,12 @@ MODEL_FN = "def model_fn(model_dir): return model_dir\n"
 
 
 def test_the_frameworks_functions_fill_the_gaps(script: Any) -> None:
-    assert ask(script(MODEL_FN)) == (b"('/model', 'whole', '1', 'application/json')", "application/json")
+    assert invoke(script(MODEL_FN)) == (b"('/model', 'whole', '1', 'application/json')", "application/json")
 
 
 def test_a_script_that_predicts_gets_what_awss_image_gives_it(script: Any) -> None:
     code = script(MODEL_FN + "def predict_fn(data, model): return data[0]")
-    assert ask(code) == (b"'squeezed'", "application/json")
+    assert invoke(code) == (b"'squeezed'", "application/json")
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ def test_a_script_that_predicts_gets_what_awss_image_gives_it(script: Any) -> No
 )
 def test_text_comes_as_text(script: Any, content_type: str, given: type) -> None:
     code = script(MODEL_FN + "def input_fn(body, content_type): return [type(body).__name__, content_type]")
-    assert ask(code, b"1", content_type)[0] == repr(("/model", given.__name__, content_type)).encode()
+    assert invoke(code, b"1", content_type)[0] == repr(("/model", given.__name__, content_type)).encode()
 
 
 def test_transform_fn_does_all_of_it(script: Any) -> None:
     code = script(MODEL_FN + "def transform_fn(model, body, content_type, accept): return body + accept, 'text/plain'")
-    assert ask(code, b"1", "text/csv", "a/b") == (b"1a/b", "text/plain")
+    assert invoke(code, b"1", "text/csv", "a/b") == (b"1a/b", "text/plain")
 
 
-def test_any_answer_will_do_means_the_default(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wildcard_accept_means_the_default(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
-    assert ask(script(MODEL_FN), accept="*/*")[1] == "text/csv"
-    assert ask(script(MODEL_FN))[1] == "text/csv"
-    assert ask(script(MODEL_FN), accept="application/x-npy")[1] == "application/x-npy"
+    assert invoke(script(MODEL_FN), accept="*/*")[1] == "text/csv"
+    assert invoke(script(MODEL_FN))[1] == "text/csv"
+    assert invoke(script(MODEL_FN), accept="application/x-npy")[1] == "application/x-npy"
 
 
 def test_a_function_may_take_awss_context(script: Any) -> None:
@@ -75,10 +75,10 @@ def test_a_function_may_take_awss_context(script: Any) -> None:
         def transform_fn(model, body, content_type, accept, context): return str((model, context))
         """
     )
-    assert ask(code)[0] == b"(1, None)"
+    assert invoke(code)[0] == b"(1, None)"
 
 
-def test_a_response_object_says_its_own_type_and_status(script: Any) -> None:
+def test_a_response_object_sets_its_own_type_and_status(script: Any) -> None:
     text = """
         class Response:
             def __init__(self, status_code): self.status_code, self.mimetype = status_code, "text/csv"
@@ -86,9 +86,9 @@ def test_a_response_object_says_its_own_type_and_status(script: Any) -> None:
         def model_fn(model_dir): return None
         def transform_fn(model, body, content_type, accept): return Response(int(body))
     """
-    assert ask(script(text), b"200") == (b"gone", "text/csv")
+    assert invoke(script(text), b"200") == (b"gone", "text/csv")
     with pytest.raises(RequestError, match="gone") as refused:
-        ask(script(text), b"418")
+        invoke(script(text), b"418")
     assert refused.value.status == 418
 
 
@@ -98,14 +98,14 @@ def test_modules_beside_the_script_can_be_imported(script: Any, tmp_path: Path) 
     assert code.load(Path("/model")) == "beside"
 
 
-def test_execution_parameters_fn_is_asked(script: Any) -> None:
+def test_execution_parameters_fn_is_called(script: Any) -> None:
     code = script(MODEL_FN + "def execution_parameters_fn(): return {'MaxPayloadInMB': 3}")
     code.load(Path("/model"))
     assert code.execution_parameters() == {"MaxPayloadInMB": 3}
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fragment"),
     [
         ("", 'my_script.py has no model_fn.*Define "def model_fn'),
         (
@@ -115,20 +115,20 @@ def test_execution_parameters_fn_is_asked(script: Any) -> None:
         ("def model_fn(): ...", "too many positional arguments"),
     ],
 )
-def test_functions_that_do_not_fit_are_told(script: Any, text: str, told: str) -> None:
-    with pytest.raises((AttributeError, TypeError), match=told):
+def test_functions_that_do_not_fit_are_reported(script: Any, text: str, fragment: str) -> None:
+    with pytest.raises((AttributeError, TypeError), match=fragment):
         script(text).load(Path("/model"))
 
 
-def test_a_missing_script_is_told(tmp_path: Path) -> None:
+def test_a_missing_script_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match=r"SAGEMAKER_PROGRAM names no\.py, but there is no"):
         UserCode(tmp_path / "no.py", DEFAULTS).load(Path("/model"))
 
 
-def test_an_answer_that_is_no_body_is_told(script: Any) -> None:
+def test_an_answer_that_is_no_body_is_reported(script: Any) -> None:
     code = script(MODEL_FN + "def output_fn(prediction, accept): return 5")
     with pytest.raises(TypeError, match="output_fn returned int; return str, bytes"):
-        ask(code)
+        invoke(code)
 
 
 def test_options_are_read_from_the_environment() -> None:

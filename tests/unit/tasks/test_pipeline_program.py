@@ -1,4 +1,4 @@
-"""Several containers as one program: each with its own model and environment; what one answers, the next is asked."""
+"""Several containers as one program: each with its own model and environment; each response is the next request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROGRAM = ["-m", "clary.tasks.pipeline"]
 
 
 class Spells:
-    """A container that says what it was asked."""
+    """A container that repeats its request."""
 
     def __init__(self, name: str, status: int = 200) -> None:
         self.name, self.status = name, status
@@ -44,7 +44,7 @@ def test_each_program_gets_what_the_one_before_it_answered():
     assert answer == (b"c3@m3(text/c2,text/last):c2@m2(text/c1,None):c1@m1(text/csv,None):x", "text/c3")
 
 
-def test_a_refusal_names_the_container_and_ends_the_way():
+def test_an_error_names_the_container_and_ends_the_pipeline():
     pipeline = a_pipeline(200, 415, 200)
     with pytest.raises(RequestError, match="c2: not this") as refused:
         pipeline.transform(pipeline.load(Path("none")), b"x", None, None)
@@ -88,14 +88,14 @@ def test_raw_rows_become_predictions_in_one_process(tmp_path, fitted, booster, t
     expected = booster.inplace_predict(fitted.transform(table).to_numpy(dtype=np.float32)).tolist()
     with started(PROGRAM, base) as host:
         assert host.ping().status == 200
-        answer = host.ask(table.to_csv(index=False).encode(), content_type="text/csv")
+        answer = host.invoke(table.to_csv(index=False).encode(), content_type="text/csv")
         assert answer.content_type == "application/json"
-        assert [one["score"] for one in json.loads(answer.body)["predictions"]] == expected
-        by_csv = host.ask(table.to_csv(index=False).encode(), content_type="text/csv", accept="text/csv")
+        assert [prediction["score"] for prediction in json.loads(answer.body)["predictions"]] == expected
+        by_csv = host.invoke(table.to_csv(index=False).encode(), content_type="text/csv", accept="text/csv")
         assert [float(line) for line in by_csv.text.split()] == expected
-        refused = host.ask(b"x,kind\none,a\n", content_type="text/csv")
+        refused = host.invoke(b"x,kind\none,a\n", content_type="text/csv")
         assert (refused.status, refused.text[:24]) == (400, "first: column 'x': 'one'")
-        assert json.loads(host.ask(path="/execution-parameters", method="GET").body)["MaxPayloadInMB"] == 6
+        assert json.loads(host.invoke(path="/execution-parameters", method="GET").body)["MaxPayloadInMB"] == 6
         assert host.end() == 0
 
 
@@ -107,7 +107,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_program(tmp_path, fitted, booste
         assert "There is no model in" in host.log.read_text()
 
 
-def test_an_environment_that_makes_no_sense_is_told(tmp_path, fitted, booster):
+def test_an_environment_that_makes_no_sense_is_reported(tmp_path, fitted, booster):
     base = laid_out(tmp_path, fitted, booster)
     file = base / "input/config/pipeline.json"
     file.write_text(

@@ -86,12 +86,12 @@ class Endpoint:
         self.handlers = RecipeHandlers(Options.from_environment(environment))
         self.model = self.handlers.load(folder)
 
-    def ask(self, body: str | bytes, content_type: str | None = "text/csv", accept: str | None = None) -> bytes:
+    def invoke(self, body: str | bytes, content_type: str | None = "text/csv", accept: str | None = None) -> bytes:
         body = body.encode() if isinstance(body, str) else body
         return self.handlers.transform(self.model, body, content_type, accept)[0]
 
     def numbers(self, body: str | bytes, content_type: str | None = "text/csv") -> Any:
-        return numbers_in(self.ask(body, content_type))
+        return numbers_in(self.invoke(body, content_type))
 
 
 def numbers_in(answer: bytes) -> Any:
@@ -170,7 +170,7 @@ def test_many_rows_go_as_a_table_and_are_the_same(endpoint, raw, expected, monke
     answers = []
     for least in (1, 10**9):
         monkeypatch.setattr(serving, "TABLE_ROWS", least)
-        answers.append(endpoint.ask(body, "application/json"))
+        answers.append(endpoint.invoke(body, "application/json"))
     assert answers[0] == answers[1]
 
 
@@ -189,12 +189,12 @@ VALUES = st.fixed_dictionaries(
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(VALUES, min_size=2, max_size=6))
 def test_any_row_is_the_same_alone_and_in_a_table(endpoint, rows):
-    alone = [endpoint.ask(json.dumps(row), "application/json") for row in rows]
+    alone = [endpoint.invoke(json.dumps(row), "application/json") for row in rows]
     together = serving.encode(serving._as_table(endpoint.model, rows), "text/csv")
     assert together == b"".join(alone)
 
 
-def test_csv_has_a_header_where_the_environment_says_so(folder, raw, expected):
+def test_csv_has_a_header_where_the_environment_declares_it(folder, raw, expected):
     endpoint = Endpoint(folder, CLARY_CSV_HEADER="present")
     np.testing.assert_array_equal(endpoint.numbers(raw.to_csv(index=False)), expected)
     without = endpoint.numbers(raw.to_csv(index=False, header=False), "text/csv; header=absent")
@@ -205,9 +205,9 @@ def test_a_column_called_like_one_of_sagemakers_words_is_that_column(tmp_path):
     table = pd.DataFrame({"features": [1.0, 2.0, 3.0]})
     Recipe([{"scale": {"columns": ["features"], "method": "min_max"}}]).fit(table).save(tmp_path / "recipe.clary")
     endpoint = Endpoint(tmp_path)
-    assert endpoint.ask('{"features": 2.0}', "application/json") == b"0.5\n"
-    assert endpoint.ask('[{"features": 2.0}, {"features": 3.0}]', "application/json") == b"0.5\n1.0\n"
-    assert endpoint.ask('{"instances": [[2.0], [3.0]]}', "application/json") == b"0.5\n1.0\n"
+    assert endpoint.invoke('{"features": 2.0}', "application/json") == b"0.5\n"
+    assert endpoint.invoke('[{"features": 2.0}, {"features": 3.0}]', "application/json") == b"0.5\n1.0\n"
+    assert endpoint.invoke('{"instances": [[2.0], [3.0]]}', "application/json") == b"0.5\n1.0\n"
 
 
 # ---- what goes out ----
@@ -215,8 +215,8 @@ def test_a_column_called_like_one_of_sagemakers_words_is_that_column(tmp_path):
 
 def test_features_go_out_as_json(endpoint, raw, expected):
     body = raw.head(3).to_csv(index=False, header=False)
-    whole = json.loads(endpoint.ask(body, accept="application/json"))
-    lines = [json.loads(line) for line in endpoint.ask(body, accept="application/jsonlines").splitlines()]
+    whole = json.loads(endpoint.invoke(body, accept="application/json"))
+    lines = [json.loads(line) for line in endpoint.invoke(body, accept="application/jsonlines").splitlines()]
     assert whole == {"instances": lines}
     got = [[np.nan if value is None else value for value in one["features"]] for one in lines]
     np.testing.assert_array_equal(np.array(got), expected[:3])
@@ -224,7 +224,7 @@ def test_features_go_out_as_json(endpoint, raw, expected):
 
 def test_features_go_out_as_recordio(endpoint, raw, expected):
     body = raw.to_csv(index=False, header=False)
-    answer = endpoint.ask(body, accept="application/x-recordio-protobuf")
+    answer = endpoint.invoke(body, accept="application/x-recordio-protobuf")
     got = [parse_record(record)[0]["values"][0] for record in records(answer)]
     np.testing.assert_array_equal(np.array(got), expected.astype(np.float32))
 
@@ -234,11 +234,11 @@ def test_text_that_stays_goes_out_quoted_and_missing_as_nothing(tmp_path):
     Recipe([{"scale": {"columns": ["x"], "method": "min_max"}}]).fit(table).save(tmp_path / "recipe.clary")
     endpoint = Endpoint(tmp_path)
     body = json.dumps([{"x": 1, "word": 'a,"b"'}, {"x": None, "word": None}])
-    assert endpoint.ask(body, "application/json") == b'0.0,"a,""b"""\n,\n'
-    answer = json.loads(endpoint.ask(body, "application/json", "application/json"))
+    assert endpoint.invoke(body, "application/json") == b'0.0,"a,""b"""\n,\n'
+    answer = json.loads(endpoint.invoke(body, "application/json", "application/json"))
     assert answer == {"instances": [{"features": [0.0, 'a,"b"']}, {"features": [None, None]}]}
     with pytest.raises(RequestError) as refused:
-        endpoint.ask(body, "application/json", "application/x-recordio-protobuf")
+        endpoint.invoke(body, "application/json", "application/x-recordio-protobuf")
     assert refused.value.status == 406
 
 
@@ -251,7 +251,7 @@ def test_text_that_stays_goes_out_quoted_and_missing_as_nothing(tmp_path):
         ("text/html, application/jsonlines;q=0.5, */*;q=0.1", {}, "application/jsonlines"),
     ],
 )
-def test_the_answer_is_of_the_type_wanted(folder, raw, accept, environment, expected):
+def test_the_response_is_of_the_accepted_type(folder, raw, accept, environment, expected):
     endpoint = Endpoint(folder, **environment)
     body = raw.head(1).to_csv(index=False, header=False).encode()
     assert endpoint.handlers.transform(endpoint.model, body, "text/csv", accept)[1] == expected
@@ -260,16 +260,16 @@ def test_the_answer_is_of_the_type_wanted(folder, raw, accept, environment, expe
 def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):
     Recipe([{"scale": {}}]).fit(pd.DataFrame({"x": [1.0, 2.0]})).save(tmp_path / "recipe.clary")
     endpoint = Endpoint(tmp_path)
-    assert endpoint.ask('[["inf"]]', "application/json") == b"inf\n"
+    assert endpoint.invoke('[["inf"]]', "application/json") == b"inf\n"
     with pytest.raises(RequestError, match="infinite"):
-        endpoint.ask('[["inf"]]', "application/json", "application/json")
+        endpoint.invoke('[["inf"]]', "application/json", "application/json")
 
 
 # ---- what is refused ----
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "status", "says"),
+    ("body", "content_type", "status", "fragment"),
     [
         (b"", "text/csv", 400, "no row"),
         (b"\n\n", "text/csv", 400, "no row"),
@@ -294,11 +294,11 @@ def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):
         (b"<a/>", "application/xml", 415, "is not supported"),
     ],
 )
-def test_what_cannot_be_read_is_refused(endpoint, body, content_type, status, says):
+def test_what_cannot_be_read_is_refused(endpoint, body, content_type, status, fragment):
     with pytest.raises(RequestError) as refused:
-        endpoint.ask(body, content_type)
+        endpoint.invoke(body, content_type)
     assert refused.value.status == status
-    assert says in refused.value.message
+    assert fragment in refused.value.message
 
 
 @pytest.mark.parametrize("count", [3, 400])
@@ -306,12 +306,12 @@ def test_the_row_at_fault_is_named(endpoint, raw, count):
     rows = (records_of(raw) * 2)[:count]
     rows[1] = rows[1] | {"age": "old"}
     with pytest.raises(RequestError, match="row 2: column 'age'"):
-        endpoint.ask(json.dumps(rows), "application/json")
+        endpoint.invoke(json.dumps(rows), "application/json")
 
 
 def test_an_answer_of_an_unknown_type_is_refused(endpoint, raw):
     with pytest.raises(RequestError) as refused:
-        endpoint.ask(raw.head(1).to_csv(index=False, header=False), accept="image/png")
+        endpoint.invoke(raw.head(1).to_csv(index=False, header=False), accept="image/png")
     assert refused.value.status == 406
 
 
@@ -320,13 +320,13 @@ def test_steps_that_look_back_see_the_rows_of_their_request(tmp_path):
     recipe = Recipe([{"impute": {"columns": ["x"], "strategy": "forward_fill"}}])
     recipe.fit(table).save(tmp_path / "recipe.clary")
     endpoint = Endpoint(tmp_path)
-    assert endpoint.ask("[[5], [null], [null]]", "application/json") == b"5.0\n5.0\n5.0\n"
+    assert endpoint.invoke("[[5], [null], [null]]", "application/json") == b"5.0\n5.0\n5.0\n"
 
 
 # ---- the file ----
 
 
-def test_a_folder_without_a_recipe_is_told(tmp_path):
+def test_a_folder_without_a_recipe_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"recipe\.clary; found: none"):
         RecipeHandlers(Options()).load(tmp_path)
 
@@ -342,7 +342,7 @@ def test_a_recipe_that_would_run_code_needs_leave(tmp_path, table):
     np.testing.assert_array_equal(endpoint.numbers(table[["fare"]].to_csv(index=False, header=False)), expected)
 
 
-def test_an_environment_that_makes_no_sense_is_told():
+def test_an_environment_that_makes_no_sense_is_reported():
     with pytest.raises(ValueError, match="SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"):
         Options.from_environment({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/html"})
 
@@ -355,9 +355,9 @@ def test_the_image_serves(tmp_path, fitted, raw, expected):
     fitted.save(base / "model" / "recipe.clary")
     with started(["-m", "clary.tasks.recipe_job", "serve"], base) as host:
         assert host.ping().status == 200
-        answer = host.ask(raw.to_csv(index=False, header=False).encode(), content_type="text/csv")
+        answer = host.invoke(raw.to_csv(index=False, header=False).encode(), content_type="text/csv")
         assert answer.content_type == "text/csv"
         np.testing.assert_array_equal(numbers_in(answer.body), expected)
-        assert host.ask(b"1", content_type="text/csv").status == 400
-        assert host.ask(path="/execution-parameters", method="GET").status == 200
+        assert host.invoke(b"1", content_type="text/csv").status == 400
+        assert host.invoke(path="/execution-parameters", method="GET").status == 200
         assert host.end() == 0

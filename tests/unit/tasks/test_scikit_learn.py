@@ -66,17 +66,17 @@ def serving(base: Path, **variables: str) -> Any:
 
 
 def test_it_predicts_from_csv_and_answers_json(host: Host) -> None:
-    answer = host.ask(b"1,1\n10,0\n", content_type="text/csv")
+    answer = host.invoke(b"1,1\n10,0\n", content_type="text/csv")
     assert (answer.status, answer.content_type) == (200, "application/json")
     assert json.loads(answer.body) == pytest.approx([5, 20], abs=1e-3)
 
 
 def test_one_row_is_one_instance(host: Host) -> None:
-    assert json.loads(host.ask(b"1,1", content_type="text/csv").body) == pytest.approx([5], abs=1e-3)
+    assert json.loads(host.invoke(b"1,1", content_type="text/csv").body) == pytest.approx([5], abs=1e-3)
 
 
 def test_json_in_csv_out(host: Host) -> None:
-    answer = host.ask(b"[[1, 1], [0, 1]]", content_type="application/json", accept="text/csv")
+    answer = host.invoke(b"[[1, 1], [0, 1]]", content_type="application/json", accept="text/csv")
     assert answer.content_type == "text/csv"
     assert [float(line) for line in answer.text.split()] == pytest.approx([5, 3], abs=1e-3)
 
@@ -84,12 +84,12 @@ def test_json_in_csv_out(host: Host) -> None:
 def test_npy_both_ways_as_the_sdk_asks(host: Host) -> None:
     body = io.BytesIO()
     np.save(body, np.array([[2.0, 2.0]]))
-    answer = host.ask(body.getvalue(), content_type="application/x-npy", accept="application/x-npy")
+    answer = host.invoke(body.getvalue(), content_type="application/x-npy", accept="application/x-npy")
     assert np.load(io.BytesIO(answer.body)) == pytest.approx([10], abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "told"),
+    ("body", "headers", "status", "fragment"),
     [
         (b"x", {"content_type": "image/png"}, 415, "Content type image/png is not supported"),
         (b"1,1", {"content_type": "text/csv", "accept": "image/png"}, 406, "Accept image/png is not supported"),
@@ -97,10 +97,12 @@ def test_npy_both_ways_as_the_sdk_asks(host: Host) -> None:
         (b"1,2,3", {"content_type": "text/csv"}, 500, "features"),
     ],
 )
-def test_what_it_cannot_do_is_told(host: Host, body: bytes, headers: dict[str, str], status: int, told: str) -> None:
-    answer = host.ask(body, **headers)
+def test_requests_that_cannot_be_answered_are_reported(
+    host: Host, body: bytes, headers: dict[str, str], status: int, fragment: str
+) -> None:
+    answer = host.invoke(body, **headers)
     assert answer.status == status
-    assert told in answer.text
+    assert fragment in answer.text
 
 
 def test_code_packed_with_the_model_is_found(base: Path, tmp_path: Path) -> None:
@@ -110,7 +112,7 @@ def test_code_packed_with_the_model_is_found(base: Path, tmp_path: Path) -> None
         "def model_fn(d): return d\ndef predict_fn(x, m): return m\n"
     )
     with serving(tmp_path) as host:
-        assert json.loads(host.ask(b"1", content_type="text/csv").body) == str(tmp_path / "model")
+        assert json.loads(host.invoke(b"1", content_type="text/csv").body) == str(tmp_path / "model")
 
 
 def test_a_script_without_model_fn_ends_with_a_remedy(tmp_path: Path) -> None:
@@ -130,10 +132,10 @@ def test_requirements_are_there_when_the_script_is_imported(tmp_path: Path) -> N
         "import needed_by_it\ndef model_fn(d): return 1\ndef predict_fn(x, m): return needed_by_it.number\n"
     )
     with serving(tmp_path, PIP_NO_INDEX="1") as host:
-        assert host.ask(b"1", content_type="text/csv").body == b"7"
+        assert host.invoke(b"1", content_type="text/csv").body == b"7"
 
 
-def test_what_is_neither_train_nor_serve_is_told(tmp_path: Path) -> None:
+def test_a_wrong_command_line_is_reported(tmp_path: Path) -> None:
     result = run(opt_ml(tmp_path), "clary.tasks.scikit_learn", "sing")
     assert result.returncode == 2
     assert "give train or serve, not 'sing'" in result.stderr
@@ -180,7 +182,7 @@ def test_npz_is_a_sparse_matrix() -> None:
         (b"PK\x03\x04", "application/x-npz"),
     ],
 )
-def test_a_body_that_is_not_what_it_says_is_refused(body: Any, content_type: str) -> None:
+def test_a_body_not_of_its_content_type_is_refused(body: Any, content_type: str) -> None:
     with pytest.raises(RequestError, match=f"cannot be read as {content_type}") as refused:
         codecs.decode(body, content_type)
     assert refused.value.status == 400

@@ -1,4 +1,4 @@
-"""Script mode: what a user's training script is started with, and what comes back of it."""
+"""Script mode: what a user's training script gets, and what becomes of its exit code and output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 
 from clary.tasks.script import virtual_environment
 from clary.tasks.script.training import invocation
-from tests.unit.tasks.programs import opt_ml, run, surroundings, until, wheel
+from tests.unit.tasks.programs import environment_of, opt_ml, run, until, wheel
 
 TRAIN = ("clary.tasks.scikit_learn", "train")
 
@@ -181,7 +181,7 @@ PLAIN = {
 
 
 class TestEnd:
-    def test_a_failing_script_says_why(self, tmp_path: Path) -> None:
+    def test_a_failing_script_reports_the_reason(self, tmp_path: Path) -> None:
         script = (
             "import sys\nprint('loading', file=sys.stderr)\ndef f():\n    raise ValueError('no column \"y\"')\nf()\n"
         )
@@ -222,7 +222,7 @@ class TestEnd:
         wait = "open(os.environ['SM_MODEL_DIR'] + '/runs', 'w').close()\nwhile True: time.sleep(0.01)"
         base = a_job(tmp_path, f"import os, signal, sys, time\n{script}\n{wait}")
         program = subprocess.Popen(
-            [sys.executable, "-m", *TRAIN], env=surroundings(base), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [sys.executable, "-m", *TRAIN], env=environment_of(base), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
             until((base / "model" / "runs").exists, "the script runs")
@@ -246,7 +246,7 @@ class TestEnd:
             sys.exit(len(heard))
         """
         base = a_job(tmp_path, textwrap.dedent(script))
-        environment = surroundings(base, CLARY_TASK_ID="t-0")
+        environment = environment_of(base, CLARY_TASK_ID="t-0")
         program = subprocess.Popen([sys.executable, "-m", *TRAIN], env=environment, start_new_session=True)
         try:
             until((base / "model" / "runs").exists, "the script runs")
@@ -266,7 +266,12 @@ class TestEnd:
         log = (base / "log").open("wb")
         with log:
             done = subprocess.run(
-                [sys.executable, "-m", *TRAIN], env=surroundings(base), stdout=log, stderr=log, timeout=20, check=False
+                [sys.executable, "-m", *TRAIN],
+                env=environment_of(base),
+                stdout=log,
+                stderr=log,
+                timeout=20,
+                check=False,
             )
         os.kill(int((base / "model" / "pid").read_text()), signal.SIGKILL)
         assert done.returncode == 0
@@ -341,7 +346,7 @@ class TestSource:
         assert (base / "code" / "train.py").read_text() == WITNESS
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "fragment"),
         [
             (archive({"../evil.py": "x"}), "outside"),
             (b"no archive", "not a gzip|could not be opened"),
@@ -349,7 +354,9 @@ class TestSource:
         ],
         ids=["escapes", "is none", "is cut off"],
     )
-    def test_an_archive_that_is_not_safe_or_whole_is_refused(self, tmp_path: Path, content: bytes, told: str) -> None:
+    def test_an_archive_that_is_not_safe_or_whole_is_refused(
+        self, tmp_path: Path, content: bytes, fragment: str
+    ) -> None:
         base = tmp_path / "a" / "ml"
         base.mkdir(parents=True)
         (tmp_path / "source.tar.gz").write_bytes(content)
@@ -358,11 +365,11 @@ class TestSource:
         assert failure(base).startswith(
             f'ClientError: the source archive "{tmp_path}/source.tar.gz" cannot be unpacked'
         )
-        assert any(word in failure(base) for word in told.split("|")), failure(base)
+        assert any(word in failure(base) for word in fragment.split("|")), failure(base)
         assert not list(tmp_path.rglob("evil.py"))
 
     @pytest.mark.parametrize(
-        ("hyperparameters", "told"),
+        ("hyperparameters", "fragment"),
         [
             ({}, "ClientError: no script to run: give the hyperparameter sagemaker_program"),
             ({"sagemaker_program": "../train.py"}, "sagemaker_program is '../train.py'; give a path relative"),
@@ -377,10 +384,12 @@ class TestSource:
             ({"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://b"}, "give s3://bucket/key"),
         ],
     )
-    def test_a_wrong_configuration_is_named(self, tmp_path: Path, hyperparameters: dict[str, str], told: str) -> None:
+    def test_a_wrong_configuration_is_named(
+        self, tmp_path: Path, hyperparameters: dict[str, str], fragment: str
+    ) -> None:
         base = opt_ml(a_job(tmp_path), hyperparameters)
         assert run(base, *TRAIN).returncode == 1
-        assert told in failure(base)
+        assert fragment in failure(base)
 
     def test_a_broken_configuration_file_is_named(self, tmp_path: Path) -> None:
         base = a_job(tmp_path)
@@ -416,7 +425,7 @@ class TestRequirements:
         (tmp_path / "setup.py").touch()
         assert invocation(tmp_path, "pkg/train.py", "python", ["-n", "1"]) == ["python", "-m", "pkg.train", "-n", "1"]
 
-    def test_one_that_cannot_be_installed_is_told(self, tmp_path: Path) -> None:
+    def test_a_package_that_cannot_be_installed_is_reported(self, tmp_path: Path) -> None:
         base = a_job(tmp_path)
         (base / "code" / "requirements.txt").write_text("clary-no-such-package==9.9\n")
         assert run(base, *TRAIN, PIP_NO_INDEX="1").returncode == 1

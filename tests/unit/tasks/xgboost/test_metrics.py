@@ -70,7 +70,7 @@ def test_errors_are_scikit_learns() -> None:
         ([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], "multi:softprob", [1, 0]),
     ],
 )
-def test_what_a_prediction_says(predictions: Any, objective: str, expected: list[int]) -> None:
+def test_the_class_of_a_prediction(predictions: Any, objective: str, expected: list[int]) -> None:
     assert classes(np.array(predictions), objective).tolist() == expected
 
 
@@ -82,7 +82,7 @@ class Matrix:
         return self.labels
 
 
-def test_hosts_add_up_what_they_have() -> None:
+def test_hosts_add_up_their_sums() -> None:
     """Two hosts with two rows each get the metric of all four."""
     here, there = np.array([1.0, 0, 0, 1]), np.array([0.0, 1, 0, 1])
     metric = CustomMetrics(["accuracy"], "binary:logistic", 2, total=lambda part: part + there)
@@ -90,7 +90,7 @@ def test_hosts_add_up_what_they_have() -> None:
     assert metric(np.array([0.1, 0.9]), Matrix(0, 1)) == [("accuracy", 0.75)]
 
 
-def test_labels_that_are_no_classes_are_told() -> None:
+def test_labels_that_are_no_classes_are_reported() -> None:
     metric = CustomMetrics(["f1"], "binary:logistic", 2, total=lambda part: part)
     with pytest.raises(ClientError, match=r"f1 need labels 0 to 1; there are others in the data, such as 2\.0"):
         metric(np.array([0.1, 0.9]), Matrix(0, 2))

@@ -63,12 +63,14 @@ class Endpoint:
         self.handlers = BoosterHandlers(Options.from_environment(environment))
         self.model = self.handlers.load(folder)
 
-    def ask(self, body: bytes, content_type: str | None = "text/csv", accept: str | None = None) -> tuple[bytes, str]:
+    def invoke(
+        self, body: bytes, content_type: str | None = "text/csv", accept: str | None = None
+    ) -> tuple[bytes, str]:
         return self.handlers.transform(self.model, body, content_type, accept)
 
     def refuses(self, body: bytes, content_type: str | None = "text/csv", accept: str | None = None) -> tuple[int, str]:
         with pytest.raises(RequestError) as refused:
-            self.ask(body, content_type, accept)
+            self.invoke(body, content_type, accept)
         return refused.value.status, refused.value.message
 
 
@@ -83,23 +85,23 @@ def expected(boosters: dict[str, Any], objective: str) -> list[Any]:
 
 
 def test_one_prediction_a_line(cancer: Endpoint, boosters: dict[str, Any]) -> None:
-    body, content_type = cancer.ask(as_csv(rows_of("binary:logistic")))
+    body, content_type = cancer.invoke(as_csv(rows_of("binary:logistic")))
     assert content_type == "text/csv; charset=utf-8"
     assert body.endswith(b"\n")
     assert [float(line) for line in body.split()] == expected(boosters, "binary:logistic")
 
 
 def test_json_answers(cancer: Endpoint, boosters: dict[str, Any]) -> None:
-    body, content_type = cancer.ask(as_csv(rows_of("binary:logistic")), accept="application/json")
+    body, content_type = cancer.invoke(as_csv(rows_of("binary:logistic")), accept="application/json")
     assert content_type == "application/json"
     assert json.loads(body) == {"predictions": [{"score": value} for value in expected(boosters, "binary:logistic")]}
 
 
 def test_json_lines_and_records(cancer: Endpoint, boosters: dict[str, Any]) -> None:
     values = expected(boosters, "binary:logistic")
-    body, _ = cancer.ask(as_csv(rows_of("binary:logistic")), accept="application/jsonlines")
+    body, _ = cancer.invoke(as_csv(rows_of("binary:logistic")), accept="application/jsonlines")
     assert [json.loads(line) for line in body.splitlines()] == [{"score": value} for value in values]
-    body, _ = cancer.ask(as_csv(rows_of("binary:logistic")), accept="application/x-recordio-protobuf")
+    body, _ = cancer.invoke(as_csv(rows_of("binary:logistic")), accept="application/x-recordio-protobuf")
     labels = [parse_record(record)[1]["score"][0].tolist() for record in records(body)]
     assert labels == [[value] for value in values]
 
@@ -110,14 +112,14 @@ def test_every_content_type_gives_the_same(cancer: Endpoint) -> None:
     parquet.write_table(pa.table({str(index): column for index, column in enumerate(rows.T)}), out)
     libsvm = "\n".join(" ".join(f"{index}:{value:.9g}" for index, value in enumerate(row)) for row in rows).encode()
     answers = [
-        cancer.ask(as_csv(rows)),
-        cancer.ask(as_csv(rows), None),  # not said, but plain to see
-        cancer.ask(as_csv(rows), "text/csv; label_size=1; charset=utf-8"),
-        cancer.ask(libsvm, "text/libsvm"),
-        cancer.ask(libsvm, None),
-        cancer.ask(b"1 " + libsvm, "text/x-libsvm"),
-        cancer.ask(out.getvalue(), "application/x-parquet"),
-        cancer.ask(write_rows(rows), "application/x-recordio-protobuf"),
+        cancer.invoke(as_csv(rows)),
+        cancer.invoke(as_csv(rows), None),  # no content type, but recognizable
+        cancer.invoke(as_csv(rows), "text/csv; label_size=1; charset=utf-8"),
+        cancer.invoke(libsvm, "text/libsvm"),
+        cancer.invoke(libsvm, None),
+        cancer.invoke(b"1 " + libsvm, "text/x-libsvm"),
+        cancer.invoke(out.getvalue(), "application/x-parquet"),
+        cancer.invoke(write_rows(rows), "application/x-recordio-protobuf"),
     ]
     assert answers == [answers[0]] * len(answers)
 
@@ -125,34 +127,34 @@ def test_every_content_type_gives_the_same(cancer: Endpoint) -> None:
 def test_missing_cells_are_missing(cancer: Endpoint, boosters: dict[str, Any]) -> None:
     row = rows_of("binary:logistic", 1)
     row[0, 3:8] = np.nan
-    answer, _ = cancer.ask(as_csv(row).replace(b"nan", b""))
+    answer, _ = cancer.invoke(as_csv(row).replace(b"nan", b""))
     assert float(answer) == boosters["binary:logistic"].predict(xgb.DMatrix(row))[0]
     sparse = " ".join(f"{index}:{value:.9g}" for index, value in enumerate(row[0]) if not np.isnan(value)).encode()
-    assert cancer.ask(sparse, "text/libsvm")[0] == answer
+    assert cancer.invoke(sparse, "text/libsvm")[0] == answer
 
 
 def test_a_vector_is_a_row(tmp_path: Path, boosters: dict[str, Any]) -> None:
     endpoint = Endpoint(tmp_path, boosters["multi:softprob"])
     values = expected(boosters, "multi:softprob")
-    csv, _ = endpoint.ask(as_csv(rows_of("multi:softprob")))
+    csv, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")))
     assert [[float(cell) for cell in line.split(",")] for line in csv.decode().splitlines()] == values
-    answer, _ = endpoint.ask(as_csv(rows_of("multi:softprob")), accept="application/json")
+    answer, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")), accept="application/json")
     assert json.loads(answer) == {"predictions": [{"score": vector} for vector in values]}
 
 
 def test_batch_transform_has_one_prediction_a_line(tmp_path: Path, boosters: dict[str, Any]) -> None:
     """A vector in brackets, as AWS's image prints it."""
     endpoint = Endpoint(tmp_path, boosters["multi:softprob"], SAGEMAKER_BATCH="true")
-    answer, _ = endpoint.ask(as_csv(rows_of("multi:softprob")))
+    answer, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")))
     assert [json.loads(line) for line in answer.splitlines()] == expected(boosters, "multi:softprob")
 
 
 def test_an_empty_body_gets_an_empty_answer(cancer: Endpoint) -> None:
-    assert cancer.ask(b"") == (b"", "")
+    assert cancer.invoke(b"") == (b"", "")
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "accept", "status", "says"),
+    ("body", "content_type", "accept", "status", "fragment"),
     [
         (b"{}", "application/json", None, 415, "application/json is not an accepted ContentType: csv, libsvm, parquet"),
         (b"a,b\n", "text/csv", None, 415, "column 1: 'a' is not a number"),
@@ -176,10 +178,12 @@ def test_an_empty_body_gets_an_empty_answer(cancer: Endpoint) -> None:
         (b"\n\n", "text/csv", None, 400, "inference data 0 is not consistent"),
     ],
 )
-def test_refusals(cancer: Endpoint, body: bytes, content_type: str, accept: str | None, status: int, says: str) -> None:
+def test_refusals(
+    cancer: Endpoint, body: bytes, content_type: str, accept: str | None, status: int, fragment: str
+) -> None:
     got, message = cancer.refuses(body, content_type, accept)
     assert got == status
-    assert says in message
+    assert fragment in message
 
 
 @pytest.mark.parametrize(
@@ -191,13 +195,13 @@ def test_refusals(cancer: Endpoint, body: bytes, content_type: str, accept: str 
     ],
 )
 def test_accept(cancer: Endpoint, accept: str, content_type: str) -> None:
-    assert cancer.ask(as_csv(rows_of("binary:logistic")), accept=accept)[1] == content_type
+    assert cancer.invoke(as_csv(rows_of("binary:logistic")), accept=accept)[1] == content_type
 
 
 def test_the_default_accept_can_be_set(tmp_path: Path, boosters: dict[str, Any]) -> None:
     environment = {"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "application/json"}
     endpoint = Endpoint(tmp_path, boosters["binary:logistic"], **environment)
-    assert endpoint.ask(as_csv(rows_of("binary:logistic")))[1] == "application/json"
+    assert endpoint.invoke(as_csv(rows_of("binary:logistic")))[1] == "application/json"
 
 
 ALL = "predicted_label,labels,probability,probabilities,raw_score,raw_scores"
@@ -205,7 +209,7 @@ ALL = "predicted_label,labels,probability,probabilities,raw_score,raw_scores"
 
 def selected(folder: Path, booster: Any, objective: str, keys: str, accept: str) -> bytes:
     endpoint = Endpoint(folder, booster, SAGEMAKER_INFERENCE_OUTPUT=keys)
-    return endpoint.ask(as_csv(rows_of(objective)), accept=accept)[0]
+    return endpoint.invoke(as_csv(rows_of(objective)), accept=accept)[0]
 
 
 def test_selected_outputs_of_two_classes(tmp_path: Path, boosters: dict[str, Any]) -> None:
@@ -258,11 +262,11 @@ def test_selected_outputs_need_an_objective_that_has_some(tmp_path: Path, booste
 def test_an_ensemble_is_the_mean_of_its_models(tmp_path: Path, boosters: dict[str, Any]) -> None:
     other = trained("binary:logistic", max_depth=2)
     endpoint = Endpoint(tmp_path, boosters["binary:logistic"], other)
-    answer, _ = endpoint.ask(as_csv(rows_of("binary:logistic")))
+    answer, _ = endpoint.invoke(as_csv(rows_of("binary:logistic")))
     matrix = xgb.DMatrix(rows_of("binary:logistic"))
     mean = np.mean([boosters["binary:logistic"].predict(matrix), other.predict(matrix)], axis=0)
     np.testing.assert_allclose([float(line) for line in answer.split()], mean, rtol=1e-6)
-    alone = Endpoint(tmp_path, SAGEMAKER_INFERENCE_ENSEMBLE="false").ask(as_csv(rows_of("binary:logistic")))[0]
+    alone = Endpoint(tmp_path, SAGEMAKER_INFERENCE_ENSEMBLE="false").invoke(as_csv(rows_of("binary:logistic")))[0]
     assert [float(line) for line in alone.split()] == expected(boosters, "binary:logistic")
 
 
@@ -274,13 +278,13 @@ def test_an_ensemble_of_classes_votes(tmp_path: Path, boosters: dict[str, Any]) 
     )
     one = boosters["multi:softmax"]
     endpoint = Endpoint(tmp_path, one, one, always_two)
-    answer, _ = endpoint.ask(as_csv(rows_of("multi:softmax")))
+    answer, _ = endpoint.invoke(as_csv(rows_of("multi:softmax")))
     assert [float(line) for line in answer.split()] == expected(boosters, "multi:softmax")
 
 
 def test_a_linear_model_answers(tmp_path: Path) -> None:
     booster = trained("reg:squarederror", booster="gblinear")
-    answer, _ = Endpoint(tmp_path, booster).ask(as_csv(rows_of("reg:squarederror")))
+    answer, _ = Endpoint(tmp_path, booster).invoke(as_csv(rows_of("reg:squarederror")))
     values = booster.predict(xgb.DMatrix(rows_of("reg:squarederror")))
     np.testing.assert_array_equal([np.float32(line) for line in answer.split()], values)
 
@@ -288,7 +292,7 @@ def test_a_linear_model_answers(tmp_path: Path) -> None:
 def test_rounds_beyond_the_best_one_are_not_used(tmp_path: Path, boosters: dict[str, Any]) -> None:
     booster = trained("reg:squarederror")
     booster.set_attr(best_iteration="1")
-    answer, _ = Endpoint(tmp_path, booster).ask(as_csv(rows_of("reg:squarederror")))
+    answer, _ = Endpoint(tmp_path, booster).invoke(as_csv(rows_of("reg:squarederror")))
     values = booster.predict(xgb.DMatrix(rows_of("reg:squarederror")), iteration_range=(0, 2))
     np.testing.assert_array_equal([np.float32(line) for line in answer.split()], values)
 
@@ -297,7 +301,7 @@ def test_rounds_beyond_the_best_one_are_not_used(tmp_path: Path, boosters: dict[
 def test_models_others_wrote_are_loaded(write: Any, tmp_path: Path, boosters: dict[str, Any]) -> None:
     (tmp_path / model.NAME).write_bytes(write(boosters["reg:squarederror"]))
     (tmp_path / "notes.txt").write_text("not a model")
-    answer, _ = Endpoint(tmp_path).ask(as_csv(rows_of("reg:squarederror")))
+    answer, _ = Endpoint(tmp_path).invoke(as_csv(rows_of("reg:squarederror")))
     assert [float(line) for line in answer.split()] == expected(boosters, "reg:squarederror")
 
 
@@ -307,7 +311,7 @@ class Evil:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "fragment"),
     [
         (pickle.dumps(Evil()), "Only a pickled xgboost.Booster is loaded, since a pickle can run any code."),
         (pickle.dumps({"a": 1}), "is a pickle of a dict, not of an xgboost.Booster"),
@@ -317,11 +321,11 @@ class Evil:
         (b"", "is not a model of XGBoost"),
     ],
 )
-def test_what_is_no_model_is_told(content: bytes, says: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_reported(content: bytes, fragment: str, tmp_path: Path) -> None:
     (tmp_path / model.NAME).write_bytes(content)
     with pytest.raises(model.ModelError) as error:
         BoosterHandlers().load(tmp_path)
-    assert says in str(error.value)
+    assert fragment in str(error.value)
     assert not Path("/tmp/clary-was-here").exists()
 
 
@@ -350,6 +354,6 @@ def test_one_row_takes_less_than_a_millisecond(cancer: Endpoint) -> None:
     took_s = []
     for _ in range(50):
         start_s = time.perf_counter()
-        cancer.ask(row)
+        cancer.invoke(row)
         took_s.append(time.perf_counter() - start_s)
     assert min(took_s) < 0.001

@@ -1,4 +1,4 @@
-"""What the XGBoost algorithm takes, and what it says of the rest."""
+"""Hyperparameters that XGBoost accepts, and the errors about all others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clary.tasks.failure import ClientError
 from clary.tasks.xgboost.hyperparameters import Settings, settings
 
 
-def ask(**texts: str) -> Settings:
+def settings_of(**texts: str) -> Settings:
     return settings({"num_round": "10", **{name.removesuffix("_"): text for name, text in texts.items()}})
 
 
@@ -36,7 +36,7 @@ def ask(**texts: str) -> Settings:
     ],
 )
 def test_values_reach_xgboost(name: str, text: str, value: Any) -> None:
-    job = ask(**({"objective": "binary:logistic"} if "auc" in text else {}), **{name: text})
+    job = settings_of(**({"objective": "binary:logistic"} if "auc" in text else {}), **{name: text})
     assert job.booster[name] == value
 
 
@@ -45,9 +45,9 @@ def test_values_reach_xgboost(name: str, text: str, value: Any) -> None:
     [("learning_rate", "eta"), ("min_split_loss", "gamma"), ("reg_lambda", "lambda"), ("reg_alpha", "alpha")],
 )
 def test_aliases(alias: str, name: str) -> None:
-    assert ask(**{alias: "0.5"}).booster[name] == 0.5
+    assert settings_of(**{alias: "0.5"}).booster[name] == 0.5
     with pytest.raises(ClientError, match=f"Hyperparameter {name} is given twice"):
-        ask(**{alias: "0.5", name: "0.5"})
+        settings_of(**{alias: "0.5", name: "0.5"})
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_aliases(alias: str, name: str) -> None:
         ("_tuning_objective_metric", "auc", "validation:<metric>"),
     ],
 )
-def test_a_value_out_of_range_is_told_with_name_and_range(name: str, text: str, allowed: str) -> None:
+def test_a_value_out_of_range_is_reported_with_name_and_range(name: str, text: str, allowed: str) -> None:
     with pytest.raises(ClientError) as error:
-        ask(**{name: text})
-    told = str(error.value)
-    assert told.startswith(f"ClientError: Hyperparameter {name}: value {text[:100]!r} is not allowed; it must be ")
-    assert allowed in told
+        settings_of(**{name: text})
+    message = str(error.value)
+    assert message.startswith(f"ClientError: Hyperparameter {name}: value {text[:100]!r} is not allowed; it must be ")
+    assert allowed in message
 
 
 @pytest.mark.parametrize(
-    ("texts", "says"),
+    ("texts", "fragment"),
     [
         ({"depth": "3"}, "Extraneous hyperparameter found: depth."),
         (
@@ -117,10 +117,10 @@ def test_a_value_out_of_range_is_told_with_name_and_range(name: str, text: str, 
         ({"updater": "grow_colmaker,grow_histmaker"}, "only one can grow the model"),
     ],
 )
-def test_what_does_not_go_together(texts: dict[str, str], says: str) -> None:
+def test_hyperparameters_that_exclude_each_other(texts: dict[str, str], fragment: str) -> None:
     with pytest.raises(ClientError) as error:
-        ask(**texts)
-    assert says in str(error.value)
+        settings_of(**texts)
+    assert fragment in str(error.value)
 
 
 def test_num_round_is_required() -> None:
@@ -128,35 +128,35 @@ def test_num_round_is_required() -> None:
         settings({"eta": "0.1"})
 
 
-def test_what_is_the_platforms_own_is_passed_over() -> None:
-    assert ask(sagemaker_region='"us-east-1"') == ask()
+def test_the_platforms_own_hyperparameters_are_ignored() -> None:
+    assert settings_of(sagemaker_region='"us-east-1"') == settings_of()
 
 
-def test_what_has_no_effect_any_more_is_accepted_and_told() -> None:
-    job = ask(silent="0", sketch_eps="0.03", single_precision_histogram="true", predictor="cpu_predictor")
+def test_hyperparameters_without_effect_are_accepted_and_reported() -> None:
+    job = settings_of(silent="0", sketch_eps="0.03", single_precision_histogram="true", predictor="cpu_predictor")
     assert set(job.without_effect) == {"silent", "sketch_eps", "single_precision_histogram", "predictor"}
     assert not set(job.without_effect) & set(job.booster)
 
 
-def test_a_gpu_is_asked_for_by_its_old_name() -> None:
-    assert ask(tree_method="gpu_hist").booster == {"tree_method": "hist", "device": "cuda"}
+def test_a_gpu_is_requested_by_its_old_name() -> None:
+    assert settings_of(tree_method="gpu_hist").booster == {"tree_method": "hist", "device": "cuda"}
 
 
-def test_metrics_go_to_who_can_compute_them() -> None:
-    job = ask(objective="binary:logistic", eval_metric="f1,auc,accuracy", early_stopping_rounds="3")
+def test_metrics_that_xgboost_lacks_are_custom_metrics() -> None:
+    job = settings_of(objective="binary:logistic", eval_metric="f1,auc,accuracy", early_stopping_rounds="3")
     assert job.booster["eval_metric"] == ["auc"]
     assert job.custom_metrics == ("f1", "accuracy")
     assert job.stopping_metric == "accuracy"
 
 
 def test_a_tuned_metric_is_reported_and_stops() -> None:
-    job = ask(objective="binary:logistic", eval_metric="auc,error", _tuning_objective_metric="validation:f1")
+    job = settings_of(objective="binary:logistic", eval_metric="auc,error", _tuning_objective_metric="validation:f1")
     assert job.booster["eval_metric"] == ["auc", "error"]
     assert job.custom_metrics == ("f1",)
     assert job.stopping_metric == "f1"
 
 
 def test_the_tweedie_metric_has_its_power_in_its_name() -> None:
-    job = ask(objective="reg:tweedie", eval_metric="tweedie-nloglik", tweedie_variance_power="1.3")
+    job = settings_of(objective="reg:tweedie", eval_metric="tweedie-nloglik", tweedie_variance_power="1.3")
     assert job.booster["eval_metric"] == ["tweedie-nloglik@1.3"]
     assert job.stopping_metric == "tweedie-nloglik@1.3"

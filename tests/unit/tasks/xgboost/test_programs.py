@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer
 
 from clary.formats.recordio import write_rows
 from clary.tasks.xgboost import model
-from tests.unit.tasks.programs import opt_ml, run, started, surroundings, until
+from tests.unit.tasks.programs import environment_of, opt_ml, run, started, until
 
 PROGRAM = "clary.tasks.xgboost"
 DATA = load_breast_cancer()
@@ -104,14 +104,14 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     (base / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
     (base / "input" / "data").mkdir(exist_ok=True)
     os.mkfifo(base / "input" / "data" / "train_0")
-    with subprocess.Popen([sys.executable, "-m", PROGRAM, "train"], env=surroundings(base)) as process:
+    with subprocess.Popen([sys.executable, "-m", PROGRAM, "train"], env=environment_of(base)) as process:
         (base / "input" / "data" / "train_0").write_bytes(write_rows(ROWS[:400], LABELS[:400]))
         assert process.wait(60) == 0
     np.testing.assert_array_equal(predictions(base), plain())
 
 
 @pytest.mark.parametrize(
-    ("texts", "content_type", "files", "says"),
+    ("texts", "content_type", "files", "fragment"),
     [
         ({"objective": "binary:logistic"}, "text/csv", None, "ClientError: Missing required hyperparameter: num_round"),
         ({**TEXTS, "eta": "2"}, "text/csv", None, "ClientError: Hyperparameter eta: value '2' is not allowed; it must"),
@@ -133,14 +133,14 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_the_user_can_put_right_is_told(
-    texts: dict[str, str], content_type: str, files: Any, says: str, tmp_path: Path
+def test_what_the_user_can_put_right_is_reported(
+    texts: dict[str, str], content_type: str, files: Any, fragment: str, tmp_path: Path
 ) -> None:
     base = job(tmp_path, texts, content_type, files)
     done = run(base, PROGRAM, "train")
     assert done.returncode == 1
-    assert failure(base).startswith(says)
-    assert says in done.stderr
+    assert failure(base).startswith(fragment)
+    assert fragment in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((base / "model").iterdir())
 
@@ -160,7 +160,7 @@ def test_a_stopped_job_leaves_its_model_and_goes_on_from_the_checkpoint(tmp_path
     base = job(tmp_path, {**TEXTS, "num_round": "1000000"}, checkpointconfig=checkpoint)
     log = tmp_path / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", PROGRAM, "train"], env=surroundings(base), stdout=output)
+        process = subprocess.Popen([sys.executable, "-m", PROGRAM, "train"], env=environment_of(base), stdout=output)
     try:
         until(lambda: b"\n[20]\t" in log.read_bytes(), "the twentieth round")
         process.send_signal(signal.SIGTERM)
@@ -191,7 +191,7 @@ def test_hosts_train_one_model_together(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(
             command,
-            env=surroundings(base, TRAINING_JOB_NAME=f"together-{os.getpid()}"),
+            env=environment_of(base, TRAINING_JOB_NAME=f"together-{os.getpid()}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -245,21 +245,21 @@ def test_a_trained_model_is_served(tmp_path: Path) -> None:
     assert run(base, PROGRAM, "train").returncode == 0
     with started(["-m", PROGRAM, "serve"], base) as host:
         assert host.ping().status == 200
-        answer = host.ask(csv_of(ROWS[400:]).encode(), content_type="text/csv")
+        answer = host.invoke(csv_of(ROWS[400:]).encode(), content_type="text/csv")
         assert answer.status == 200
         assert answer.content_type == "text/csv; charset=utf-8"
         np.testing.assert_array_equal([np.float32(line) for line in answer.text.split()], predictions(base))
-        answer = host.ask(csv_of(ROWS[:1]).encode(), content_type="text/csv", accept="application/json")
+        answer = host.invoke(csv_of(ROWS[:1]).encode(), content_type="text/csv", accept="application/json")
         assert list(json.loads(answer.text)["predictions"][0]) == ["score"]
-        assert host.ask(b"", content_type="text/csv").status == 204
-        assert host.ask(b"1,2", content_type="text/csv").status == 400
-        assert host.ask(b"{}", content_type="application/json").status == 415
-        parameters = json.loads(host.ask(path="/execution-parameters", method="GET").text)
+        assert host.invoke(b"", content_type="text/csv").status == 204
+        assert host.invoke(b"1,2", content_type="text/csv").status == 400
+        assert host.invoke(b"{}", content_type="application/json").status == 415
+        parameters = json.loads(host.invoke(path="/execution-parameters", method="GET").text)
         assert parameters["BatchStrategy"] == "MULTI_RECORD"
         assert host.end() in (0, -signal.SIGTERM)
 
 
-def test_a_broken_model_is_told_in_the_log(tmp_path: Path) -> None:
+def test_a_broken_model_is_reported_in_the_log(tmp_path: Path) -> None:
     base = job(tmp_path)
     (base / "model" / "xgboost-model").write_bytes(b"")
     with started(["-m", PROGRAM, "serve"], base) as host:
@@ -278,12 +278,12 @@ def test_a_script_serves_its_own_model(tmp_path: Path) -> None:
     )
     environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
     with started(["-m", PROGRAM, "serve"], base, **environment) as host:
-        answer = host.ask(csv_of(ROWS[:2]).encode(), content_type="text/csv")
+        answer = host.invoke(csv_of(ROWS[:2]).encode(), content_type="text/csv")
         booster = model.load(base / "model" / "mine.ubj")
         np.testing.assert_allclose(json.loads(answer.text), booster.predict(xgb.DMatrix(ROWS[:2])), rtol=1e-6)
 
 
-def test_how_it_is_called(tmp_path: Path) -> None:
+def test_a_wrong_command_line_prints_the_usage(tmp_path: Path) -> None:
     done = run(tmp_path, PROGRAM, "test")
     assert done.returncode == 2
     assert "train|serve" in done.stderr

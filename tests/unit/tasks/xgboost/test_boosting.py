@@ -104,7 +104,7 @@ def test_early_stopping_leaves_the_best_model(metric: str, better: Any, capsys: 
     assert values[booster.num_boosted_rounds() - 1] == better(values)
 
 
-def test_early_stopping_without_a_metric_looks_at_xgboosts_own() -> None:
+def test_early_stopping_without_a_metric_uses_xgboosts_default() -> None:
     booster = train(load_breast_cancer, objective="binary:logistic", early_stopping_rounds="3", num_round="200")
     assert booster.num_boosted_rounds() < 200
 
@@ -189,7 +189,7 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "texts", "says"),
+    ("load", "texts", "fragment"),
     [
         (
             load_iris,
@@ -206,10 +206,10 @@ def test_checkpoints_take_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:
         (load_diabetes, {"tree_method": "gpu_hist"}, "gpu_hist"),
     ],
 )
-def test_what_xgboost_cannot_do_is_the_users_to_put_right(load: Any, texts: dict[str, str], says: str) -> None:
+def test_errors_of_xgboost_are_client_errors(load: Any, texts: dict[str, str], fragment: str) -> None:
     with pytest.raises(ClientError) as error:
         train(load, **texts)
-    assert says in str(error.value)
+    assert fragment in str(error.value)
     assert "Stack trace" not in str(error.value)
 
 
