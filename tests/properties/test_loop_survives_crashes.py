@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Coroutine
@@ -19,79 +20,29 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from clary.control.effects import World
-from clary.core.decisions import Action, Seen, Watch
 from clary.core.errors import ServiceError
-from clary.core.records import ChildrenPolicy, Record, Transition
+from clary.core.records import Ref
 from clary.core.tasks import Cause, Phase
+from clary.resources import FAMILIES
 from clary.resources.jobs.status import FINISHED
-from clary.store.memory import MemoryStore
+from clary.store.base import Query
+from tests import batches
 from tests.context import Server, a_config, a_model, a_processing_job, a_training_job
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-class CrashPoints:
-    """Counts the places a process can die at; dies at the one that was chosen."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-
-    def here(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Crash
-
-
-class DyingStore(MemoryStore):
-    """Dies before or after a write that replaces or deletes."""
-
-    def __init__(self, points: CrashPoints) -> None:
-        super().__init__()
-        self.points = points
-
-    async def replace(self, old: Record, new: Record, history: Transition | None = None) -> Record:
-        self.points.here()
-        written = await super().replace(old, new, history)
-        self.points.here()
-        return written
-
-    async def delete(self, record: Record, children: ChildrenPolicy = "refuse") -> None:
-        self.points.here()
-        await super().delete(record, children)
-        self.points.here()
-
-
-class DyingWorld(World):
-    """Dies before observing, before acting, and after acting."""
-
-    points: CrashPoints
-
-    async def observe(self, record: Record, watch: Watch) -> Seen:
-        self.points.here()
-        return await super().observe(record, watch)
-
-    async def act(self, record: Record, action: Action) -> None:
-        self.points.here()
-        await super().act(record, action)
-        self.points.here()
+from tests.crashes import Crash, CrashPoints, DyingStore, DyingWorld
 
 
 class Loop(RuleBasedStateMachine):
     jobs = Bundle("jobs")
     processing = Bundle("processing")
     endpoints = Bundle("endpoints")
+    owners = Bundle("owners")
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.events = asyncio.new_event_loop()
         self.points = CrashPoints()
-        self.server = Server(self.folder, DyingStore(self.points))
+        self.server = Server(self.folder, DyingStore(self.points), [*FAMILIES, batches.FAMILY])
         self.server.world = self.server.new_world(DyingWorld)
         self.server.world.points = self.points
         self.server.loop = self.server.new_loop()
@@ -99,6 +50,7 @@ class Loop(RuleBasedStateMachine):
         self.job_names: set[str] = set()
         self.processing_names: set[str] = set()
         self.endpoint_names: set[str] = set()
+        self.batch_names: set[str] = set()
         self.at_rest = True
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -176,6 +128,20 @@ class Loop(RuleBasedStateMachine):
     def delete_endpoint(self, name: str) -> None:
         if self.call("DeleteEndpoint", EndpointName=name):
             self.endpoint_names.discard(name)
+
+    @rule(target=owners, count=st.integers(0, 4))
+    def create_batch(self, count: int) -> str:
+        name = self.name()
+        self.run(self.server.store.create(batches.a_batch(self.server.clock, name, count)))
+        self.batch_names.add(name)
+        self.at_rest = False
+        return name
+
+    @rule(name=consumes(owners))
+    def delete_batch(self, name: str) -> None:
+        self.run(batches.delete(self.server.store, name))
+        self.batch_names.discard(name)
+        self.at_rest = False
 
     # ---- the world ----
 
@@ -282,6 +248,7 @@ class Loop(RuleBasedStateMachine):
             stages = [entry["Status"] for entry in job["SecondaryStatusTransitions"]]
             assert stages[0] == "Starting"
             assert stages[-1] == job["SecondaryStatus"]
+        self.batches_are_complete()
         for name in self.processing_names:
             told = self.processing_job(name)
             assert told["ProcessingJobStatus"] in FINISHED
@@ -302,6 +269,16 @@ class Loop(RuleBasedStateMachine):
         names = {file.stem for file in (self.folder / "routes").glob("*.json")}
         assert names == self.endpoint_names, "no route without an endpoint"
 
+    def batches_are_complete(self) -> None:
+        assert self.run(self.server.store.count(batches.KIND)) == (
+            {"Completed": len(self.batch_names)} if self.batch_names else {}
+        )
+        for name in self.batch_names:
+            batch = self.run(self.server.store.get(Ref(batches.KIND, name)))
+            children = self.run(self.server.store.list(Query(batches.JOBS, owned_by=batch, limit=100))).records
+            assert sorted(child.name for child in children) == batches.job_names(batch)
+            assert {child.status for child in children} <= set(FINISHED)
+
     def let_tasks_go_on(self) -> None:
         self.server.backend.obey()
         for task_id in sorted(self.server.backend.alive()):
@@ -314,7 +291,7 @@ class Loop(RuleBasedStateMachine):
 
 
 Loop.TestCase.settings = settings(
-    max_examples=80,
+    max_examples=int(os.environ.get("CLARY_HISTORIES", "80")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
