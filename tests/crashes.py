@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from clary.control.effects import World
 from clary.core.decisions import Action, Seen, Watch
-from clary.core.records import ChildrenPolicy, Record, Transition
+from clary.core.records import ChildrenPolicy, Record, Ref, Transition
+from clary.resources import FAMILIES
 from clary.store.memory import MemoryStore
+from tests import batches
+from tests.context import Server
 
 
 class Crash(BaseException):
@@ -64,3 +69,21 @@ class DyingWorld(World):
         self.points.reached()
         await super().act(record, action)
         self.points.reached()
+
+
+class MortalServer:
+    """A server that dies at its crash points, and knows the family of batches too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.points = CrashPoints()
+        self.server = Server(folder, DyingStore(self.points), [*FAMILIES, batches.FAMILY])
+        world = self.server.new_world(DyingWorld)
+        world.points = self.points
+        self.server.world = world
+        self.server.loop = self.server.new_loop()
+
+    async def create(self, count: int, **job: object) -> Record:
+        return await self.server.store.create(batches.a_batch(self.server.clock, "b", count, **job))
+
+    async def batch(self) -> Record:
+        return await self.server.store.get(Ref(batches.KIND, "b"))

@@ -243,7 +243,7 @@ def test_placements_and_refusals_do_not_pile_up(tmp_path, refusal):
             pair.a.clock.advance(70)
             await pair.a.work_on_everything()
         endpoint = await pair.record(ENDPOINT)
-        watched = {replica["task"] for replica in endpoint.state["replicas"]}
+        watched = set(pair.a.families["endpoint"].watch(endpoint).tasks)
         assert len(endpoint.placements) <= len(watched) + 2
         assert set(endpoint.refusals) <= watched
 
