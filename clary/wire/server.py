@@ -34,6 +34,7 @@ from clary.core.errors import (
 from clary.core.settings import Settings
 from clary.wire import json11, query
 from clary.wire.exchange import Exchange, read_body
+from clary.wire.pages import Pages
 from clary.wire.shapes import SERVICES, Operation, Service, Services
 from clary.wire.validate import Validator
 
@@ -57,14 +58,17 @@ def make_app(
     clock: Clock,
     extra_routes: Sequence[BaseRoute] = (),
     lifespan: Lifespan[Starlette] | None = None,
+    pages: Sequence[Pages] = (),
 ) -> Starlette:
     """The ASGI application of the control port.
 
     operations    (service, operation) -> what carries it out: ("sagemaker", "CreateModel"), ("logs", "GetLogEvents")
-    extra_routes  served beside the API, looked at first
+    extra_routes  served beside the API
+    pages         web pages beside the API, each with sessions of its own
     """
     wire = Wire(operations, credentials, settings, clock)
-    app = Starlette(routes=[Route("/healthz", _healthz), *extra_routes], lifespan=lifespan)
+    mounted = [route for part in pages for route in part.mounted(credentials, settings, clock)]
+    app = Starlette(routes=[Route("/healthz", _healthz), *extra_routes, *mounted], lifespan=lifespan)
     app.router.redirect_slashes = False
     app.router.default = wire
     return app

@@ -18,6 +18,7 @@ from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials
 from clary.core.settings import Settings
 from clary.core.sigv4 import sign
+from clary.wire.pages import Pages
 from clary.wire.server import make_app
 
 KEYS = Credentials("AKIATESTTESTTESTTEST", "a-secret/with+signs=")
@@ -66,11 +67,12 @@ class Wired:
     answers: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=lambda: Settings(home=Path("/nowhere")))
     clock: MovedClock = field(default_factory=MovedClock)
+    pages: Sequence[Pages] = ()
     seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         operations = {key: self._operation(key[1], answer) for key, answer in self.answers.items()}
-        self.app = make_app(operations, KEYS, self.settings, self.clock)
+        self.app = make_app(operations, KEYS, self.settings, self.clock, pages=self.pages)
 
     def _operation(self, name: str, answer: Any) -> Operation:
         """`answer` is what to answer, what to raise, or an operation."""

@@ -1,0 +1,1 @@
+"""What the server process does beside answering and reconciling: its port, its services, its status, its end."""
