@@ -1,8 +1,6 @@
-"""Admission: tables of who starts, and what holds for any queue."""
+"""Which tasks start, of given queues."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clary.compute.capacity import Claim, Held, ReplicaShare, admit, claim
 from clary.core.errors import CapacityError
@@ -30,7 +28,7 @@ def wanting(name, queued_at, cpus=0.0, memory_mib=0, gpus=0):
 
 
 def started(queue, held=(), machine=MACHINE):
-    return [one.task_id for one, _ in admit(queue, held, machine)]
+    return [claim.task_id for claim, _ in admit(queue, held, machine)]
 
 
 def test_a_claim_is_all_hosts_together():
@@ -41,7 +39,7 @@ def test_a_claim_is_clamped_to_the_machine():
     assert claim(a_task(hosts=100, cpus=4, memory_mib=8192), MACHINE, NOTHING) == Claim("t1", 7.0, 4, 8192, 0)
 
 
-def test_a_replica_claims_what_the_settings_say_and_its_gpus():
+def test_a_replica_claims_the_share_of_the_settings_and_its_gpus():
     replica = a_task(serve=Serve(), cpus=4, memory_mib=8192, gpus=1)
     assert claim(replica, MACHINE, NOTHING) == Claim("t1", 7.0, 0, 0, 1)
     assert claim(replica, MACHINE, ReplicaShare(0.5, 256)) == Claim("t1", 7.0, 0.5, 256, 1)
@@ -65,11 +63,11 @@ def test_first_come_first_served():
     assert started([wanting("b", 2, cpus=2), wanting("a", 1, cpus=2), wanting("c", 3, cpus=2)]) == ["a", "b"]
 
 
-def test_those_who_came_together_go_by_id():
+def test_claims_of_the_same_moment_go_by_id():
     assert started([wanting("b", 1, cpus=4), wanting("a", 1, cpus=4)]) == ["a"]
 
 
-def test_a_big_one_at_the_head_holds_back_those_behind_it():
+def test_a_big_claim_at_the_head_holds_back_those_behind_it():
     assert started([wanting("big", 1, cpus=4), wanting("small", 2, cpus=1)], [Held(cpus=1)]) == []
 
 
@@ -99,42 +97,3 @@ def test_tenths_of_cpus_add_up():
 
 def test_a_machine_that_has_become_smaller_starts_nothing_more():
     assert started([wanting("a", 1, cpus=1)], [Held(cpus=9)]) == []
-
-
-claims = st.builds(
-    Claim,
-    st.uuids().map(str),
-    st.floats(0, 100),
-    st.sampled_from([0.0, 0.5, 1.0, 2.0, 4.0]),
-    st.sampled_from([0, 100, 4096, 8192]),
-    st.integers(0, 2),
-)
-
-
-@given(st.lists(claims, max_size=12, unique_by=lambda one: one.task_id))
-def test_nothing_is_given_twice_and_everything_runs_in_the_end(queue):
-    running: dict[str, Held] = {}
-    waiting = {one.task_id: one for one in queue}
-    while waiting or running:
-        for one, gpus in admit(list(waiting.values()), list(running.values()), MACHINE):
-            del waiting[one.task_id]
-            running[one.task_id] = Held(one.cpus, one.memory_mib, gpus)
-            assert len(gpus) == one.gpus
-        assert running, "somebody waits for ever"
-        assert sum(one.cpus for one in running.values()) <= MACHINE.cpus
-        assert sum(one.memory_mib for one in running.values()) <= MACHINE.memory_mib
-        indices = [index for one in running.values() for index in one.gpus]
-        assert len(indices) == len(set(indices))
-        running.popitem()
-
-
-@given(st.lists(claims, min_size=1, max_size=8, unique_by=lambda one: one.task_id), st.data())
-def test_those_behind_never_delay_the_head(queue, data):
-    """The head starts after the same ends of tasks, whoever stands behind it."""
-    held = data.draw(st.lists(st.builds(Held, st.sampled_from([1.0, 2.0]), st.sampled_from([0, 4096])), max_size=2))
-    head = min(queue, key=lambda one: (one.queued_at, one.task_id))
-    started_now = admit(queue, held, MACHINE)
-    if head not in [one for one, _ in started_now]:
-        others = [Held(one.cpus, one.memory_mib, gpus) for one, gpus in started_now]
-        alone = [one for one, _ in admit([head], [], MACHINE)]
-        assert [one for one, _ in admit([head], others, MACHINE)] == alone == [head]

@@ -16,7 +16,6 @@ from clary.supervisor import state_file
 from clary.supervisor.folders import HostFolder, host_address, inside, make_folder, remove_tree
 from clary.supervisor.memory import held_bytes, tree
 from clary.supervisor.outcome import LONGEST, CannotRun, exit_message, failure_reason, with_log
-from clary.supervisor.ports import hold_ports
 from clary.supervisor.state_file import StateFile
 from clary.supervisor.stop_request import StopRequest
 from clary.supervisor.timers import Timers
@@ -216,7 +215,7 @@ def test_a_state_that_cannot_be_written_stays_to_be_written(tmp_path: Path) -> N
     assert kept.changed
 
 
-# stop_request, timers, ports, memory
+# stop requests, timers, memory
 
 
 @pytest.mark.parametrize(("text", "grace_s"), [("5\n", 5.0), ("-1", 0.0), ("", 120.0), ("nan", 120.0), ("x", 120.0)])
@@ -235,7 +234,7 @@ def test_timers_run_once_and_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> No
     note: Callable[[str], Callable[[], None]] = lambda name: lambda: ran.append(name)  # noqa: E731
     assert timers.wait_s is None
     timers.after("first", 1, lambda: timers.cancel("second"))
-    timers.after("second", 1, note("called off"))
+    timers.after("second", 1, note("cancelled"))
     timers.after("moved", 5, note("never"))
     timers.sooner("moved", 9, note("nor this"))
     timers.sooner("moved", 2, note("moved"))
@@ -252,15 +251,7 @@ def test_timers_run_once_and_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> No
     assert timers.wait_s is None
 
 
-def test_two_replicas_never_get_the_same_port() -> None:
-    held = [hold_ports() for _ in range(20)]
-    ranges = [{one.ports.bind, *range(one.ports.safe[0], one.ports.safe[1] + 1)} for one in held]
-    assert len(set().union(*ranges)) == sum(map(len, ranges)) == 200
-    for one in held:
-        one.reservation.close()
-
-
-def test_memory_is_counted_with_all_below() -> None:
+def test_memory_is_counted_with_all_child_processes() -> None:
     assert os.getpid() in tree(os.getpid())
     assert 5 << 20 < held_bytes(os.getpid(), 1 << 40) < 4 << 30
     assert held_bytes(2**22 + 1, 0) == 0

@@ -1,3 +1,5 @@
+"""Pings and ports of replicas, over real sockets."""
+
 from __future__ import annotations
 
 import http.server
@@ -6,11 +8,10 @@ import socket
 import threading
 import time
 
-from clary.core.tasks import Serve, Task
+from clary.core.tasks import Serve
 from clary.supervisor.health import Health
+from clary.supervisor.ports import hold_ports
 from clary.supervisor.timers import Timers
-
-TASK = Task("t", ("training-job", "n", "u"), "image", log_stream="n/{host}-1")
 
 
 def test_a_server_that_says_500_and_then_hangs_is_not_ready() -> None:
@@ -51,7 +52,7 @@ def test_a_server_that_says_500_and_then_hangs_is_not_ready() -> None:
     selector.close()
 
 
-def test_a_port_nobody_listens_on_is_asked_again_until_it_is_too_late() -> None:
+def test_a_port_without_a_listener_is_pinged_until_the_startup_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     selector, timers, seen = selectors.DefaultSelector(), Timers(), list[str]()
@@ -62,3 +63,11 @@ def test_a_port_nobody_listens_on_is_asked_again_until_it_is_too_late() -> None:
         timers.run_due()
     assert seen == ["The model server did not pass the ping health check within 0.3 s"]
     selector.close()
+
+
+def test_two_replicas_never_get_the_same_port() -> None:
+    held = [hold_ports() for _ in range(20)]
+    ranges = [{ports.bind, *range(ports.safe[0], ports.safe[1] + 1)} for ports in (each.ports for each in held)]
+    assert len(set().union(*ranges)) == sum(map(len, ranges)) == 200
+    for each in held:
+        each.reservation.close()
