@@ -50,7 +50,7 @@ class S3Uri:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object. `path` is its file on this machine, None where it has none."""
+    """One object. `path` is its file on this machine, None where there is no such file."""
 
     key: str
     size: int
@@ -80,7 +80,7 @@ class ObjectStore(Protocol):
         ...
 
     def download(self, uri: S3Uri, to: Path, cancelled: Callable[[], bool] = never) -> None:
-        """Copy an object to a new file of the caller's own; one already there is replaced.
+        """Copy an object to a new file of the caller's own; an existing file is replaced.
 
         cancelled   asked between chunks; where it is true, TransferCancelled is raised
         """

@@ -41,7 +41,7 @@ def first_object(store: ObjectStore, uri: S3Uri) -> Stored | None:
 def selected(store: ObjectStore, source: Input, host_index: int = 0, host_count: int = 1) -> list[Selected]:
     """The objects of a host, in the order in which it gets them.
 
-    Raises  ObjectStoreError where there are none at all (unless the input is optional), or one cannot be a file
+    Raises  ObjectStoreError where there are none at all (unless the input is optional), or one of them cannot be a file
     """
     uri = _parsed(source.uri)
     found = list(_in_manifest(store, uri) if source.kind == "manifest" else _below(store, uri))

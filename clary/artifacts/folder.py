@@ -27,7 +27,7 @@ _TEMPORARY = ".rclone_temp_put_"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # What open answers where a key leads nowhere: absent, below an object, through a link, too long.
 _NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
-_ATTEMPTS = 5  # the S3 server clears away folders that have become empty, perhaps the one just made
+_ATTEMPTS = 5  # the S3 server clears away folders that have become empty, perhaps a folder just made
 
 
 class FolderStore:
@@ -103,7 +103,7 @@ class FolderStore:
         try:
             target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
             try:
-                fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that nobody sweeps it away
+                fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that no sweep removes it
                 files.copy(source, target, cancelled)
                 os.fsync(target)
                 os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
@@ -144,7 +144,7 @@ class FolderStore:
         try:
             place = self._enter(uri.bucket, folders)
             try:
-                # O_NONBLOCK: to open a FIFO that somebody left in the folder would wait for ever.
+                # O_NONBLOCK: to open a FIFO in the folder would wait for a writer.
                 handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
             finally:
                 os.close(place)

@@ -1,7 +1,7 @@
-"""One log file: lines `<epoch ms> <text>`, found by offset (a byte offset) and by time.
+"""One log file: lines `<epoch ms> <text>`, found by byte offset and by time.
 
 Times do not go back within a file, which lets readers find a moment by halving; a line counts once its line end is
-there; blank ones are left out, as AWS does.
+there; blank lines are left out, as AWS does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class InvalidOffset(ClaryError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line. `start` and `end` are its offset in the stream."""
+    """One line. `start` and `end` are its byte offsets in the stream."""
 
     at_ms: int
     text: str
@@ -49,7 +49,7 @@ def events_from(file: BinaryIO, offset: int) -> Iterator[Event]:
         if time_ms.isdigit() and len(time_ms) < 16:
             at_ms = int(time_ms)
         else:
-            text = raw.rstrip(b"\r\n")  # no line of ours; shown at the time of the one before
+            text = raw.rstrip(b"\r\n")  # no line of a supervisor's; it gets the time of the line before
         if text.strip():
             yield Event(at_ms, text.decode(errors="replace"), offset, end)
         offset = end

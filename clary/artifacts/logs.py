@@ -1,8 +1,8 @@
 """Logs as files: a group of CloudWatch is a folder, a stream a file of lines `<epoch ms> <text>`.
 
-Supervisors append; everybody else reads, at any time. Times within a file do not go back, which lets readers find a
-moment by halving; a line counts once its line end is there; blank ones are left out, as AWS does. An offset in a stream
-is a byte offset at the start of a line, so it stays valid while the file grows.
+Supervisors append; all others read, at any time. Times within a file do not go back, which lets readers find a
+moment by halving; a line counts once its line end is there; blank lines are left out, as AWS does. A position in a
+stream is the byte offset of the start of a line, so it stays valid while the file grows.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ ALWAYS = Window()
 
 @dataclass(frozen=True, slots=True)
 class LogStreams:
-    """The logs below a folder. Names come from callers: those that point elsewhere name nothing."""
+    """The logs below a folder. Names come from callers: those that lead out of the folder name no log."""
 
     root: Path
 
     def path(self, group: str, stream: str) -> Path:
-        """Where a stream's lines are. Raises LogNotFound for a name that cannot be one."""
+        """Where a stream's lines are. Raises LogNotFound for a name that cannot be a stream's."""
         folder, name = self._folder(group), _inside(stream)
         return folder / f"{name}.log"
 

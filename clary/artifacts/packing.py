@@ -66,7 +66,7 @@ class Packing:
 
 
 class _Gzip:
-    """A file in gzip members: a change of level ends one and starts the next."""
+    """A file in gzip members: a change of level ends a member and starts the next."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # supervisors need neither, and every job waits for what they
 
 
 def s3_access(settings: Settings, credentials: Credentials) -> S3Access:
-    """The embedded S3, by its folder, or the one that the settings name."""
+    """The embedded S3, by its folder, or the S3 that the settings name."""
     if settings.embedded_s3:
         keys = credentials.access_key_id, credentials.secret_access_key
         return S3Access(settings.s3_url, settings.region, *keys, folder=settings.paths.buckets)

@@ -18,7 +18,7 @@ class Backend(Protocol):
 
     @property
     def machine(self) -> Machine:
-        """The largest machine that one host of a task can have: of an instance type that is larger it gets so much."""
+        """The largest machine that one host of a task can have: an instance type that is larger is reduced to it."""
         ...
 
     async def open(self) -> None:
@@ -31,7 +31,7 @@ class Backend(Protocol):
         ...
 
     async def launch(self, task: Task) -> None:
-        """Start a task, or queue it until the machine has room; one that exists already is left alone.
+        """Start a task, or queue it until the machine has room; nothing happens where it exists.
 
         Raises CapacityError where the machine can never have what it asks for, LaunchError where it can never start.
         """
@@ -49,7 +49,7 @@ class Backend(Protocol):
         ...
 
     async def forget(self, task_id: str) -> None:
-        """Remove what is left of a task that is over, but for its log. One that still runs is killed first."""
+        """Remove what is left of a task that is over, but for its log. A task that still runs is killed first."""
         ...
 
     def logs(self, task_id: str) -> AsyncIterator[LogLine]:

@@ -136,7 +136,7 @@ def _platform_variables(task: Task, plan: Plan) -> dict[str, str]:
         **(CLIENT_ENVIRONMENT if platform.s3_folder else {}),
         "AWS_ENDPOINT_URL": platform.endpoint_url,
         "AWS_ENDPOINT_URL_S3": platform.s3_endpoint_url,
-        # One pair serves all of boto3's clients, and what programs talk to is S3.
+        # All of boto3's clients share one pair of keys, and programs call S3.
         "AWS_ACCESS_KEY_ID": platform.s3_access_key_id or platform.access_key_id,
         "AWS_SECRET_ACCESS_KEY": platform.s3_secret_access_key or platform.secret_access_key,
     }
@@ -266,7 +266,7 @@ def _arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    # NUL cannot stand in an environment; a JSON string may hold one.
+    # An environment cannot hold a NUL; a JSON string can.
     return (value if isinstance(value, str) else json.dumps(value)).replace("\0", "")
 
 

@@ -46,7 +46,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,199}")
 
 
 def folder_of(tasks: Path, task_id: str) -> TaskFolder | None:
-    """The folder of a task that may exist; None for an id that cannot name one."""
+    """The folder of a task that may exist; None for an id that is not valid."""
     return TaskFolder(tasks / task_id) if _ID.fullmatch(task_id) else None
 
 
@@ -138,7 +138,7 @@ class TaskFolder:
         return supervisor_lock(self.path)
 
     def supervisor(self) -> int | None:
-        """The pid of the supervisor, also of one that has ended; None while the task waits."""
+        """The pid of the supervisor, also where it has ended; None while the task waits."""
         text = read_lock(self.lock)
         return text.pid if text else None
 
@@ -176,7 +176,7 @@ class TaskFolder:
     def start(self, module: str) -> int | None:
         """Start the supervisor; its pid, or None where it was started before.
 
-        Raises OSError where the machine cannot start one more process now.
+        Raises OSError where the machine cannot start another process now.
         """
         with self._waiting() as lock:
             if lock is None:

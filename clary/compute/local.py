@@ -33,7 +33,7 @@ class LocalResolver:
         return "" if self._settings.runtime_versions == "exact" and image.version else missing(image)
 
     async def resolve(self, task: Task) -> Process:
-        """Raises LaunchError for an image that is no program, or whose libraries are not to be had."""
+        """Raises LaunchError for an image that is not a program, or whose libraries are not installed."""
         image = built_in(task.image)
         if image is None:
             raise LaunchError(_NO_PROGRAM.format(image=task.image, examples=examples()))

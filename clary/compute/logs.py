@@ -22,7 +22,7 @@ def log_file(logs: Path, group: str, stream: str) -> Path | None:
 
 
 async def read_logs(logs: Path, task: Task) -> AsyncIterator[LogLine]:
-    """What is there now, hosts one after another; a line not yet finished is left for the next time."""
+    """The lines of each host, in their order; a line that is not finished is left out."""
     for host in task.hosts:
         file = log_file(logs, task.log_group, task.log_stream.replace("{host}", host))
         lines = _lines(file) if file else iter(())

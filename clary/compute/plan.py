@@ -96,7 +96,7 @@ class Plan:
     """How a task is run here.
 
     gpus      the indices of the accelerators this task holds
-    pipeline  of an inference pipeline: host -> what is executed; `execution` is that of the first one
+    pipeline  of an inference pipeline: host -> what is executed; `execution` is that of the first host
     """
 
     execution: Execution
@@ -105,7 +105,7 @@ class Plan:
     pipeline: Mapping[str, Execution] = field(default_factory=dict)
 
     def for_host(self, host: str) -> Plan:
-        """The plan as one host sees it."""
+        """The plan of one host."""
         if host not in self.pipeline:
             return self
         return dataclasses.replace(self, execution=self.pipeline[host], pipeline={})
@@ -136,9 +136,9 @@ def _kind(execution: Execution) -> str:
 
 def _execution(kind: str, raw: dict[str, Any]) -> Execution:
     if kind == "process":
-        python, *words = raw["argv"]
-        program = _MOVED_PROGRAMS.get(tuple(words[:2]), words[:2])
-        return Process((python, *program, *words[2:]), raw["python"], raw["environment"], raw["sandbox"])
+        python, *arguments = raw["argv"]
+        program = _MOVED_PROGRAMS.get(tuple(arguments[:2]), arguments[:2])
+        return Process((python, *program, *arguments[2:]), raw["python"], raw["environment"], raw["sandbox"])
     return Container(
         tuple(raw["engine"]),
         tuple(raw["options"]),

@@ -93,7 +93,7 @@ class SupervisedBackend:
         self._exits = ExitWatcher(lambda _: self._woken.set())
         self._events = Events(Path(platform.events_socket), lambda _: self._woken.set())
         self._woken = asyncio.Event()
-        self._gate = asyncio.Lock()  # one admission, or one end, at a time
+        self._lock = asyncio.Lock()  # one admission, or one end, at a time
         self._checking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -161,7 +161,7 @@ class SupervisedBackend:
         if known is None or self._state(known).phase.over:
             return
         await asyncio.to_thread(known.folder.request_stop, grace_s)
-        async with self._gate:
+        async with self._lock:
             if not self._stop_waiting(known):
                 known.folder.signal(signal.SIGTERM)
         self._woken.set()
@@ -173,7 +173,7 @@ class SupervisedBackend:
             return
         orderly = self._state(known).phase is Phase.EXITED
         await self._kill(known)
-        async with self._gate:
+        async with self._lock:
             if not orderly:
                 await asyncio.to_thread(orphans.kill_orphans, known.folder)
             if (remaining := await asyncio.to_thread(known.folder.remove)) is not None:
@@ -198,7 +198,7 @@ class SupervisedBackend:
         self._known[folder.path.name] = known
 
     def _claim(self, folder: TaskFolder, task: Task | None) -> Claim:
-        with contextlib.suppress(CapacityError):  # accelerators that were there before the restart, and are gone
+        with contextlib.suppress(CapacityError):  # the machine had more accelerators before the restart
             if task is not None:
                 return capacity.claim(task, self.machine, self._replica)
         return Claim(folder.path.name, 0.0)
@@ -248,7 +248,7 @@ class SupervisedBackend:
 
     async def _check(self) -> None:
         """Notify owners of what has changed, and start the tasks that now may."""
-        async with self._gate:
+        async with self._lock:
             self._exits.reap()
             for task_id, known in self._known.items():
                 if known.over:

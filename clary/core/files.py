@@ -9,7 +9,7 @@ from pathlib import Path
 def write_whole(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> None:
     """Write a file so that readers see the old content or the new, never a part, also after a power cut.
 
-    durable   False: nobody waits for the disk, and a power cut may leave an empty file
+    durable   False: the caller does not wait for the disk, and a power cut may leave an empty file
     """
     beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -26,6 +26,6 @@ def write_whole(path: Path, text: str, mode: int = 0o644, durable: bool = True) 
 
 
 def sweep(folder: Path) -> None:
-    """Remove what `write_whole` left where it was killed. Only for whoever alone writes there."""
+    """Remove what `write_whole` left where it was killed. Not while another process writes there."""
     for left in folder.glob(".*.part"):
         left.unlink(missing_ok=True)

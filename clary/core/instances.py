@@ -1,8 +1,8 @@
 """What instance types mean: `ml.m5.xlarge` is four vCPUs and 16 GiB.
 
-Most follow from the name: the size tells the vCPUs, the family the memory for each of them. Where the rule fails the
+Most follow from the name: the size gives the vCPUs, the family the memory for each of them. Where the rule fails the
 figure stands in a table.
-Reference: Amazon EC2 Instance Types; the enums of the SageMaker service model say which names there are.
+Reference: Amazon EC2 Instance Types; the enums of the SageMaker service model list the names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Machine:
 
 
 def instance_type(name: str) -> InstanceType:
-    """The figures of an instance type. Raises ValidationException for a name that is none."""
+    """The figures of an instance type. Raises ValidationException for a name that is not an instance type."""
     if name in ("local", "local_gpu"):
         return InstanceType(name, 0, 0, int(name == "local_gpu"))
     found = _NAME.fullmatch(name)
@@ -62,7 +62,7 @@ def instance_type(name: str) -> InstanceType:
 def resources_for(name: str, machine: Machine) -> tuple[Resources, bool]:
     """What a host of this instance type holds on this machine, and whether that is less than the type has.
 
-    CPUs and memory are clamped to the machine, accelerators never: one that is not there is the backend's
+    CPUs and memory are clamped to the machine, accelerators never: accelerators that are not there are the backend's
     CapacityError. Raises ValidationException for a name that is no instance type.
     """
     wanted = instance_type(name)
@@ -127,7 +127,7 @@ _GIB_PER_VCPU: Mapping[str, float] = MappingProxyType(
     }
 )
 
-# vCPUs and GiB where size and family do not tell.
+# vCPUs and GiB where size and family do not give them.
 _EXCEPTIONS: Mapping[str, tuple[int, float]] = MappingProxyType(
     {
         "c4.8xlarge": (36, 60),

@@ -41,7 +41,7 @@ class Cause(StrEnum):
     """Why a task ended, where its program did not end by itself."""
 
     NONE = ""
-    STOPPED = "Stopped"  # somebody asked for it
+    STOPPED = "Stopped"  # on request
     TIME_LIMIT = "TimeLimit"  # max_runtime_s passed
 
 
@@ -147,7 +147,7 @@ class Task:
     grace_s       between SIGTERM and SIGKILL
     queued_at     when it was asked for, epoch seconds: first come, first served
     isolated      no network (EnableNetworkIsolation)
-    layout        whose /opt/ml it is, a training job's (and a replica's) or a processing job's: which folders there are
+    layout        of /opt/ml, a training job's (and a replica's) or a processing job's: which folders there are
                   beside those of inputs, outputs and files, which SM_* variables are set, whether a message is read
     pipeline      of a replica whose requests go through several containers: host -> what it runs. Requests go through
                   them in the order of `hosts`; `image`, `environment` and `inputs` are not used then
@@ -179,7 +179,7 @@ class Task:
     pipeline: Mapping[str, PipelineContainer] = field(default_factory=dict)
 
     def for_host(self, host: str) -> Task:
-        """The task as one host sees it: of a pipeline, with what that host runs."""
+        """The task of one host: in a pipeline, with the container which that host runs."""
         if host not in self.pipeline:
             return self
         container = self.pipeline[host]
@@ -232,10 +232,10 @@ class TaskState:
     exit_code     the first non-zero one of the hosts, else 0; None where the program never ended by itself
     failure       "" or the text for FailureReason, blame first: "AlgorithmError: …", "ClientError: …",
                   "CapacityError: …", "InternalServerError: …"; at most 1024 characters
-    cause         why it ended, where somebody or something ended it
+    cause         why it ended, where its program did not end by itself
     message       what a processing job left in /opt/ml/output/message, at most 1024 bytes of UTF-8
     address       of a replica: the URL at which the gateway reaches it; "" while there is none
-    pipeline_addresses  of an inference pipeline: the addresses of the hosts behind the first one
+    pipeline_addresses  of an inference pipeline: the addresses of the hosts behind the first
     uploaded      Output.path -> URI, for each output that is wholly in S3
     *_at          epoch seconds, 0 while not reached: staging (inputs), started (program), ended (program), over
     """

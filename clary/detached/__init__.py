@@ -1,1 +1,1 @@
-"""Processes that outlive whoever started them, and can be found, signalled and waited for by any other process."""
+"""Processes that outlive the process that started them, and can be found, signalled and waited for by others."""

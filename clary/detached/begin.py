@@ -1,7 +1,7 @@
 """The first moment of a detached Python program: `python -I -m clary.detached.begin <module> <folder>`.
 
-The pid goes into the lock file only when SIGTERM cannot kill the process any more, so whoever finds the pid may signal
-it: the module looks for a request to stop by itself, once it is loaded.
+The pid goes into the lock file only when SIGTERM cannot kill the process any more, so a process that reads the pid may
+signal it: the module looks for a request to stop by itself, once it is loaded.
 """
 
 from __future__ import annotations

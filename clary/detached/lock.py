@@ -1,6 +1,6 @@
 """The lock file of a detached process: held (flock) for as long as the process lives.
 
-    fingerprint     the settings it was started with, written by whoever starts it
+    fingerprint     of the settings it was started with; written by the process that starts it
     pid             written by the process itself, once it may be signalled
 
 The lock is descriptor 9 of the process, inherited while already locked, so there is no moment in which it runs without.
@@ -20,7 +20,7 @@ LOCK_FD = 9  # one digit: no shell promises to take more
 
 @dataclass(frozen=True, slots=True)
 class LockText:
-    """What a lock file says of the process that holds it, or was the last to hold it."""
+    """The content of a lock file: of the process that holds it, or was the last to hold it."""
 
     fingerprint: str
     pid: int
@@ -73,7 +73,7 @@ def read_lock(path: Path) -> LockText | None:
 
 
 def write_fingerprint(lock: int, fingerprint: str) -> None:
-    """Whoever writes to the descriptor next, or inherits it and writes, writes behind the fingerprint."""
+    """Replace the content. The next write, also by a process that inherits the descriptor, goes behind it."""
     os.ftruncate(lock, 0)
     os.lseek(lock, 0, os.SEEK_SET)
     os.write(lock, f"{fingerprint}\n".encode())
@@ -85,7 +85,7 @@ def write_pid(lock: int) -> None:
 
 
 def hold_lock(path: Path, fingerprint: str) -> bool:
-    """Become the process that others find by this lock, until this process ends; False where another one holds it.
+    """Become the process that others find by this lock, until this process ends; False where another holds it.
 
     A process that was started with the lock holds it already.
     """

@@ -1,7 +1,7 @@
 """Starts detached processes, finds them by their lock files, signals them, and waits for their end.
 
 A process is found by the pid in its lock file, and only where it has that very file open; it is signalled through a
-pidfd: never one that merely got the same number later.
+pidfd: never a process that got the same pid later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SIGNALS = [number for number in signal.valid_signals() if number not in (signal
 class DetachedProcess:
     """A living process that holds its lock.
 
-    pidfd   readable once the process has ended; closed by whoever got this
+    pidfd   readable once the process has ended; closed by the caller
     """
 
     pid: int
@@ -141,7 +141,7 @@ def _is_same(link: str, path: Path) -> bool:
 
 
 def _inherited() -> list[int]:
-    """What this process was started with beside the usual three: a pipe somebody waits for the end of, perhaps."""
+    """What this process was started with beside the usual three: a pipe whose reader waits for its end, perhaps."""
     inherited = []
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names alone
         with contextlib.suppress(OSError):

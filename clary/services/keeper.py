@@ -39,7 +39,7 @@ class Keeper:
         self.steady_after_s = steady_after_s
 
     async def start(self) -> None:
-        """Have every service running and healthy. Raises SettingsError where one cannot be."""
+        """Have every service running and healthy. Raises SettingsError where a service cannot be."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_start_error(service)) for service in self.services]
         for task in tasks:

@@ -67,7 +67,7 @@ def _environment(folder: Path, credentials: Credentials) -> dict[str, str]:
 
 
 def rclone() -> Path:
-    """The program: the one installed beside this Python, else the first on the PATH."""
+    """The program installed beside this Python, else the first on the PATH."""
     beside = Path(sys.executable).with_name("rclone")
     if os.access(beside, os.X_OK):
         return beside

@@ -42,7 +42,7 @@ class Service:
     argv         its command; the first word is an absolute path
     environment  beside a few of the server's variables (INHERITED); may hold secrets, the command may not
     url          where clients reach it
-    health_url   any answer below 500 to a GET there is a healthy one
+    health_url   healthy is any answer below 500 to a GET there
     address      host and port it binds
     run          the folder of its lock and its log
     setting      what to change where the port is taken

@@ -1,1 +1,1 @@
-"""One process per task: brings its inputs, runs its program, takes its outputs; outlives the server."""
+"""One process per task: stages its inputs, runs its program, uploads its outputs; outlives the server."""

@@ -71,9 +71,9 @@ def bound_ports(container: Container, held: Ports) -> Ports:
 
 
 def _network(container: Container, task: Task, host: str, addresses: Mapping[str, str], port: int | None) -> list[str]:
-    names = [word for name, address in addresses.items() for word in ("--add-host", f"{name}:{address}")]
+    names = [argument for name, address in addresses.items() for argument in ("--add-host", f"{name}:{address}")]
     if any(option.partition("=")[0] in _NETWORK_OPTIONS for option in container.options):
-        return names  # the person who runs this machine chose
+        return names  # the settings choose
     if port is not None:
         return ["--hostname", host, "--publish", f"{LOOPBACK}:{port}:{CONTAINER_PORT}", *names]
     if task.isolated:
@@ -83,8 +83,8 @@ def _network(container: Container, task: Task, host: str, addresses: Mapping[str
 
 
 def _shares_network(container: Container) -> bool:
-    words = " ".join(container.options).replace("=", " ").split()
-    return any(name in _NETWORK_OPTIONS and kind == "host" for name, kind in itertools.pairwise(words))
+    options = " ".join(container.options).replace("=", " ").split()
+    return any(name in _NETWORK_OPTIONS and kind == "host" for name, kind in itertools.pairwise(options))
 
 
 def _limits(container: Container, task: Task) -> list[str]:
@@ -103,7 +103,7 @@ def _accelerators(container: Container, gpus: Sequence[int]) -> list[str]:
         return []
     if Path(container.engine[0]).name == "docker":
         return ["--gpus", f'"device={",".join(map(str, gpus))}"']
-    return [word for gpu in gpus for word in ("--device", f"nvidia.com/gpu={gpu}")]
+    return [option for gpu in gpus for option in ("--device", f"nvidia.com/gpu={gpu}")]
 
 
 def _mounts(task: Task, ml: Path) -> list[str]:

@@ -82,7 +82,7 @@ def host_address(task: Task, host: str) -> str:
 
 
 def inside(path: str) -> PurePosixPath:
-    """A relative path that stays where it is put. Raises CannotRun for one that does not."""
+    """The path, if it is relative and does not lead out of its folder. Raises CannotRun otherwise."""
     parts = path.rstrip("/").split("/")
     if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise CannotRun(f"InternalServerError: {path!r} is not a path inside /opt/ml")

@@ -43,7 +43,7 @@ _WRITE_AGAIN_S = 5.0
 
 @dataclass(slots=True)
 class Host:
-    """One host: what starts its program, and the state of that.
+    """A host: how its program is started, and the state of that.
 
     port  of a replica: where its program answers
     """
@@ -91,7 +91,7 @@ class HostGroup:
             self._start()
             while any(host.listening or (host.program and not host.end) for host in self._hosts):
                 for key, _ in self._selector.select(self._timers.wait_s):
-                    if key.fd in self._selector.get_map():  # the one before may have closed it
+                    if key.fd in self._selector.get_map():  # an earlier event may have closed it
                         key.data()
                 self._timers.run_due()
         except BaseException:

@@ -123,7 +123,7 @@ def _container(
 
 
 def _own_python(process: Process, folder: HostFolder) -> Sequence[str]:
-    """The runtime's interpreter is the host's own one: what a job installs is for it alone."""
+    """The runtime's interpreter is the host's own: what a job installs is for it alone."""
     if process.argv[0] == process.python:
         return (str(folder.venv / "bin" / "python"), *process.argv[1:])
     return process.argv

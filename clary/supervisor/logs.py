@@ -21,7 +21,7 @@ _LAST_LINE_CHARS = 1024
 
 
 def log_path(logs: Path, task: Task, host: str) -> Path:
-    """`<logs>/<group>/<stream>.log`. Names come from callers: one that leads elsewhere raises CannotRun."""
+    """`<logs>/<group>/<stream>.log`. Names come from callers: a name that leads elsewhere raises CannotRun."""
     stream = task.log_stream.replace("{host}", host)
     parts = [*task.log_group.lstrip("/").split("/"), *stream.split("/")]
     if any(part in ("", ".", "..") or "\0" in part or len(part.encode()) > 250 for part in parts):

@@ -75,7 +75,7 @@ def shortened(text: str) -> str:
 
 
 def exit_message(folders: Sequence[Path]) -> str:
-    """What the hosts left in /opt/ml/output/message, one after another, at most 1024 bytes of UTF-8.
+    """What the hosts wrote to /opt/ml/output/message, joined in their order, at most 1024 bytes of UTF-8.
 
     Raises  CannotRun where a message is not UTF-8
     """

@@ -28,7 +28,7 @@ def hold_ports() -> HeldPorts:
     for first in blocks:
         reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            # A name without a file: gone with its process, whatever becomes of that.
+            # A name without a file: the kernel frees it when the process ends.
             reservation.bind(f"\0clary-ports-{first}")
             if all(_is_free(port) for port in range(first, first + _BLOCK)):
                 return HeldPorts(Ports(first, (first + 1, first + _BLOCK - 1)), reservation)

@@ -165,7 +165,7 @@ def start(
         raise CannotRun(f"ClientError: The program could not be started: {argv[0]}: {error}") from error
     finally:
         os.close(write)
-    process.returncode = 0  # whoever waits for every child waits for this one: Popen shall not
+    process.returncode = 0  # the loop that reaps every child reaps it: Popen shall not
     os.set_blocking(read, False)
     with suppress(OSError):
         import fcntl

@@ -71,7 +71,7 @@ def write_with_reserve(write: Callable[[], None], folder: Path) -> None:
 
 
 def read_state(folder: Path) -> TaskState | None:
-    """The state an earlier supervisor left; None where there is none. One that is damaged may have been running."""
+    """The state an earlier supervisor wrote; None where there is none. RUNNING for a damaged file: it may have been."""
     try:
         return TaskState.from_json((folder / STATE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
     STAGING ──> RUNNING (──> READY) ──> COLLECTING ──> EXITED
 
-Each phase is durable before its work begins. So whoever starts on the folder of a supervisor that died knows what was
+Each phase is durable before its work begins. So a supervisor that starts on the folder of one that died knows what was
 done: staging is done anew, collecting is done again, and a program that had begun is not run twice: the task failed.
 """
 

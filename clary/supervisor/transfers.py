@@ -67,7 +67,7 @@ def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool,
                 return
             target = folder.ml / inside(item.path)
             try:
-                # What is not writable is linked to the stored bytes, which is only right where nobody can write.
+                # Read-only inputs are linked to the stored files, which is only right where the program cannot write.
                 safe = item if in_place else replace(item, writable=True)
                 channels.stage(store, safe, target, index, len(folders), not safe.writable, cancelled)
             except Exception as error:

@@ -1,4 +1,4 @@
-"""What every backend promises, as tests: subclass BackendContract in a module of your own and give it a `world`.
+"""The contract of every backend, as tests: subclass BackendContract in a module of your own and give it a `world`.
 
     class TestMine(BackendContract):
         @pytest.fixture
@@ -28,8 +28,8 @@ from clary.core.instances import Machine
 from clary.core.tasks import Cause, Phase, PipelineContainer, Resources, Serve, Task, TaskState
 
 OWNER = ("training-job", "job", "a1b2c3")
-FOREVER = "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done"
-DEAF = "trap '' TERM; echo up; while true; do sleep 0.05; done"
+RUNS_UNTIL_SIGTERM = "trap 'echo stopping; exit 0' TERM; echo up; while true; do sleep 0.05; done"
+IGNORES_SIGTERM = "trap '' TERM; echo up; while true; do sleep 0.05; done"
 
 Notify = Callable[[tuple[str, str, str]], None]
 
@@ -42,7 +42,7 @@ class BackendWorld:
     machine           what its tasks may hold together
     image             an image with /bin/sh
     server            an entrypoint that answers 200 on SAGEMAKER_BIND_TO_PORT, whatever it is asked
-    kill_supervisor   what watches over a task dies, and cannot say goodbye
+    kill_supervisor   the supervisor of a task dies, by SIGKILL
     running           whether anything of a task's program still runs
     """
 
@@ -53,12 +53,12 @@ class BackendWorld:
     kill_supervisor: Callable[[str], None]
     running: Callable[[str], bool]
     patience_s: float = 30.0
-    told: list[tuple[str, str, str]] = field(default_factory=list)
+    notified: list[tuple[str, str, str]] = field(default_factory=list)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Backend]:
         """A server's life."""
-        backend = self.make(self.told.append)
+        backend = self.make(self.notified.append)
         await backend.open()
         try:
             yield backend
@@ -95,10 +95,10 @@ class BackendWorld:
             assert time.monotonic() < deadline, f"{task_id} did not print {text!r}: {await lines(backend, task_id)}"
             await asyncio.sleep(0.02)
 
-    async def eventually(self, what: Callable[[], bool], why: str) -> None:
+    async def eventually(self, condition: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + self.patience_s
-        while not what():
-            assert time.monotonic() < deadline, why
+        while not condition():
+            assert time.monotonic() < deadline, failure
             await asyncio.sleep(0.02)
 
 
@@ -162,28 +162,28 @@ class BackendContract:
             assert (await backend.poll(["task-0"]))["task-0"].phase is Phase.EXITED
             assert (await lines(backend, "task-0")).count("once") == 1
 
-    async def test_a_task_nobody_launched_is_left_out(self, world: BackendWorld) -> None:
+    async def test_a_task_that_was_never_launched_is_left_out(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            assert await backend.poll(["nobody"]) == {}
+            assert await backend.poll(["unknown"]) == {}
             assert await backend.poll() == {}
-            await backend.stop("nobody", 1)
-            await backend.forget("nobody")
-            assert await lines(backend, "nobody") == []
+            await backend.stop("unknown", 1)
+            await backend.forget("unknown")
+            assert await lines(backend, "unknown") == []
 
-    async def test_changes_are_told(self, world: BackendWorld) -> None:
+    async def test_owners_are_notified_of_changes(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
             await backend.launch(world.task("true"))
             await world.until(backend, "task-0", Phase.EXITED)
-            await world.eventually(lambda: OWNER in world.told, "nobody was told")
-            assert set(world.told) == {OWNER}
+            await world.eventually(lambda: OWNER in world.notified, "no owner was notified")
+            assert set(world.notified) == {OWNER}
 
-    async def test_a_gang_is_as_good_as_its_worst_host(self, world: BackendWorld) -> None:
+    async def test_a_host_that_fails_stops_the_others(self, world: BackendWorld) -> None:
         script = 'me=$(cat /opt/ml/input/me); echo "I am $me"; [ "$me" = algo-1 ] && sleep 60; exit 7'
         together: dict[str, Any] = {"hosts": ("algo-1", "algo-2"), "host_files": {"input/me": "{host}"}, "grace_s": 0.2}
         async with world.serving() as backend:
             await backend.launch(world.task(script, **together))
             assert (await world.until(backend, "task-0", Phase.EXITED)).exit_code == 7
-            # algo-1 may be stopped before it has said a word; what hosts print is the matter of another test.
+            # algo-1 may be stopped before it has printed a line.
             assert (await lines(backend, "task-0"))[-1] == "I am algo-2"
 
     # logs
@@ -206,18 +206,18 @@ class BackendContract:
 
     # stop
 
-    async def test_a_stopped_program_may_say_goodbye(self, world: BackendWorld) -> None:
+    async def test_a_stopped_program_may_end_by_itself(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(world.task(FOREVER))
+            await backend.launch(world.task(RUNS_UNTIL_SIGTERM))
             await world.printed(backend, "task-0", "up")
             await backend.stop("task-0", 30)
             await backend.stop("task-0", 30)
             assert (await world.until(backend, "task-0", Phase.EXITED)).cause is Cause.STOPPED
-            assert "told" in await lines(backend, "task-0")
+            assert "stopping" in await lines(backend, "task-0")
 
-    async def test_a_program_that_does_not_listen_is_killed_after_the_grace(self, world: BackendWorld) -> None:
+    async def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(world.task(DEAF))
+            await backend.launch(world.task(IGNORES_SIGTERM))
             await world.printed(backend, "task-0", "up")
             await backend.stop("task-0", 0.2)
             assert (await world.until(backend, "task-0", Phase.EXITED)).cause is Cause.STOPPED
@@ -225,13 +225,13 @@ class BackendContract:
 
     async def test_a_stop_right_after_the_launch_is_kept(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(world.task(FOREVER))
+            await backend.launch(world.task(RUNS_UNTIL_SIGTERM))
             await backend.stop("task-0", 1)
             assert (await world.until(backend, "task-0", Phase.EXITED)).cause is Cause.STOPPED
 
     async def test_a_waiting_task_that_is_stopped_never_runs(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(self.whole(world, FOREVER, "first"))
+            await backend.launch(self.whole(world, RUNS_UNTIL_SIGTERM, "first"))
             await backend.launch(self.whole(world, "echo ran", "second", queued_at=1))
             await backend.stop("second", 120)
             state = await world.until(backend, "second", Phase.EXITED)
@@ -249,7 +249,7 @@ class BackendContract:
 
     async def test_a_time_limit_ends_it(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(world.task(FOREVER, max_runtime_s=0.3))
+            await backend.launch(world.task(RUNS_UNTIL_SIGTERM, max_runtime_s=0.3))
             assert (await world.until(backend, "task-0", Phase.EXITED)).cause is Cause.TIME_LIMIT
 
     # forget
@@ -266,7 +266,7 @@ class BackendContract:
 
     async def test_a_running_task_is_killed_before_it_is_forgotten(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(world.task(DEAF))
+            await backend.launch(world.task(IGNORES_SIGTERM))
             await world.printed(backend, "task-0", "up")
             await backend.forget("task-0")
             assert await backend.poll() == {}
@@ -278,7 +278,7 @@ class BackendContract:
         async with world.serving() as backend:
             await backend.launch(world.task("exit 3", "over"))
             over = await world.until(backend, "over", Phase.EXITED)
-            await backend.launch(self.whole(world, FOREVER, "runs"))
+            await backend.launch(self.whole(world, RUNS_UNTIL_SIGTERM, "runs"))
             await world.printed(backend, "runs", "up")
             await backend.launch(self.whole(world, "echo ran", "waits", queued_at=1))
         async with world.serving() as backend:
@@ -302,7 +302,7 @@ class BackendContract:
 
     async def test_a_task_whose_supervisor_was_killed_is_lost(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(world.task(DEAF))
+            await backend.launch(world.task(IGNORES_SIGTERM))
             await world.printed(backend, "task-0", "up")
             world.kill_supervisor("task-0")
             state = await world.until(backend, "task-0", Phase.LOST)
@@ -315,17 +315,17 @@ class BackendContract:
 
     async def test_tasks_wait_for_room_and_start_in_order(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(self.whole(world, FOREVER, "first"))
+            await backend.launch(self.whole(world, RUNS_UNTIL_SIGTERM, "first"))
             await world.printed(backend, "first", "up")
             for task_id, queued_at in (("third", 3.0), ("second", 2.0)):
-                await backend.launch(self.whole(world, FOREVER, task_id, queued_at=queued_at))
+                await backend.launch(self.whole(world, RUNS_UNTIL_SIGTERM, task_id, queued_at=queued_at))
             for ends, starts, waits in (("first", "second", "third"), ("second", "third", "")):
                 assert (await backend.poll([starts]))[starts].phase is Phase.PENDING
                 await backend.stop(ends, 30)
                 await world.printed(backend, starts, "up")
                 assert not waits or (await backend.poll([waits]))[waits].phase is Phase.PENDING
 
-    async def test_what_asks_for_more_than_there_is_gets_all_there_is(self, world: BackendWorld) -> None:
+    async def test_a_task_that_asks_for_more_than_there_is_gets_all_there_is(self, world: BackendWorld) -> None:
         more = Resources(world.machine.cpus * 10, world.machine.memory_mib * 10)
         async with world.serving() as backend:
             await backend.launch(world.task("true", resources=more))
@@ -343,17 +343,17 @@ class BackendContract:
 
     async def test_a_replica_answers_at_its_address(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
-            await backend.launch(self.replica(world, "one"))
-            await backend.launch(self.replica(world, "two"))
-            addresses = [(await world.until(backend, task_id, Phase.READY)).address for task_id in ("one", "two")]
+            await backend.launch(self.replica(world, "first"))
+            await backend.launch(self.replica(world, "second"))
+            addresses = [(await world.until(backend, task_id, Phase.READY)).address for task_id in ("first", "second")]
             assert len(set(addresses)) == 2
             for address in addresses:
                 assert await asyncio.to_thread(status, f"{address}/ping") == 200
         async with world.serving() as backend:
-            assert (await backend.poll(["one"]))["one"].address == addresses[0]
-            for task_id in ("one", "two"):
+            assert (await backend.poll(["first"]))["first"].address == addresses[0]
+            for task_id in ("first", "second"):
                 await backend.stop(task_id, 1)
-            for task_id in ("one", "two"):
+            for task_id in ("first", "second"):
                 assert (await world.until(backend, task_id, Phase.EXITED)).cause is Cause.STOPPED
             assert await asyncio.to_thread(status, f"{addresses[0]}/ping") == 0
 
@@ -374,7 +374,7 @@ class BackendContract:
 
     async def test_a_replica_that_never_answers_fails(self, world: BackendWorld) -> None:
         never = world.task(
-            DEAF, serve=Serve(startup_timeout_s=0.5, ping_interval_s=0.1, ping_timeout_s=0.2), grace_s=0.2
+            IGNORES_SIGTERM, serve=Serve(startup_timeout_s=0.5, ping_interval_s=0.1, ping_timeout_s=0.2), grace_s=0.2
         )
         async with world.serving() as backend:
             await backend.launch(never)
@@ -390,7 +390,7 @@ class BackendContract:
 
 
 def status(url: str) -> int:
-    """The status a URL answers with, 0 where nobody answers."""
+    """The status a URL answers with, 0 where there is no answer."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return int(answer.status)

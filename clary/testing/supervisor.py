@@ -1,8 +1,8 @@
-"""A supervisor that runs nothing: it plays what the task's environment says. For tests of backends.
+"""A supervisor that runs no program: the task's environment sets its behaviour. For tests of backends.
 
-PLAY     "wait" (default): READY where the task serves, else RUNNING, until told to stop; then EXITED
+PLAY     "wait" (default): READY where the task serves, else RUNNING, until it is to stop; then EXITED
          "exit": RUNNING, then EXITED with EXIT_CODE
-         "die": ends without a word        "deaf": as wait, but deaf to SIGTERM and the stop file
+         "die": ends without a state       "deaf": like wait, but ignores SIGTERM and the stop file
 CHILD    a command line to start beside, which outlives the supervisor
 """
 
@@ -35,29 +35,29 @@ def main() -> None:
         environment = {**os.environ, "CLARY_TASK_ID": task.id}
         subprocess.Popen(shlex.split(task.environment["CHILD"]), env=environment, start_new_session=True)
     if play == "die":
-        sys.exit("told to die")
+        sys.exit("dies, as PLAY has it")
     address = "http://127.0.0.1:1" if task.serve else ""
     state = TaskState(Phase.READY if task.serve else Phase.RUNNING, task.owner, address=address, started_at=time.time())
-    tell(folder, plan, state)
+    write(folder, plan, state)
     while play == "deaf":
         signal.sigwait({signal.SIGUSR1})
     if play == "wait":
         if not (folder / STOP_FILE).exists():
             signal.sigwait({signal.SIGTERM})
-        tell(folder, plan, replace(state, phase=Phase.EXITED, cause=Cause.STOPPED, over_at=time.time()))
+        write(folder, plan, replace(state, phase=Phase.EXITED, cause=Cause.STOPPED, over_at=time.time()))
     else:
         code = int(task.environment.get("EXIT_CODE", "0"))
-        tell(folder, plan, replace(state, phase=Phase.EXITED, exit_code=code, over_at=time.time()))
+        write(folder, plan, replace(state, phase=Phase.EXITED, exit_code=code, over_at=time.time()))
 
 
-def tell(folder: Path, plan: Plan, state: TaskState) -> None:
+def write(folder: Path, plan: Plan, state: TaskState) -> None:
     write_whole(folder / STATE_FILE, state.to_json())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as events:
         events.setblocking(False)
         try:
             events.sendto(json.dumps(state.owner).encode(), plan.platform.events_socket)
         except OSError:
-            return  # nobody listens: a hint, no more
+            return  # no server listens: it is only a hint
 
 
 if __name__ == "__main__":

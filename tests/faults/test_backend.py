@@ -167,7 +167,7 @@ async def notified(world):
 async def test_a_supervisor_that_dies_at_once_is_lost_with_the_last_line_it_printed(world):
     async with world.server() as backend:
         await backend.launch(a_task(play="die"))
-        assert "told to die" in (await until(backend, "t-0", Phase.LOST)).failure
+        assert "dies, as PLAY has it" in (await until(backend, "t-0", Phase.LOST)).failure
 
 
 async def test_a_supervisor_that_does_not_exist_is_lost_too(world):
