@@ -23,7 +23,7 @@ def scan(origins: Sequence[Origin], how: How) -> Scan:
     try:
         import soundfile  # noqa: F401
     except (ImportError, OSError):  # OSError: the library beneath it is not there
-        raise ReadError("reading audio needs soundfile: pip install soundfile") from None
+        raise ReadError("reading audio needs the package soundfile: pip install 'clary[media]'") from None
     return scan_media(origins, how, "audio", facts, TYPES)
 
 

@@ -24,7 +24,7 @@ def scan(origins: Sequence[Origin], how: How) -> Scan:
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
-        raise ReadError("reading images needs Pillow: pip install pillow") from None
+        raise ReadError("reading images needs the package pillow: pip install 'clary[media]'") from None
     return scan_media(origins, how, "image", facts, TYPES)
 
 

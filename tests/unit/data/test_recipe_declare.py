@@ -362,4 +362,8 @@ def test_each_step_is_in_the_module_that_is_listed_for_it():
     for name, kind in STEPS.items():
         if kind.__module__.startswith(prefix):
             registered.setdefault(kind.__module__.removeprefix(prefix), set()).add(name)
-    assert registered == {module: set(names) for module, names in steps.MODULES.items()}
+    listed = {module: set(names) for module, names in steps.MODULES.items()}
+    for name, entries in steps.installed().items():
+        if entries[0].module.startswith(prefix):
+            listed.setdefault(entries[0].module.removeprefix(prefix), set()).add(name)
+    assert registered == listed

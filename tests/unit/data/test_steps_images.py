@@ -500,5 +500,5 @@ def test_pictures_without_pillow_say_what_to_install(monkeypatch):
 
     ours = fitted(ImageGrey(), table(WHOLE))
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(ValueError, match="pip install pillow"):
+    with pytest.raises(ValueError, match=r"pip install 'clary\[media\]'"):
         ours.transform(Batch.of_arrow(table(WHOLE)))

@@ -1,4 +1,7 @@
-"""The classes that a saved recipe may name: the dataclasses of the steps' modules, and no others."""
+"""The classes that a saved recipe may name: the dataclasses of the steps' modules, and no others.
+
+A module of Clary's own steps is named below their package; one that an installed package adds, in full.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def name_of(value: object) -> str | None:
     """The name of a value's class in a file, "module:class"; None where no file may name it."""
     kind = type(value)
     module = kind.__module__.removeprefix(_PREFIX)
-    if not is_dataclass(kind) or module == kind.__module__:
+    if not is_dataclass(kind) or (module == kind.__module__ and module not in _installed_modules()):
         return None
     return f"{module}:{kind.__name__}" if vars(import_module(kind.__module__)).get(kind.__name__) is kind else None
 
@@ -34,9 +37,10 @@ def class_named(name: str) -> type[Any]:
     module, _, class_name = name.partition(":")
     module = module_today(module)
     kind: Any = None
-    if module in _modules():
-        kind = vars(import_module(_PREFIX + module)).get(class_name)
-        kind = kind if getattr(kind, "__module__", None) == _PREFIX + module else None
+    path = _PREFIX + module if module in _modules() else module if module in _installed_modules() else ""
+    if path:
+        kind = vars(import_module(path)).get(class_name)
+        kind = kind if getattr(kind, "__module__", None) == path else None
     if not isinstance(kind, type) or not is_dataclass(kind):
         raise DataError(f"there is no step {name[:80]!r} in this Clary")
     return kind
@@ -46,6 +50,11 @@ def class_named(name: str) -> type[Any]:
 def _modules() -> frozenset[str]:
     """The modules of steps, below their package."""
     return frozenset(info.name.removeprefix(_PREFIX) for info in pkgutil.walk_packages(package.__path__, _PREFIX))
+
+
+def _installed_modules() -> frozenset[str]:
+    """The modules that entry points of installed packages name."""
+    return frozenset(entry.module for entries in package.installed().values() for entry in entries)
 
 
 def fields_of(value: Any) -> dict[str, Any]:

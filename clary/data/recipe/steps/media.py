@@ -140,7 +140,7 @@ def needed(module: str, package: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError):  # soundfile raises OSError where the C library is not there
-        raise DataError(f"{what} needs the package {package}: pip install {package}") from None
+        raise DataError(f"{what} needs the package {package}: pip install 'clary[media]'") from None
 
 
 def counts(parameter: str, *values: int, most: int) -> None:
