@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from clary.core.metrics import Series
+from clary.core.metrics import Sample, Series
 from clary.store.database import Database
 from clary.store.engine import sqlite_url
 from clary.store.metrics.sql import SqlMetricStore
@@ -44,16 +44,18 @@ def world() -> Iterator[LiveWorld]:
 
 def kept(world: LiveWorld, job: str) -> list[float]:
     """The values of the job's metric in the server's database, as printed."""
+    series = Series.of("/aws/sagemaker/TrainingJobs", "step", {"TrainingJobName": job})
+    return [sample.sum for sample in samples(world, series)]
 
-    async def read() -> list[float]:
+
+def samples(world: LiveWorld, series: Series) -> Sequence[Sample]:
+    async def read() -> Sequence[Sample]:
         database = Database(sqlite_url(world.home / "clary.db"))
-        series = Series.of("/aws/sagemaker/TrainingJobs", "step", {"TrainingJobName": job})
         now = datetime.now(UTC)
         try:
-            samples = await SqlMetricStore(database).read(series, now - timedelta(days=1), now + timedelta(days=1))
+            return await SqlMetricStore(database).read(series, now - timedelta(days=1), now + timedelta(days=1))
         finally:
             await database.close()
-        return [sample.sum for sample in samples]
 
     return asyncio.run(read())
 
@@ -98,3 +100,29 @@ def test_metrics_of_a_job_whose_supervisor_dies_are_kept_and_its_spool_file_goes
     until(lambda: None if list((world.home / "metrics").iterdir()) else True, PATIENCE_S, "no spool file to be left")
     values = kept(world, job)
     assert values == [float(step) for step in range(len(values))]
+
+
+def test_what_a_gateway_counted_outlives_it(world: LiveWorld) -> None:
+    world.make_model("counted")
+    world.sagemaker.create_endpoint(EndpointName="counted", EndpointConfigName="counted")
+    world.gate.open("counted")
+    dimensions = {"EndpointName": "counted", "VariantName": "main"}
+
+    def counts(name: str, unit: str = "None") -> tuple[float, float]:
+        found = samples(world, Series.of("AWS/SageMaker", name, dimensions, unit))
+        return sum(sample.sum for sample in found), sum(sample.count for sample in found)
+
+    sent = 0
+    for requests in (3, 2):
+        world.endpoint("counted", "InService")
+        for _ in range(requests):
+            world.ask("counted", retries={"total_max_attempts": 5, "mode": "standard"})
+        sent += requests
+        world.down()  # the gateway writes what it has counted as it ends
+        world.up()
+        until(lambda sent=sent: True if counts("Invocations") == (sent, sent) else None, PATIENCE_S, "all counts")
+    assert counts("Invocation5XXErrors") == (0, sent)
+    microseconds, count = counts("ModelLatency", "Microseconds")
+    assert count == sent
+    assert microseconds > 0
+    world.delete_endpoint("counted")
