@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clary.algorithms.manifest import Algorithm
 from clary.formats.decoding import Format, decode, format_of
+from clary.formats.media_types import media_type
 from clary.formats.table import DataError, Table, stack
 from clary.tasks import configuration, paths
 from clary.tasks.failure import ClientError
@@ -75,8 +76,12 @@ def format_of_channel(name: str, given: Mapping[str, Channel], algorithm: Algori
 
     A channel without a content type has that of the manifest's first channel, or else that of the manifest.
     """
+    (declared,) = (channel for channel in algorithm.channels if channel.name == name)
     first = algorithm.channels[0]
     content_type = given[name].content_type or given[first.name].content_type or first.content_types[0]
+    if media_type(content_type)[0] not in declared.content_types:
+        accepted = ", ".join(declared.content_types)
+        raise ClientError(f"Channel {name}: {content_type} is not an accepted ContentType: {accepted}.")
     try:
         return format_of(content_type)
     except DataError as error:

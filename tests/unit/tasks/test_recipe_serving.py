@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clary.algorithms.data import ALGORITHM
 from clary.data.errors import DataError
 from clary.data.recipe import FittedRecipe, Recipe
 from clary.formats.recordio import parse_record, records
 from clary.tasks.host.handlers import RequestError
 from clary.tasks.recipe import serving
+from clary.tasks.recipe.responses import response_type
 from clary.tasks.recipe.serving import Options, RecipeHandlers
 from tests.unit.tasks.programs import opt_ml, started
 
@@ -124,15 +126,15 @@ def in_forms(raw: pd.DataFrame) -> dict[str, tuple[str, str]]:
         "objects": (json.dumps(rows), "application/json"),
         "lists": (json.dumps(lists), "application/json"),
         "instances of objects": (json.dumps({"instances": rows}), "application/json"),
-        "instances of features": (json.dumps({"instances": [{"features": one} for one in lists]}), "application/json"),
-        "named features": (json.dumps({"instances": [{"features": one} for one in rows]}), "application/json"),
+        "instances of features": (json.dumps({"instances": [{"features": row} for row in lists]}), "application/json"),
+        "named features": (json.dumps({"instances": [{"features": row} for row in rows]}), "application/json"),
         "SageMaker's long form": (
-            json.dumps({"instances": [{"data": {"features": {"values": one}}} for one in lists]}),
+            json.dumps({"instances": [{"data": {"features": {"values": row}}} for row in lists]}),
             "application/json",
         ),
         "data": (json.dumps({"data": lists}), "application/json; charset=utf-8"),
         "lines": ("\n".join(map(json.dumps, rows)), "application/jsonlines"),
-        "lines of features": ("".join(f'{{"features": {json.dumps(one)}}}\n' for one in lists), "application/jsonl"),
+        "lines of features": ("".join(f'{{"features": {json.dumps(row)}}}\n' for row in lists), "application/jsonl"),
         "nothing said, csv": (raw.to_csv(index=False, header=False), ""),
         "nothing said, json": (json.dumps(rows), ""),
     }  # fmt: skip
@@ -255,6 +257,15 @@ def test_the_response_is_of_the_accepted_type(folder, raw, accept, environment, 
     endpoint = Endpoint(folder, **environment)
     body = raw.head(1).to_csv(index=False, header=False).encode()
     assert endpoint.handlers.transform(endpoint.model, body, "text/csv", accept)[1] == expected
+
+
+def test_every_declared_content_type_is_read_and_response_type_given(folder):
+    endpoint = Endpoint(folder)
+    for content_type in ALGORITHM.content_types:
+        with pytest.raises(RequestError) as error:
+            endpoint.invoke(b"", content_type)
+        assert error.value.status == 400, content_type
+    assert {response_type(name, "") for name in ALGORITHM.response_types} == set(ALGORITHM.response_types)
 
 
 def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):

@@ -17,6 +17,8 @@ import xgboost as xgb
 from pyarrow import parquet
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
+from clary.algorithms.xgboost import ALGORITHM
+from clary.formats.decoding import NAMES
 from clary.formats.recordio import parse_record, records, write_rows
 from clary.tasks.host.handlers import RequestError
 from clary.tasks.xgboost import model
@@ -357,3 +359,14 @@ def test_one_row_takes_less_than_a_millisecond(cancer: Endpoint) -> None:
         cancer.invoke(row)
         took_s.append(time.perf_counter() - start_s)
     assert min(took_s) < 0.001
+
+
+def test_the_manifest_declares_the_formats_that_are_read() -> None:
+    assert set(ALGORITHM.content_types) == set(NAMES)
+    for channel in ALGORITHM.channels:
+        assert set(channel.content_types) == set(NAMES)
+
+
+@pytest.mark.parametrize("response_type", ALGORITHM.response_types)
+def test_every_declared_response_type_is_given(response_type: str, cancer: Endpoint) -> None:
+    assert cancer.invoke(as_csv(rows_of("binary:logistic")), accept=response_type)[1].startswith(response_type)
