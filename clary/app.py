@@ -10,11 +10,11 @@ import structlog
 import uvloop
 
 from clary.artifacts.logs import LogStreams
-from clary.artifacts.stores import open_store as open_objects
+from clary.artifacts.stores import open_store as open_object_store
 from clary.artifacts.stores import s3_access
 from clary.compute.backends import check_image, make_backend
 from clary.compute.events import Events
-from clary.connection import environment, keep
+from clary.connection import environment, save_started_settings
 from clary.control.collect_metrics import MetricsCollector
 from clary.control.effects import World
 from clary.control.leases import RenewedLeases, node_of
@@ -74,7 +74,7 @@ async def serve(settings: Settings) -> None:
     sweep(paths.routes)
     credentials = credentials_for(settings)
     listening = listen(settings)
-    keep(settings)
+    save_started_settings(settings)
     environment(settings)  # writes the SDKs' configuration file
     database = await open_database(settings.database_url or sqlite_url(paths.database))
     parts = _Parts(settings, credentials, database)
@@ -123,11 +123,11 @@ class _Parts:
             clock=clock,
             store=store,
             backend=self.backend,
-            objects=open_objects(s3_access(settings, credentials)),
-            logs=LogStreams(paths.logs),
+            object_store=open_object_store(s3_access(settings, credentials)),
+            log_streams=LogStreams(paths.logs),
             machine=self.backend.machine,
             families=families,
-            check_image=partial(check_image, settings=settings),
+            image_problem=partial(check_image, settings=settings),
             changes=changes,
             described=DescribedStatuses(),
         )

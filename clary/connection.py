@@ -12,25 +12,25 @@ from clary.core.files import write_whole
 from clary.core.s3_clients import CLIENT_ENVIRONMENT
 from clary.core.settings import Settings, read_settings
 
-# What the command line may set, and so must be found again by the next command.
-_KEPT = ("host", "port")
+# What the command line may set, and so the next command must find again.
+_SAVED = ("host", "port")
 
 
-def keep(settings: Settings) -> None:
+def save_started_settings(settings: Settings) -> None:
     """Write down how the server was started, for `running_settings`."""
     settings.paths.run.mkdir(parents=True, exist_ok=True)
-    kept = {name: getattr(settings, name) for name in _KEPT}
-    write_whole(settings.paths.run / "started.json", json.dumps(kept))
+    saved = {name: getattr(settings, name) for name in _SAVED}
+    write_whole(settings.paths.run / "started.json", json.dumps(saved))
 
 
 def running_settings(home: Path | None) -> Settings:
-    """The settings of a home, with what the last `clary up` was told on its command line."""
+    """The settings of a home, with the options of the last `clary up`."""
     settings = read_settings(home)
     try:
-        kept: dict[str, Any] = json.loads((settings.paths.run / "started.json").read_text())
+        saved: dict[str, Any] = json.loads((settings.paths.run / "started.json").read_text())
     except (FileNotFoundError, ValueError):
         return settings
-    return dataclasses.replace(settings, **{name: kept[name] for name in _KEPT if name in kept})
+    return dataclasses.replace(settings, **{name: saved[name] for name in _SAVED if name in saved})
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -56,7 +56,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def write_sdk_config(settings: Settings) -> None:
-    """Tell both SageMaker SDKs the default bucket, so that they need not ask a hard-coded STS host for the account."""
+    """Give both SageMaker SDKs the default bucket, so that they need not ask a hard-coded STS host for the account."""
     text = (
         "SchemaVersion: '1.0'\n"
         "SageMaker:\n"

@@ -1,4 +1,4 @@
-"""What every server process of Clary does first: say how it logs, and take as many open files as it may."""
+"""What every server process of Clary does first: configure its log, and raise its limit of open files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TextIO, cast
 
 import structlog
 
-# More than any machine's clients need; a limit of "unlimited" would cost memory in proportion.
+# More than any machine's clients need; an unlimited number would cost memory in proportion.
 MOST_FILES = 65536
 
 
@@ -34,7 +34,7 @@ def configure_logging(level: str) -> None:
 
 
 class Unfailing(io.TextIOBase):
-    """A log on a disk that may be full: what finds no room is lost, and whoever has something to tell goes on."""
+    """A log on a disk that may be full: lines that find no room are lost, and the process goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

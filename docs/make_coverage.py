@@ -2,8 +2,8 @@
 
     python docs/make_coverage.py
 
-What is built and what is refused comes from the code; what is without effect stands here, and a test holds it against
-the service models.
+What is built and what is refused comes from the code; what is without effect is listed here, and a test compares it
+with the service models.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _counts() -> Iterator[str]:
 
 
 def _built(service: str) -> list[str]:
-    return sorted(name for of, name in OPERATIONS if of == service)
+    return sorted(name for owner, name in OPERATIONS if owner == service)
 
 
 def _service(service: str) -> Iterator[str]:
@@ -199,17 +199,17 @@ def _service(service: str) -> Iterator[str]:
         yield from _rows(idle, "without effect")
 
 
-def _rows(members: Mapping[str, str], what: str) -> Iterator[str]:
-    """Members of which the same is to be said share a row."""
+def _rows(members: Mapping[str, str], effect: str) -> Iterator[str]:
+    """Members with the same text share a row."""
     rows: dict[str, list[str]] = {}
     for member, text in sorted(_containers_once(members)):
         rows.setdefault(text, []).append(_shown(member))
     for text, shown in rows.items():
-        yield f"| {', '.join(shown)} | {what} | {text} |"
+        yield f"| {', '.join(shown)} | {effect} | {text} |"
 
 
 def _containers_once(members: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What holds of a model's container holds of each of several; it is told once."""
+    """Members of Containers[] are those of PrimaryContainer, and shown once."""
     return ((member, text) for member, text in members.items() if not member.startswith("Containers[]."))
 
 

@@ -10,17 +10,17 @@ import click
 from clary import __version__
 from clary.core.errors import ClaryError
 
-# verb -> what --help says of it; the module of the same name has a click command `command`.
+# verb -> its line in --help; the module of the same name has a click command `command`.
 VERBS = {
     "up": "Start the server (with --detach: in the background).",
     "down": "Stop the server and its endpoints; jobs that run go on.",
     "status": "Show the server's parts, jobs and endpoints.",
-    "env": "Print what to export so that AWS clients talk to Clary.",
-    "demo": "Train, deploy and ask a real model, in a server of its own.",
+    "env": "Print the variables to export so that AWS clients call Clary.",
+    "demo": "Train, deploy and invoke a real model, on a server of its own.",
     "logs": "Print, and follow, the log of a job or an endpoint.",
-    "profile": "Say what a table holds, and what is wrong with it.",
+    "profile": "Describe the columns of a table, and what is wrong with them.",
     "process": "Apply a recipe to a table: features, and the fitted recipe.",
-    "doctor": "Say what this machine has, and what that gives.",
+    "doctor": "Show what this machine has, and what that makes possible.",
 }
 
 
@@ -54,7 +54,7 @@ def _clary() -> None:
 
 
 def main() -> None:
-    """Run the command line. Exit code 0: done; 1: it could not be done, and the text says why; 2: wrong usage."""
+    """Run the command line. Exit code 0: done; 1: it failed, and the text gives the reason; 2: wrong usage."""
     try:
         _clary(prog_name="clary")
     except ClaryError as error:

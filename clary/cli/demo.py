@@ -1,4 +1,4 @@
-"""`clary demo`: the tour."""
+"""`clary demo`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from clary.core.errors import SettingsError
     help="Where to write the picture of the learning curve and ROC.",
 )
 def command(picture: Path) -> None:
-    """Train two XGBoost models on real data, deploy them 70/30 behind one endpoint, ask it, and clean up.
+    """Train two XGBoost models on real data, deploy them 70/30 behind one endpoint, invoke it, and clean up.
 
-    Everything goes through plain boto3 against a server that is started for it in a temporary home and is gone
+    Everything goes through plain boto3 against a server that is started for it in a temporary home, and stopped
     afterwards. Under a minute on two cores.
     """
     try:
         import matplotlib as _matplotlib  # noqa: F401
         import xgboost as _xgboost  # noqa: F401
     except ImportError as error:
-        raise SettingsError(f"the tour needs {error.name}: pip install 'clary[demo]'") from None
-    from clary.demo.tell import tell
+        raise SettingsError(f"the demo needs {error.name}: pip install 'clary[demo]'") from None
+    from clary.demo.terminal import run_demo
 
-    tell(picture)
+    run_demo(picture)

@@ -1,4 +1,4 @@
-"""`clary doctor`: what this machine has, and what that gives."""
+"""`clary doctor`: what this machine has, and what that makes possible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clary.connection import running_settings
 @home_option
 @json_option
 def command(home: Path | None, as_json: bool) -> None:
-    """Say what this machine has of what Clary can use, and what each thing gives."""
+    """Show which of the things that Clary can use this machine has, and what each makes possible."""
     from clary.compute.doctor import examine
 
     findings = examine(running_settings(home))

@@ -1,4 +1,4 @@
-"""`clary env`: what to export so that AWS clients, unmodified, talk to this server."""
+"""`clary env`: the variables to export so that AWS clients, unmodified, call this server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clary.connection import environment, running_settings
 )
 @json_option
 def command(home: Path | None, transparent: bool, as_json: bool) -> None:
-    """Print what to export so that AWS clients talk to Clary.
+    """Print the variables to export so that AWS clients call Clary.
 
     \b
     eval "$(clary env)"                      for this shell
@@ -44,7 +44,7 @@ def command(home: Path | None, transparent: bool, as_json: bool) -> None:
 
 
 def _log_to_stderr() -> None:
-    """What goes to stdout is run by the shell."""
+    """The shell runs what is written to stdout."""
     import structlog
 
     structlog.configure(

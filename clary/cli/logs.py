@@ -1,4 +1,4 @@
-"""`clary logs`: what a job or an endpoint printed. Reads the files, so it needs no running server."""
+"""`clary logs`: the log of a job or an endpoint. Reads the files, so it needs no running server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from clary.connection import running_settings
 from clary.core.errors import ClaryError
 
 _PAGE = 1000
-_LOOK_AGAIN_S = 0.2
+_POLL_INTERVAL_S = 0.2
 
 
-class NothingPrinted(ClaryError):
+class LogNotFound(ClaryError):
     """There is no log under this name."""
 
 
@@ -32,18 +32,18 @@ def command(name: str, home: Path | None, follow: bool, timestamps: bool) -> Non
     logs = LogStreams(running_settings(home).paths.logs)
     streams = _streams(logs, name)
     if not streams:
-        raise NothingPrinted(f"no job or endpoint {name!r} has printed anything; `clary status` counts what there is")
-    places = dict.fromkeys(streams, 0)
+        raise LogNotFound(f"no job or endpoint {name!r} has printed anything; `clary status` lists what exists")
+    positions = dict.fromkeys(streams, 0)
     shown = ""
     try:
         while True:
-            for group, stream in places:
-                header = f"── {group} {stream}" if len(places) > 1 else ""
-                shown = _print(logs, places, (group, stream), header if shown != stream else "", timestamps) or shown
+            for group, stream in positions:
+                header = f"── {group} {stream}" if len(positions) > 1 else ""
+                shown = _print(logs, positions, (group, stream), header if shown != stream else "", timestamps) or shown
             if not follow:
                 return
-            time.sleep(_LOOK_AGAIN_S)
-            places |= {stream: 0 for stream in _streams(logs, name) if stream not in places}
+            time.sleep(_POLL_INTERVAL_S)
+            positions |= {stream: 0 for stream in _streams(logs, name) if stream not in positions}
     except KeyboardInterrupt:
         pass
 
@@ -59,17 +59,17 @@ def _streams(logs: LogStreams, name: str) -> list[tuple[str, str]]:
 
 
 def _print(
-    logs: LogStreams, places: dict[tuple[str, str], int], at: tuple[str, str], header: str, timestamps: bool
+    logs: LogStreams, positions: dict[tuple[str, str], int], key: tuple[str, str], header: str, timestamps: bool
 ) -> str:
-    """Print what is new in a stream. Returns the stream's name where there was anything."""
-    group, stream = at
+    """Print the new lines of a stream. Returns the stream's name where there were any."""
+    group, stream = key
     printed = ""
-    while (page := logs.head(group, stream, ALWAYS, _PAGE, places[at])).events:
+    while (page := logs.head(group, stream, ALWAYS, _PAGE, positions[key])).events:
         if header and not printed:
             click.secho(header, fg="cyan")
         for event in page.events:
             moment = datetime.fromtimestamp(event.at_ms / 1000, UTC).astimezone()
             click.echo(f"{moment:%H:%M:%S.%f} {event.text}" if timestamps else event.text)
-        places[at], printed = page.after, stream
+        positions[key], printed = page.after, stream
     sys.stdout.flush()
     return printed

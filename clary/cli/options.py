@@ -11,7 +11,7 @@ import click
 home_option: Callable[[Any], Any] = click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where everything lies.  [default: $CLARY_HOME, or ~/.clary]",
+    help="The server's home directory.  [default: $CLARY_HOME, or ~/.clary]",
 )
 json_option: Callable[[Any], Any] = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, for scripts."

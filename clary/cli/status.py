@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from clary.cli.options import home_option, json_option
-from clary.cli.serverinfo import answers, pid_of, server_status
+from clary.cli.running_server import answers, get, pid_of, server_status
 from clary.connection import running_settings
 from clary.core.settings import Settings
 
@@ -24,7 +24,7 @@ def command(home: Path | None, as_json: bool) -> None:
     The exit code is 0 where server, gateway and S3 are all healthy, else 3.
     """
     settings = running_settings(home)
-    found = look(settings)
+    found = inspect(settings)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -38,22 +38,20 @@ def _parts(settings: Settings) -> dict[str, str]:
     return urls | ({"s3": settings.s3_url} if settings.embedded_s3 else {})
 
 
-def look(settings: Settings) -> dict[str, Any]:
-    """Each part's pid, url and health, as seen from outside; and what the server counts, where it answers."""
+def inspect(settings: Settings) -> dict[str, Any]:
+    """Each part's pid, url and health, as seen from outside; and the server's counts of resources, where it answers."""
     found: dict[str, Any] = {"home": str(settings.home)}
     for name, url in _parts(settings).items():
         pid = pid_of(settings, name)
         # rclone has no health route; that it refuses an unsigned request shows that it answers.
         healthy = pid is not None and (answers(url) if name != "s3" else _refuses(url))
         found[name] = {"pid": pid, "url": url, "healthy": healthy}
-    counted = server_status(settings) if found["server"]["healthy"] else None
-    found["resources"] = counted["resources"] if counted else {}
+    status = server_status(settings) if found["server"]["healthy"] else None
+    found["resources"] = status["resources"] if status else {}
     return found
 
 
 def _refuses(url: str) -> bool:
-    from clary.cli.serverinfo import get
-
     return 0 < get(url, "/healthz")[0] < 500
 
 

@@ -28,8 +28,8 @@ STARTS_WITHIN_S = 60
 def command(home: Path | None, host: str | None, port: int | None, detach: bool) -> None:
     """Start the server: control API, inference gateway and S3.
 
-    In the foreground it runs until Ctrl-C; with --detach it runs until `clary down`. Settings beyond these stand in
-    clary.toml in the home.
+    In the foreground it runs until Ctrl-C; with --detach it runs until `clary down`. Other settings are in clary.toml
+    in the home.
     """
     settings = read_settings(home, {"host": host, "port": port})
     if detach:
@@ -41,7 +41,7 @@ def command(home: Path | None, host: str | None, port: int | None, detach: bool)
 
 
 def _detach(settings: Settings) -> None:
-    from clary.cli.serverinfo import answers, running_pid
+    from clary.cli.running_server import answers, running_pid
 
     if (pid := running_pid(settings)) is not None:
         raise SettingsError(f"a server (pid {pid}) is running on {settings.home} already: `clary down` stops it")
@@ -49,10 +49,10 @@ def _detach(settings: Settings) -> None:
     # A server writes this when it has its port: before, another home's server might answer there.
     started = settings.paths.run / "started.json"
     written_before = _written(started)
-    journal = settings.paths.run / "server.log"
+    log_file = settings.paths.run / "server.log"
     # -m: the command as it was installed may not be on PATH.
     argv = [sys.executable, "-m", "clary", "up", "--home", str(settings.home), "--host", settings.host]
-    with journal.open("ab") as output:
+    with log_file.open("ab") as output:
         began_at = output.tell()
         server = subprocess.Popen(
             [*argv, "--port", str(settings.port)],
@@ -64,18 +64,18 @@ def _detach(settings: Settings) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise SettingsError(f"the server ended at once:\n{_last_words(journal, began_at)}")
+            raise SettingsError(f"the server ended at once:\n{_last_lines(log_file, began_at)}")
         has_its_port = running_pid(settings) == server.pid and _written(started) != written_before
         if has_its_port and answers(settings.url(settings.port)):
             click.echo(f"Clary is up: {settings.url(settings.port)}")
             click.echo(f'Connect:     eval "$(clary env{_home_flag(settings)})"')
             return
         time.sleep(0.05)
-    raise SettingsError(f"the server did not answer within {STARTS_WITHIN_S} s; its log is {journal}")
+    raise SettingsError(f"the server did not answer within {STARTS_WITHIN_S} s; its log is {log_file}")
 
 
 def _written(path: Path) -> tuple[int, int] | None:
-    """Tells one writing of a file from the next; None where there is none."""
+    """Differs each time the file is written; None where there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -89,8 +89,8 @@ def _home_flag(settings: Settings) -> str:
     return "" if settings.home == default_home().absolute() else f" --home {settings.home}"
 
 
-def _last_words(journal: Path, began_at: int) -> str:
-    with journal.open("rb") as file:
+def _last_lines(log_file: Path, began_at: int) -> str:
+    with log_file.open("rb") as file:
         file.seek(began_at)
         lines: list[Any] = file.read().decode(errors="replace").splitlines()
     return "\n".join(lines[-20:])

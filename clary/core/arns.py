@@ -28,12 +28,12 @@ class Account:
 
     @property
     def default_bucket(self) -> str:
-        """What the SageMaker SDKs call the default bucket."""
+        """The default bucket of the SageMaker SDKs."""
         return f"sagemaker-{self.region}-{self.id}"
 
     @property
     def role_arn(self) -> str:
-        """An execution role; every role exists here and all may do the same."""
+        """An execution role; every role exists and all may do the same."""
         return f"arn:aws:iam::{self.id}:role/ClaryExecutionRole"
 
 

@@ -34,21 +34,21 @@ def credentials_for(settings: Settings) -> Credentials:
 
 
 def load_or_make(path: Path) -> Credentials:
-    """The home's keys; new ones where there are none yet. Of several that make them at once, all get the same."""
+    """The home's keys; new ones where there are none. Processes that make them at the same time all get the same."""
     with contextlib.suppress(FileNotFoundError):
         return _load(path)
-    made = Credentials(
+    created = Credentials(
         access_key_id="AKIA" + "".join(secrets.choice(_ACCESS_KEY_ALPHABET) for _ in range(16)),
         secret_access_key=secrets.token_urlsafe(30),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        write_whole(beside, json.dumps(asdict(made)), mode=0o600)
+        write_whole(temporary, json.dumps(asdict(created)), mode=0o600)
         with contextlib.suppress(FileExistsError):
-            path.hardlink_to(beside)  # unlike a rename, it takes nobody's place
+            path.hardlink_to(temporary)  # unlike a rename, it replaces no file
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return _load(path)
 
 

@@ -1,13 +1,13 @@
-"""What can go wrong, in two trees: what a caller is told, and what a part of Clary could not do.
+"""The errors, in two trees: those that are returned to a caller, and those of a part of Clary.
 
 ClaryError
-├── ServiceError    told to the caller; the class name is the wire code, so it is AWS's spelling
+├── ServiceError    returned to the caller; the class name is the wire code, so it is AWS's spelling
 │   ├── ValidationException  ResourceInUse  ResourceNotFound  ResourceNotFoundException
 │   ├── ValidationError  InvalidParameterException  InternalFailure
 │   ├── ResourceLimitExceeded  ConflictException  ThrottlingException
 │   ├── UnknownOperationException  SerializationException  NotImplementedByClary
 │   ├── RequestEntityTooLarge
-│   └── AccessError     signature trouble: IncompleteSignature  MissingAuthenticationToken
+│   └── AccessError     a bad signature: IncompleteSignature  MissingAuthenticationToken
 │                       UnrecognizedClientException  InvalidSignatureException
 ├── ComputeError    raised by a backend
 │   ├── CapacityError   wait and try again
@@ -34,7 +34,7 @@ class ClaryError(Exception):
 
 
 class ServiceError(ClaryError):
-    """Told to the caller. The class name is the code on the wire."""
+    """Returned to the caller. The class name is the code on the wire."""
 
     status = 400
 
@@ -52,15 +52,15 @@ class ValidationException(ServiceError):
 
 
 class ValidationError(ServiceError):
-    """The request cannot be carried out, as the data plane says it."""
+    """The request cannot be carried out: the data plane's code for it."""
 
 
 class InvalidParameterException(ServiceError):
-    """A parameter does not fit, as CloudWatch Logs says it."""
+    """A parameter does not fit: CloudWatch Logs' code for it."""
 
 
 class InternalFailure(ServiceError):
-    """Something here went wrong; the server's log has it under the request's id."""
+    """An error of the server; its log has it under the request's id."""
 
     status = 500
 
@@ -70,11 +70,11 @@ class ResourceInUse(ServiceError):
 
 
 class ResourceNotFound(ServiceError):
-    """The thing named does not exist (where AWS uses this code; for most things it says ValidationException)."""
+    """The resource does not exist (where AWS uses this code; for most resources it uses ValidationException)."""
 
 
 class ResourceNotFoundException(ServiceError):
-    """The thing named does not exist, as CloudWatch Logs says it."""
+    """The resource does not exist: CloudWatch Logs' code for it."""
 
 
 class ResourceLimitExceeded(ServiceError):
@@ -82,7 +82,7 @@ class ResourceLimitExceeded(ServiceError):
 
 
 class ConflictException(ServiceError):
-    """The thing named is busy with something else."""
+    """The resource is busy with another request."""
 
 
 class ThrottlingException(ServiceError):

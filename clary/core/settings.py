@@ -1,7 +1,7 @@
 """Every knob, read once when a process starts and passed down as values.
 
 A setting comes, last one wins, from its default here, from `<home>/clary.toml`, from an environment variable
-`CLARY_<NAME>`, from the command line. `docs/settings.md` tells of each.
+`CLARY_<NAME>`, from the command line. `docs/settings.md` describes each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def default_home() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where everything lies. Paths only; nothing here makes a directory."""
+    """The paths below a home. Nothing here makes a directory."""
 
     root: Path
 
@@ -92,7 +92,7 @@ class Home:
 class Settings:
     """What a person may choose. Times in seconds, sizes in the unit of the name."""
 
-    home: Path = field(default_factory=default_home)  # where everything lies
+    home: Path = field(default_factory=default_home)  # the directory of everything
     host: str = "127.0.0.1"  # the address to listen on; another than loopback demands TLS
     port: int = 8721  # control API and console; the gateway takes port+1, the embedded S3 port+2
     tls_certificate: str = ""  # PEM file, with its chain

@@ -1,1 +1,1 @@
-"""The tour: a real model trained, deployed and asked, through plain boto3, on a server of its own."""
+"""The demo: a real model trained, deployed and invoked, through plain boto3, on a server of its own."""

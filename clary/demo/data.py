@@ -1,4 +1,4 @@
-"""The data of the tour: the breast cancer table that ships with scikit-learn.
+"""The data of the demo: the breast cancer table that ships with scikit-learn.
 
 Reference: W. Street, W. Wolberg, O. Mangasarian (1993), Wisconsin Diagnostic Breast Cancer, UCI Machine Learning
 Repository; 569 tumours, 30 measurements each, benign (1) or malignant (0).
@@ -25,7 +25,7 @@ class Split:
         return _csv(np.column_stack([self.labels, self.features]))
 
     def rows(self) -> list[bytes]:
-        """One CSV line for each row, without the label: what an endpoint is asked."""
+        """One CSV line for each row, without the label: the body of an invocation."""
         return _csv(self.features).splitlines()
 
 

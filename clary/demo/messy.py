@@ -1,9 +1,9 @@
-"""A table as it comes from somebody's spreadsheet: the breast cancer table of the tour, with every common fault put in.
+"""A table as it comes from somebody's spreadsheet: the breast cancer table of the demo, with every common fault put in.
 
     python -c "from clary.demo.messy import write; write('patients.csv')"
 Faults: Latin-1, semicolons, decimal commas; gaps written in four ways; a word among numbers; measurements in the wrong
 unit; rows twice; a column twice; rows with too few and too many fields; one clinic in several spellings; dates as in
-German; numbers with leading zeros that are names; a column without content; one that gives the answer away.
+German; numbers with leading zeros that are names; a column without content; one that reveals the label.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FINDINGS = {
 
 
 def write(path: str | os.PathLike[str], seed: int = 5) -> Path:
-    """584 lines behind a header; `diagnosis` (malignant, benign) is what one wants to predict."""
+    """584 lines behind a header; `diagnosis` (malignant, benign) is the label."""
     from sklearn.datasets import load_breast_cancer
 
     draw = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""A server for the tour: in a home of its own, on ports nobody has, gone afterwards."""
+"""A server for the demo: in a temporary home, on free ports."""
 
 from __future__ import annotations
 

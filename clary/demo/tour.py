@@ -1,4 +1,4 @@
-"""What the tour does, step by step: everything through boto3, as it would be done at AWS."""
+"""The steps of the demo: everything through boto3, as it would be done at AWS."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EVALUATION = re.compile(r"\[(\d+)\].*?train-logloss:(\S+).*?validation-logloss:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one boosting round came to."""
+    """The metrics of a boosting round."""
 
     number: int
     train_logloss: float
@@ -111,8 +111,8 @@ class Tour:
             if job["TrainingJobStatus"] == "Completed":
                 return
             if job["TrainingJobStatus"] in ("Failed", "Stopped"):
-                told = self.sagemaker.describe_training_job(TrainingJobName=name)
-                raise RuntimeError(f"the training job {name} ended: {told.get('FailureReason', 'stopped')}")
+                described = self.sagemaker.describe_training_job(TrainingJobName=name)
+                raise RuntimeError(f"the training job {name} ended: {described.get('FailureReason', 'stopped')}")
             time.sleep(0.2)
 
     def _new_lines(self, name: str, token: dict[str, str]) -> Iterator[str]:
@@ -150,15 +150,15 @@ class Tour:
                 raise RuntimeError(f"the endpoint failed: {status['FailureReason']}")
             time.sleep(0.1)
 
-    def ask(self, row: bytes) -> Answer:
-        """One row, one score."""
+    def invoke(self, row: bytes) -> Answer:
+        """The score of one row."""
         started = time.perf_counter()
         response = self.runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="text/csv", Body=row)
         score = float(response["Body"].read())
         return Answer(response["InvokedProductionVariant"], score, time.perf_counter() - started)
 
     def clean_up(self) -> None:
-        """Remove what was made; returns when the endpoint is gone."""
+        """Delete everything that was created; returns when the endpoint no longer exists."""
         self.sagemaker.delete_endpoint(EndpointName=ENDPOINT)
         self.sagemaker.delete_endpoint_config(EndpointConfigName=ENDPOINT)
         for name in MODELS:

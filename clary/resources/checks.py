@@ -1,6 +1,6 @@
-"""What AWS looks at when a request arrives, before it says yes: data in S3, images, instance types.
+"""What AWS checks before it accepts a request: data in S3, and images.
 
-With validation = lenient these checks are left to the job, which then fails with the same text.
+With validation = lenient the job finds out instead, and fails with the same text.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from clary.resources.context import Context
 
 
 async def image(context: Context, uri: str, role_arn: str) -> None:
-    """Raise ValidationException where an image can not be run on this machine."""
-    if why := await asyncio.to_thread(context.check_image, uri):
-        raise ValidationException(f"The image {uri!r} cannot be used with the role {role_arn}: {why}")
+    """Raise ValidationException where an image cannot be run on this machine."""
+    if reason := await asyncio.to_thread(context.image_problem, uri):
+        raise ValidationException(f"The image {uri!r} cannot be used with the role {role_arn}: {reason}")
 
 
 def s3_uri(field: str, uri: str) -> S3Uri:
@@ -29,46 +29,46 @@ def s3_uri(field: str, uri: str) -> S3Uri:
 
 
 def input_data(context: Context, field: str, uri: str, data_type: str, role_arn: str) -> None:
-    """Raise ValidationException where nothing lies under an S3 input."""
-    where = s3_uri(field, uri)
+    """Raise ValidationException where an S3 input has no objects."""
+    location = s3_uri(field, uri)
     try:
-        found = _found(context, where, data_type == "S3Prefix")
+        exists = _exists(context, location, data_type == "S3Prefix")
     except ObjectStoreError as error:
         raise ValidationException(f"{field} = {uri!r} cannot be read: {error}") from None
-    if not found:
+    if not exists:
         raise ValidationException(
             f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
             f"exists in the selected region ({context.account.region}), that objects exist under that S3 prefix, and "
-            f'that the role "{role_arn}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
+            f'that the role "{role_arn}" has "s3:ListBucket" permissions on bucket "{location.bucket}".'
         )
 
 
 def model_data(context: Context, container: Mapping[str, Any], role_arn: str) -> None:
-    """Raise ValidationException where a container's model data is not there."""
+    """Raise ValidationException where a container's model data does not exist."""
     uri, is_prefix = model_location(container)
     if not uri:
         return
-    where = s3_uri("ModelDataUrl", uri)
+    location = s3_uri("ModelDataUrl", uri)
     try:
-        found = _found(context, where, is_prefix)
+        exists = _exists(context, location, is_prefix)
     except ObjectStoreError as error:
         raise ValidationException(
             f"Could not access model data at {uri}. Please ensure that the role {role_arn} exists and that the object "
             f"can be read: {error}"
         ) from None
-    if not found:
+    if not exists:
         raise ValidationException(f"Could not find model data at {uri}.")
 
 
-def _found(context: Context, where: S3Uri, is_prefix: bool) -> bool:
+def _exists(context: Context, location: S3Uri, is_prefix: bool) -> bool:
     """Whether there is such an object, or any below such a prefix."""
     if is_prefix:
-        return next(iter(context.objects.list(where)), None) is not None
-    return context.objects.exists(where)
+        return next(iter(context.object_store.list(location)), None) is not None
+    return context.object_store.exists(location)
 
 
 def model_location(container: Mapping[str, Any]) -> tuple[str, bool]:
-    """Where a container's model lies ("" for none), and whether that is a prefix."""
+    """The URI of a container's model ("" for none), and whether that is a prefix."""
     if "ModelDataSource" in container and "S3DataSource" in container["ModelDataSource"]:
         source = container["ModelDataSource"]["S3DataSource"]
         return source["S3Uri"], source["S3DataType"] == "S3Prefix"

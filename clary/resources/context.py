@@ -1,4 +1,4 @@
-"""What an operation may use. `app.py` fills it; operations get it as their first argument."""
+"""The parts of the server that operations use. `app.py` composes it; operations get it as their first argument."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Context:
     """The server's parts, as far as operations are concerned.
 
-    check_image   an image URI -> "" where it can be run here, else why not (blocking: may ask a registry)
+    image_problem why an image URI cannot be run on this machine, "" where it can (blocking: may ask a registry)
     changes       notifies of every record that was written, the control loop among others
     described     which records have been described before, for long polls
     """
@@ -37,11 +37,11 @@ class Context:
     clock: Clock
     store: Store
     backend: Backend
-    objects: ObjectStore
-    logs: LogStreams
+    object_store: ObjectStore
+    log_streams: LogStreams
     machine: Machine
     families: Mapping[str, Family]
-    check_image: Callable[[str], str]
+    image_problem: Callable[[str], str]
     changes: Changes
     described: DescribedStatuses
 

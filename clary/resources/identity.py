@@ -20,7 +20,7 @@ Response = dict[str, Any]
 SESSION = "clary"
 SESSION_S = 3600
 
-# Roles have always been there.
+# Roles exist from the beginning.
 _CREATED = datetime(2024, 1, 1, tzinfo=UTC)
 
 _TRUST = {

@@ -71,7 +71,7 @@ def list_operation(
 
 
 def _fingerprint(request: Request) -> str:
-    """What a token is good for: the same filters and order."""
+    """Of the filters and the order, with which alone a token is valid."""
     filters = sorted((key, str(value)) for key, value in request.items() if key not in _PAGING)
     return hashlib.sha256(repr(filters).encode()).hexdigest()[:16]
 
@@ -79,8 +79,8 @@ def _fingerprint(request: Request) -> str:
 def _after(request: Request, fingerprint: str) -> str:
     if not (token := request.get("NextToken", "")):
         return ""
-    given, dot, after = token.partition(".")
-    if not dot or not after or given != fingerprint:
+    fingerprint_sent, dot, after = token.partition(".")
+    if not dot or not after or fingerprint_sent != fingerprint:
         raise _bad_token()
     return str(after)
 

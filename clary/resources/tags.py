@@ -64,7 +64,7 @@ async def _resource(context: Context, arn: str) -> Record:
 
 
 async def _retag(context: Context, arn: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
-    """Change a resource's tags and return them. They are no part of what its time of modification is about."""
+    """Change a resource's tags and return them. They do not change the time of its last modification."""
 
     async def write(record: Record) -> dict[str, str]:
         tags = change(dict(record.tags))

@@ -1,8 +1,8 @@
 """Source archives of the SDKs' script mode, brought to /opt/ml/code by the platform for Clary's own programs.
 
 AWS's containers fetch them themselves. Here that would cost each job the start of an S3 client, half a second, for a
-file that lies on this machine; the program is told by CLARY_STAGED_CODE that it need not. Containers are left to do as
-they do at AWS.
+file that is on this machine; CLARY_STAGED_CODE tells the program that it need not. Containers fetch them as they do at
+AWS.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def staged_code(image: str, submit_directory: str | None) -> tuple[tuple[Input, 
 
 def submit_directory(hyperparameters: Mapping[str, str]) -> str | None:
     """`sagemaker_submit_directory`; None where there is none. SDKs write it as JSON, people as it is: so it is read."""
-    told = hyperparameters.get("sagemaker_submit_directory", "null")
+    text = hyperparameters.get("sagemaker_submit_directory", "null")
     try:
-        where = json.loads(told)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        return told
-    return where if isinstance(where, str) else None
+        return text
+    return value if isinstance(value, str) else None

@@ -332,7 +332,7 @@ class BrokenStore(EverythingStore):
 
 
 def with_objects(server: Asked, objects: EverythingStore) -> None:
-    server.server.context = dataclasses.replace(server.server.context, objects=objects)
+    server.server.context = dataclasses.replace(server.server.context, object_store=objects)
 
 
 def test_data_that_is_not_there_is_refused_at_the_call(server):
@@ -373,7 +373,7 @@ def test_an_s3_that_does_not_answer_is_told_as_such(server):
 
 
 def test_an_image_that_cannot_be_run_is_refused_at_the_call(server):
-    server.server.context = dataclasses.replace(server.server.context, check_image=lambda uri: "no engine")
+    server.server.context = dataclasses.replace(server.server.context, image_problem=lambda uri: "no engine")
     for refused in (
         refusal(server.create_training_job, **a_training_job("j")),
         refusal(server.create_model, **a_model("m")),
@@ -384,7 +384,7 @@ def test_an_image_that_cannot_be_run_is_refused_at_the_call(server):
 def test_lenient_takes_what_is_not_there(tmp_path):
     server = Asked(tmp_path, validation="lenient")
     server.server.context = dataclasses.replace(
-        server.server.context, check_image=lambda uri: "no engine", objects=EmptyStore()
+        server.server.context, image_problem=lambda uri: "no engine", object_store=EmptyStore()
     )
     server.create_training_job(**a_training_job("j", InputDataConfig=[a_channel()]))
     server.create_model(**a_model("m"))

@@ -331,7 +331,7 @@ def test_what_the_application_manages_needs_no_path_of_its_own(server):
 
 
 def test_data_that_is_not_there_is_refused_at_the_call(server):
-    server.server.context = replace(server.server.context, objects=EmptyStore())
+    server.server.context = replace(server.server.context, object_store=EmptyStore())
     code, message = refusal(server.create_processing_job, **a_processing_job("j", **inputs(a_processing_input())))
     assert code == "ValidationException"
     assert message.startswith('No S3 objects found under S3 URL "s3://bucket/data/" given in input data source.')
@@ -342,7 +342,7 @@ def test_data_that_is_not_there_is_refused_at_the_call(server):
 
 
 def test_an_image_that_cannot_be_run_is_refused_at_the_call(server):
-    server.server.context = replace(server.server.context, check_image=lambda uri: "it is not there")
+    server.server.context = replace(server.server.context, image_problem=lambda uri: "it is not there")
     code, message = refusal(server.create_processing_job, **a_processing_job("j"))
     assert (code, message) == (
         "ValidationException",
@@ -352,7 +352,9 @@ def test_an_image_that_cannot_be_run_is_refused_at_the_call(server):
 
 def test_lenient_takes_all_of_it(tmp_path):
     server = Asked(tmp_path, validation="lenient")
-    server.server.context = replace(server.server.context, objects=EmptyStore(), check_image=lambda uri: "not there")
+    server.server.context = replace(
+        server.server.context, object_store=EmptyStore(), image_problem=lambda uri: "not there"
+    )
     server.create_processing_job(**a_processing_job("j", **inputs(a_processing_input())))
     assert jobs(server) == ["j"]
     server.close()

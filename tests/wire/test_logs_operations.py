@@ -26,7 +26,7 @@ def logs(tmp_path):
 
 @pytest.fixture
 def client(logs):
-    context = SimpleNamespace(logs=logs, account=Account("000000000000", "us-east-1"))
+    context = SimpleNamespace(log_streams=logs, account=Account("000000000000", "us-east-1"))
 
     def checked(key):
         async def operation(request):
@@ -194,7 +194,7 @@ def test_events_can_be_chosen_by_stream_time_and_text(logs, client):
 
 
 def test_a_search_that_finds_nothing_pauses_and_goes_on(logs, client, monkeypatch):
-    monkeypatch.setattr("clary.resources.logs.operations.MOST_SCANNED_BYTES", 100)
+    monkeypatch.setattr("clary.resources.logs.operations.MAX_SCANNED_BYTES", 100)
     write(logs, "a", *[(i, f"line {i}") for i in range(100)], (100, "needle"))
     first = client.filter_log_events(logGroupName=GROUP, filterPattern="needle")
     assert (first["events"], "nextToken" in first) == ([], True)

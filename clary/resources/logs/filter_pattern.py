@@ -1,4 +1,4 @@
-"""Filter patterns of CloudWatch Logs, as far as they are terms: which events FilterLogEvents tells.
+"""Filter patterns of CloudWatch Logs, as far as they are terms: which events FilterLogEvents returns.
 
     ERROR disk        both terms stand in the event
     "no space left"   a phrase

@@ -22,21 +22,21 @@ from clary.resources.logs.merged import Merged
 Request = dict[str, Any]
 Response = dict[str, Any]
 
-MOST_EVENTS = 10_000
-MOST_DESCRIBED = 50
+MAX_EVENTS = 10_000
+MAX_DESCRIBED = 50
 # FilterLogEvents stops here and hands out a token, so that a pattern nothing matches costs each call the same.
-MOST_SCANNED_BYTES = 16 * 2**20
-MOST_RETURNED_BYTES = 2**20
+MAX_SCANNED_BYTES = 16 * 2**20
+MAX_RETURNED_BYTES = 2**20
 
 
 async def describe_log_groups(context: Context, request: Request) -> Response:
     prefix = request.get("logGroupNamePrefix", "")
-    names = await asyncio.to_thread(context.logs.groups, prefix)
-    if within := request.get("logGroupNamePattern"):
-        names = [name for name in names if within in name]
+    names = await asyncio.to_thread(context.log_streams.groups, prefix)
+    if part := request.get("logGroupNamePattern"):
+        names = [name for name in names if part in name]
     after = _start_after(request)
-    page, token = _cut(
-        [name for name in names if name > after], request.get("limit", MOST_DESCRIBED), lambda name: name
+    page, token = _first_page(
+        [name for name in names if name > after], request.get("limit", MAX_DESCRIBED), lambda name: name
     )
     groups = [
         {"logGroupName": name, "arn": _group_arn(context.account, name), "storedBytes": 0, "metricFilterCount": 0}
@@ -46,23 +46,23 @@ async def describe_log_groups(context: Context, request: Request) -> Response:
 
 
 async def describe_log_streams(context: Context, request: Request) -> Response:
-    return await _read(_describe_streams, context, request, _group(request))
+    return await _in_thread(_describe_streams, context, request, _group(request))
 
 
 async def get_log_events(context: Context, request: Request) -> Response:
-    return await _read(_get_events, context, request, _group(request))
+    return await _in_thread(_get_events, context, request, _group(request))
 
 
 async def filter_log_events(context: Context, request: Request) -> Response:
     if "logStreamNames" in request and "logStreamNamePrefix" in request:
         raise InvalidParameterException("logStreamNames and logStreamNamePrefix cannot be given together.")
-    return await _read(_filter_events, context, request, _group(request))
+    return await _in_thread(_filter_events, context, request, _group(request))
 
 
-async def _read(how: Any, context: Context, request: Request, group: str) -> Response:
-    """Files are read in a thread; what is wrong with them is said as AWS says it."""
+async def _in_thread(operation: Any, context: Context, request: Request, group: str) -> Response:
+    """Files are read in a thread; what is wrong with them becomes AWS's error."""
     try:
-        response: Response = await asyncio.to_thread(how, context, request, group)
+        response: Response = await asyncio.to_thread(operation, context, request, group)
         return response
     except LogNotFound as error:
         raise ResourceNotFoundException(str(error)) from None
@@ -71,7 +71,7 @@ async def _read(how: Any, context: Context, request: Request, group: str) -> Res
 
 
 def _group(request: Request) -> str:
-    """The group that is meant: by its name, or by its name or ARN in logGroupIdentifier."""
+    """The group's name: as logGroupName has it, or as the name or ARN in logGroupIdentifier."""
     if ("logGroupName" in request) == ("logGroupIdentifier" in request):
         raise InvalidParameterException("Give one of logGroupName and logGroupIdentifier.")
     if "logGroupName" in request:
@@ -86,16 +86,16 @@ def _describe_streams(context: Context, request: Request, group: str) -> Respons
     if by_time and prefix:
         raise InvalidParameterException("Cannot order by LastEventTime with a logStreamNamePrefix.")
     # A stream's place in the order; by time it may move while pages are read, as it does at AWS.
-    keys = [(at if by_time else 0, name) for name, at in context.logs.names(group, prefix)]
+    keys = [(at if by_time else 0, name) for name, at in context.log_streams.names(group, prefix)]
     keys.sort(reverse=(descending := request.get("descending", False)))
     if "nextToken" in request:
-        after = _untoken(request["nextToken"], int, str)
+        after = _read_token(request["nextToken"], int, str)
         keys = [key for key in keys if (key < after if descending else key > after)]
-    page, token = _cut(keys, request.get("limit", MOST_DESCRIBED), list)
+    page, token = _first_page(keys, request.get("limit", MAX_DESCRIBED), list)
     streams = []
     for _, name in page:
         try:
-            streams.append(_stream(context.account, group, context.logs.stream(group, name)))
+            streams.append(_stream(context.account, group, context.log_streams.stream(group, name)))
         except LogNotFound:
             continue  # removed meanwhile
     return {"logStreams": streams, "nextToken": token}
@@ -110,16 +110,16 @@ def _stream(account: Account, group: str, stream: Stream) -> Response:
         "lastIngestionTime": stream.modified_ms,
         "uploadSequenceToken": f"{stream.size_bytes:020d}",
         "arn": account.log_stream_arn(group, stream.name),
-        "storedBytes": 0,  # AWS has said 0 for streams since 2019
+        "storedBytes": 0,  # AWS has given 0 for streams since 2019
     }
 
 
 def _get_events(context: Context, request: Request, group: str) -> Response:
-    stream, limit = request["logStreamName"], request.get("limit", MOST_EVENTS)
+    stream, limit = request["logStreamName"], request.get("limit", MAX_EVENTS)
     window = Window(request.get("startTime"), request.get("endTime"))
-    forward, place = _place(request.get("nextToken"), request.get("startFromHead", False))
-    read = context.logs.head if forward else context.logs.tail
-    page: Page = read(group, stream, window, limit, place)
+    forward, position = _position(request.get("nextToken"), request.get("startFromHead", False))
+    read = context.log_streams.head if forward else context.log_streams.tail
+    page: Page = read(group, stream, window, limit, position)
     return {
         "events": [
             {"timestamp": event.at_ms, "message": event.text, "ingestionTime": event.at_ms} for event in page.events
@@ -129,7 +129,7 @@ def _get_events(context: Context, request: Request, group: str) -> Response:
     }
 
 
-def _place(token: str | None, from_head: bool) -> tuple[bool, int | None]:
+def _position(token: str | None, from_head: bool) -> tuple[bool, int | None]:
     if token is None:
         return from_head, None
     if not re.fullmatch(r"[fb]/[0-9]{1,20}", token):
@@ -139,18 +139,19 @@ def _place(token: str | None, from_head: bool) -> tuple[bool, int | None]:
 
 def _filter_events(context: Context, request: Request, group: str) -> Response:
     pattern = parse_pattern(request.get("filterPattern", ""))
-    after = _untoken(request["nextToken"], int, str, int) if "nextToken" in request else None
+    after = _read_token(request["nextToken"], int, str, int) if "nextToken" in request else None
     start_ms = request.get("startTime")
     if after is not None:
         start_ms = max(after[0], start_ms or 0)
-    merged = Merged(context.logs, group, _streams(context, request, group), Window(start_ms, request.get("endTime")))
-    limit, returned, scanned = request.get("limit", MOST_EVENTS), 0, 0
+    window = Window(start_ms, request.get("endTime"))
+    merged = Merged(context.log_streams, group, _streams(context, request, group), window)
+    limit, returned, scanned = request.get("limit", MAX_EVENTS), 0, 0
     events: list[Response] = []
     last: tuple[int, str, int] | None = None
     for key, event in merged:
         if after is not None and key <= after:
             continue
-        if len(events) >= limit or returned >= MOST_RETURNED_BYTES or scanned >= MOST_SCANNED_BYTES:
+        if len(events) >= limit or returned >= MAX_RETURNED_BYTES or scanned >= MAX_SCANNED_BYTES:
             return {"events": events, "searchedLogStreams": [], "nextToken": _token(last)}
         last = key
         scanned += event.end - event.start
@@ -173,10 +174,10 @@ def _filtered(stream: str, event: Event) -> Response:
 def _streams(context: Context, request: Request, group: str) -> list[str]:
     if "logStreamNames" in request:
         for name in request["logStreamNames"]:
-            context.logs.stream(group, name)  # raises LogNotFound
+            context.log_streams.stream(group, name)  # raises LogNotFound
         return sorted(set(request["logStreamNames"]))
     start_ms = request.get("startTime", 0)
-    names = context.logs.names(group, request.get("logStreamNamePrefix", ""))
+    names = context.log_streams.names(group, request.get("logStreamNamePrefix", ""))
     # File systems keep coarser time than we do.
     return [name for name, modified_ms in names if modified_ms >= start_ms - 1000]
 
@@ -186,11 +187,11 @@ def _group_arn(account: Account, group: str) -> str:
 
 
 def _start_after(request: Request) -> str:
-    return str(_untoken(request["nextToken"], str)[0]) if "nextToken" in request else ""
+    return str(_read_token(request["nextToken"], str)[0]) if "nextToken" in request else ""
 
 
-def _cut(items: list[Any], limit: int, key: Any) -> tuple[list[Any], str | None]:
-    """The first page of what is left, and the token of the next."""
+def _first_page(items: list[Any], limit: int, key: Any) -> tuple[list[Any], str | None]:
+    """The first page of these items, and the token of the next."""
     page = items[:limit]
     return page, _token(key(page[-1])) if len(items) > limit else None
 
@@ -200,7 +201,7 @@ def _token(key: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 
-def _untoken(token: str, *types: type) -> tuple[Any, ...]:
+def _read_token(token: str, *types: type) -> tuple[Any, ...]:
     """What `_token` was made of. Raises InvalidParameterException for anything else."""
     try:
         values = json.loads(base64.urlsafe_b64decode(token.encode()))

@@ -1,4 +1,4 @@
-"""What the command line finds out about a server without being one."""
+"""A running server as the command line finds it: its processes, and its own account of itself."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def pid_of(settings: Settings, name: str) -> int | None:
 
 
 def get(url: str, path: str, headers: dict[str, str] | None = None, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """Status and body of a GET; (0, b"") where nobody answers."""
+    """Status and body of a GET; (0, b"") where nothing answers."""
     parts = urllib.parse.urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        # The server on this machine, by whatever name its certificate has: what is asked is whether it answers.
+        # The server on this machine, whatever name its certificate has: only whether it answers matters.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -54,7 +54,7 @@ def answers(url: str) -> bool:
 
 
 def server_status(settings: Settings) -> dict[str, Any] | None:
-    """What a running server says of itself, None where it does not answer."""
+    """What GET /status of a running server gives, None where it does not answer."""
     url = settings.url(settings.port)
     headers = sigv4.sign(
         "GET",

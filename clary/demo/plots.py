@@ -1,4 +1,4 @@
-"""The tour's picture: how the models learned, and how well they tell the classes apart."""
+"""The demo's plots: the models' learning curves, and their ROC curves on the test set."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from clary.demo.tour import Round
 
-# Okabe & Ito's palette: told apart by colour-blind eyes too.
+# Okabe & Ito's palette, which colour-blind people can distinguish too.
 _COLOURS = ("#0072B2", "#D55E00")
 
 
 def draw(
     path: Path,
-    learned: Mapping[str, Sequence[Round]],
+    rounds: Mapping[str, Sequence[Round]],
     answers: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> None:
     """Write a PNG.
 
-    learned   model -> its rounds
+    rounds    model -> its boosting rounds
     answers   variant -> (labels, scores), each (rows,)
     """
     import matplotlib as mpl
@@ -31,12 +31,12 @@ def draw(
     from sklearn.metrics import roc_auc_score, roc_curve
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    for colour, (name, rounds) in zip(_COLOURS, learned.items(), strict=False):
-        numbers = [entry.number for entry in rounds]
+    for colour, (name, entries) in zip(_COLOURS, rounds.items(), strict=False):
+        numbers = [entry.number for entry in entries]
         left.plot(
-            numbers, [entry.train_logloss for entry in rounds], color=colour, linestyle=":", label=f"{name}, train"
+            numbers, [entry.train_logloss for entry in entries], color=colour, linestyle=":", label=f"{name}, train"
         )
-        left.plot(numbers, [entry.validation_logloss for entry in rounds], color=colour, label=f"{name}, validation")
+        left.plot(numbers, [entry.validation_logloss for entry in entries], color=colour, label=f"{name}, validation")
     left.set(title="Learning curve", xlabel="boosting round", ylabel="log loss", yscale="log")
     left.legend()
     for colour, (name, (labels, scores)) in zip(_COLOURS, answers.items(), strict=False):
