@@ -60,7 +60,7 @@ def claim(task: Task, machine: Machine, replica: ReplicaShare) -> Claim:
     if gpus > machine.gpus:
         raise CapacityError(
             f"the task asks for {gpus} GPU(s) ({hosts} x {wanted.gpus}), this machine has {machine.gpus}; "
-            "choose an instance type without so many, or fewer instances"
+            "choose an instance type with fewer GPUs, or fewer instances"
         )
     cpus, memory_mib = (replica.cpus, replica.memory_mib) if task.serve else (wanted.cpus, wanted.memory_mib)
     return Claim(

@@ -139,14 +139,14 @@ class BackendContract:
             assert (state.exit_code, state.failure, state.cause, state.owner) == (0, "", Cause.NONE, OWNER)
             assert before - 1 <= state.started_at <= state.ended_at <= state.over_at <= time.time() + 1
 
-    async def test_an_exit_code_comes_through(self, world: BackendWorld) -> None:
+    async def test_the_exit_code_is_reported(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
             await backend.launch(world.task("exit 3"))
             state = await world.until(backend, "task-0", Phase.EXITED)
             assert state.exit_code == 3
             assert state.failure.startswith("AlgorithmError")
 
-    async def test_its_environment_comes_through(self, world: BackendWorld) -> None:
+    async def test_the_program_has_the_environment_of_the_task(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
             awkward = "a b'c\"d$e\\f"
             await backend.launch(world.task("printf '%s\\n' \"$AWKWARD\"", environment={"AWKWARD": awkward}))
@@ -197,7 +197,7 @@ class BackendContract:
             assert all(line.at.tzinfo is not None for line in found)
             assert [line.at for line in found[:4]] == sorted(line.at for line in found[:4])
 
-    async def test_what_is_printed_as_an_error_is_kept_too(self, world: BackendWorld) -> None:
+    async def test_standard_error_is_logged_too(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
             await backend.launch(world.task("echo out; echo oops >&2"))
             await world.until(backend, "task-0", Phase.EXITED)
@@ -240,7 +240,7 @@ class BackendContract:
             await world.until(backend, "first", Phase.EXITED)
             assert "ran" not in await lines(backend, "second")
 
-    async def test_stopping_what_is_over_changes_nothing(self, world: BackendWorld) -> None:
+    async def test_stopping_a_task_that_has_ended_changes_nothing(self, world: BackendWorld) -> None:
         async with world.serving() as backend:
             await backend.launch(world.task("exit 3"))
             before = await world.until(backend, "task-0", Phase.EXITED)

@@ -32,7 +32,9 @@ class ObjectStoreContract:
         for key in keys:
             store.upload(source, at(key))
 
-    def test_what_was_uploaded_is_there(self, store: ObjectStore, source: Path, tmp_path: Path) -> None:
+    def test_an_uploaded_object_is_found_read_and_downloaded(
+        self, store: ObjectStore, source: Path, tmp_path: Path
+    ) -> None:
         store.upload(source, at("a/b.csv"))
         assert store.exists(at("a/b.csv"))
         assert store.read(at("a/b.csv")) == b"what is stored"
@@ -51,7 +53,7 @@ class ObjectStoreContract:
         store.upload(source, at("empty"))
         assert store.read(at("empty")) == b""
 
-    def test_a_download_replaces_the_file_and_not_what_it_is_linked_to(
+    def test_a_download_replaces_the_file_and_not_its_hard_links(
         self, store: ObjectStore, source: Path, tmp_path: Path
     ) -> None:
         store.upload(source, at("a"))
@@ -62,7 +64,7 @@ class ObjectStoreContract:
         assert target.read_bytes() == b"what is stored"
         assert original.read_bytes() == b"a link's other name"
 
-    def test_find_tells_the_size_and_takes_only_the_whole_key(self, store: ObjectStore, source: Path) -> None:
+    def test_find_gives_the_size_and_takes_only_the_whole_key(self, store: ObjectStore, source: Path) -> None:
         self.put(store, source, "folder/a.csv")
         found = store.find(at("folder/a.csv"))
         assert found is not None
@@ -86,7 +88,7 @@ class ObjectStoreContract:
         assert [item.key for item in store.list(at("a/y/"))] == ["a/y/z"]
 
     @pytest.mark.parametrize("key", ["nothing", "nothing/", "a/nothing", "a/x/y", "..", "../", "a//"])
-    def test_a_list_of_nothing_is_empty(self, store: ObjectStore, source: Path, key: str) -> None:
+    def test_a_list_below_a_prefix_without_objects_is_empty(self, store: ObjectStore, source: Path, key: str) -> None:
         self.put(store, source, "a/x")
         assert list(store.list(at(key))) == []
 
@@ -123,7 +125,7 @@ class ObjectStoreContract:
                 store.upload(source, at(key))
             assert list(store.list(at(""))) == []
 
-    def test_an_upload_called_off_leaves_what_was_there(self, store: ObjectStore, source: Path) -> None:
+    def test_a_cancelled_upload_leaves_the_old_object(self, store: ObjectStore, source: Path) -> None:
         store.upload(source, at("a"))
         source.write_bytes(b"new")
         with pytest.raises(TransferCancelled):
@@ -131,7 +133,7 @@ class ObjectStoreContract:
         assert store.read(at("a")) == b"what is stored"
         assert [item.key for item in store.list(at(""))] == ["a"]
 
-    def test_a_download_called_off_leaves_nothing(self, store: ObjectStore, source: Path, tmp_path: Path) -> None:
+    def test_a_cancelled_download_leaves_no_file(self, store: ObjectStore, source: Path, tmp_path: Path) -> None:
         store.upload(source, at("a"))
         with pytest.raises(TransferCancelled):
             store.download(at("a"), tmp_path / "to", cancelled=lambda: True)

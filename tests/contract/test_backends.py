@@ -89,7 +89,7 @@ def running(task_id):
 
 
 PROCESS = """
-cat /opt/ml/config/told; cat /opt/ml/processing/in/rows > /opt/ml/processing/out/sub/rows;
+cat /opt/ml/config/greeting; cat /opt/ml/processing/in/rows > /opt/ml/processing/out/sub/rows;
 echo first > /opt/ml/processing/out/first; echo done > /opt/ml/output/message; echo up; sleep 60
 """
 
@@ -97,7 +97,7 @@ echo first > /opt/ml/processing/out/first; echo done > /opt/ml/output/message; e
 class ProcessingContract(BackendContract):
     """The promises to processing jobs, which need an S3 on this machine."""
 
-    async def test_a_processing_task_gets_its_data_and_what_it_leaves_is_kept(self, world, tmp_path):
+    async def test_a_processing_task_gets_its_inputs_and_its_outputs_are_uploaded(self, world, tmp_path):
         bucket = Settings(home=tmp_path).paths.buckets / "bucket"
         (bucket / "in").mkdir(parents=True)
         (bucket / "in/rows").write_text("1,2\n")
@@ -105,7 +105,7 @@ class ProcessingContract(BackendContract):
         task = world.task(
             f"mkdir /opt/ml/processing/out/sub; {PROCESS}",
             layout="processing",
-            files={"config/told": "told\n"},
+            files={"config/greeting": "hello\n"},
             inputs=(Input("prefix", "s3://bucket/in/", "processing/in"),),
             outputs=(Output("processing/out", "s3://bucket/out/", continuous=True, **plain),),
             grace_s=0.1,
@@ -117,7 +117,7 @@ class ProcessingContract(BackendContract):
             await backend.stop("task-0", 0.1)
             state = await world.until(backend, "task-0", Phase.EXITED)
             assert (state.cause, state.message, state.failure) == (Cause.STOPPED, "done\n", "")
-            assert await lines(backend, "task-0") == ["told", "up"]
+            assert await lines(backend, "task-0") == ["hello", "up"]
         assert {path.name: path.read_text() for path in (bucket / "out").rglob("*") if path.is_file()} == {
             "first": "first\n",
             "rows": "1,2\n",
@@ -151,7 +151,7 @@ def container_options():
     )
     if done.returncode:
         pytest.skip(f"{found.command[0]} cannot make an image: {done.stderr.decode()[-200:]}")
-    said = ""
+    error = ""
     for options in OPTIONS:
         tried = subprocess.run(
             [*found.command, "run", "--rm", *options.split(), IMAGE, "true"],
@@ -163,8 +163,8 @@ def container_options():
             yield options
             subprocess.run([*found.command, "rmi", "--force", IMAGE], capture_output=True, check=False)
             return
-        said = tried.stderr
-    pytest.skip(f"{found.command[0]} cannot run a container here: {said[-200:]}")
+        error = tried.stderr
+    pytest.skip(f"{found.command[0]} cannot run a container here: {error[-200:]}")
 
 
 def a_root(busybox):

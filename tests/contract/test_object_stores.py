@@ -143,7 +143,7 @@ class TestS3Store(ObjectStoreContract):
             with pytest.raises(ObjectStoreError, match=r"access denied by http://.*s3_secret_access_key"):
                 attempt()
 
-    def test_a_full_disk_is_told(self, store, source):
+    def test_a_full_disk_is_reported(self, store, source):
         store.upload(source, at("a"))
         with pytest.raises(ObjectStoreError, match=r"Could not copy s3://buck/a to /dev/full/x"):
             store.download(at("a"), Path("/dev/full/x"))

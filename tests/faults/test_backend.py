@@ -1,6 +1,6 @@
 """The supervised backend where supervisors die, servers restart, disks are full and callers are hostile.
 
-The supervisor is the double of clary.testing: what happens is the backend's doing alone.
+The supervisor is the double of clary.testing: what happens is done by the backend alone.
 """
 
 import asyncio
@@ -154,7 +154,7 @@ async def test_a_killed_supervisor_is_a_lost_task(world):
         state = await until(backend, "t-0", Phase.LOST)
         assert state.failure.startswith("InternalServerError: ")
         assert state.owner == OWNER
-        await notified(world)  # by its process descriptor: the next look is a minute away
+        await notified(world)  # by its pidfd: the next check is a minute away
 
 
 async def notified(world):
@@ -170,13 +170,13 @@ async def test_a_supervisor_that_dies_at_once_is_lost_with_the_last_line_it_prin
         assert "dies, as PLAY has it" in (await until(backend, "t-0", Phase.LOST)).failure
 
 
-async def test_a_supervisor_that_does_not_exist_is_lost_too(world):
+async def test_a_task_whose_supervisor_module_does_not_exist_is_lost(world):
     async with world.server(supervisor="clary.no_such_module") as backend:
         await backend.launch(a_task())
         assert "no_such_module" in (await until(backend, "t-0", Phase.LOST)).failure
 
 
-async def test_the_next_server_knows_everything(world):
+async def test_the_next_server_knows_every_task(world):
     async with world.server() as backend:
         await backend.launch(a_task("runs", cpus=2))
         await backend.launch(a_task("waits", queued_at=1, cpus=2))
@@ -201,7 +201,7 @@ async def test_a_task_that_ended_while_no_server_ran_makes_room(world):
         assert (await backend.poll(["runs"]))["runs"].phase is Phase.EXITED
 
 
-async def test_a_supervisor_of_an_earlier_server_is_missed_when_it_dies(world):
+async def test_the_death_of_an_earlier_servers_supervisor_is_noticed(world):
     async with world.server() as backend:
         await backend.launch(a_task())
         await until(backend, "t-0", Phase.RUNNING)
@@ -243,7 +243,7 @@ async def test_a_task_that_came_first_starts_first_also_where_its_launch_takes_l
         assert (await backend.poll(["t-late"]))["t-late"].phase is Phase.PENDING
 
 
-async def test_a_launch_that_takes_long_holds_nobody_up(world, monkeypatch):
+async def test_a_launch_that_takes_long_does_not_delay_others(world, monkeypatch):
     monkeypatch.setattr(supervised, "_ARRIVES_WITHIN_S", 0.1)
     ready = asyncio.Event()
 
@@ -283,7 +283,7 @@ async def test_gpus_are_written_into_the_plan_and_kept_over_a_restart(world):
     assert plans == {"a": (0,), "b": (1,), "c": (1,)}
 
 
-async def test_what_can_never_run_leaves_nothing(world):
+async def test_a_task_that_can_never_run_leaves_no_folder(world):
     async def refuse(task):
         raise LaunchError("no such image")
 
@@ -328,7 +328,7 @@ async def test_a_stop_written_before_a_crash_is_carried_out_after_it(world):
     async with world.server() as backend:
         await backend.launch(a_task("job", cpus=2))
         await backend.launch(a_task("waits", queued_at=1, cpus=2))
-    folders.TaskFolder(world.tasks / "waits").request_stop(5)  # and here the server died
+    folders.TaskFolder(world.tasks / "waits").request_stop(5)  # then the server died
     async with world.server() as backend:
         assert (await until(backend, "waits", Phase.EXITED)).cause is Cause.STOPPED
 
@@ -379,7 +379,7 @@ async def test_forgetting_a_running_task_ends_it_first(world):
         assert await backend.poll() == {}
 
 
-async def test_forgetting_kills_a_supervisor_that_does_not_listen(world, monkeypatch):
+async def test_forgetting_kills_a_supervisor_that_ignores_sigterm(world, monkeypatch):
     monkeypatch.setattr("clary.compute.supervised.KILL_AFTER_S", 0.1)
     async with world.server() as backend:
         await backend.launch(a_task(play="deaf"))
@@ -406,7 +406,7 @@ async def test_a_forgetting_cut_short_is_finished_by_the_next_server(world):
     async with world.server() as backend:
         await backend.launch(a_task(play="exit"))
         await until(backend, "t-0", Phase.EXITED)
-    (world.tasks / "t-0").rename(world.tasks / ".t-0.0a1b2c3d")  # and here the server died
+    (world.tasks / "t-0").rename(world.tasks / ".t-0.0a1b2c3d")  # then the server died
     async with world.server() as backend:
         assert await backend.poll() == {}
         assert list(world.tasks.iterdir()) == []
@@ -429,7 +429,7 @@ async def test_a_launch_cut_short_is_finished_by_the_next_server(world):
         await until(backend, "t-0", Phase.RUNNING)
 
 
-async def test_a_supervisor_on_its_way_is_not_started_again(world):
+async def test_a_supervisor_that_is_being_started_is_not_started_again(world):
     """The old server died between starting the process and the process writing its number."""
     async with world.server() as backend:
         await backend.launch(a_task("job", cpus=2))
@@ -437,7 +437,7 @@ async def test_a_supervisor_on_its_way_is_not_started_again(world):
         await backend.stop("job", 1)
         await until(backend, "job", Phase.EXITED)
         with folders.TaskFolder(world.tasks / "t-0")._waiting() as lock:
-            if lock is not None:  # not started yet: nobody else may start it now
+            if lock is not None:  # not started yet: no other may start it now
                 assert folders.TaskFolder(world.tasks / "t-0").start("clary.testing.supervisor") is None
         await until(backend, "t-0", Phase.RUNNING)
 
@@ -486,7 +486,7 @@ async def test_a_damaged_folder_is_a_lost_task_and_harms_no_other(world):
         assert "bad" not in await backend.poll()
 
 
-async def test_a_folder_somebody_removed_is_absent(world):
+async def test_a_task_whose_folder_was_removed_is_absent(world):
     async with world.server() as backend:
         await backend.launch(a_task(play="exit"))
         await until(backend, "t-0", Phase.EXITED)
@@ -553,7 +553,7 @@ def test_everything_works_on_uvloop(world):
         runner.run(live())
 
 
-async def test_a_damaged_plan_loses_one_task_and_holds_up_no_other(world):
+async def test_a_damaged_plan_loses_one_task_and_delays_no_other(world):
     async with world.server() as backend:
         await backend.launch(a_task("job", cpus=2, gpus=2))
         await backend.launch(a_task("bad", queued_at=1, gpus=1))
@@ -642,7 +642,7 @@ def opened(pid: int) -> set[str]:
     return found
 
 
-async def test_a_killed_server_takes_nothing_with_it(world):
+async def test_supervisors_survive_a_killed_server(world):
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVER, str(world.home), stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )

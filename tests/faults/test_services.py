@@ -1,4 +1,4 @@
-"""Helper processes: they outlive whoever started them, are adopted, replaced, restarted, and never mistaken."""
+"""Helper processes: they outlive the server, are adopted, replaced and restarted, and no other process is signalled."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ class Home:
             return running.pid if running else None
 
     def running(self):
-        """Every process of this home's program, by what the system says."""
+        """Every process of this home's program, as the system lists them."""
         found = []
         for candidate in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -125,7 +125,7 @@ async def test_it_is_started_and_described_and_stopped(home):
     await service.stop()
 
 
-async def test_its_surroundings_do_not_come_from_who_starts_it(home, monkeypatch):
+async def test_its_environment_does_not_come_from_the_process_that_starts_it(home, monkeypatch):
     monkeypatch.setenv("RCLONE_READ_ONLY", "true")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not yours")
     await home.service().start_or_adopt()
@@ -143,7 +143,7 @@ async def test_it_inherits_nothing_open_but_its_lock(home, tmp_path):
     assert [opened for opened in held.values() if not opened.startswith("socket:")] == []
 
 
-async def test_a_second_one_adopts_it(home):
+async def test_a_second_service_object_adopts_the_process(home):
     assert await home.service().start_or_adopt()
     pid = home.pid()
     assert not await home.service().start_or_adopt()
@@ -158,14 +158,14 @@ async def test_two_at_once_start_one(home):
 
 
 @pytest.mark.parametrize("changes", [{"environment": {"SECRET": "changed"}}, {"mode": "other"}])
-async def test_one_with_other_settings_is_replaced(home, changes):
+async def test_a_process_with_other_settings_is_replaced(home, changes):
     await home.service().start_or_adopt()
     before = home.pid()
     assert await home.service(**changes).start_or_adopt()
     assert home.running() == [home.pid()] != [before]
 
 
-async def test_one_that_does_not_answer_is_replaced(home):
+async def test_a_process_that_does_not_answer_is_replaced(home):
     (home.folder / "run").mkdir()
     lock = try_lock(home.lock)
     service = home.service(start_timeout_s=1.0)
@@ -178,14 +178,14 @@ async def test_one_that_does_not_answer_is_replaced(home):
     assert home.running() == [home.pid()] != [before]
 
 
-async def test_one_that_ignores_the_signal_is_killed(home):
+async def test_a_process_that_ignores_sigterm_is_killed(home):
     service = home.service("stubborn")
     await service.start_or_adopt()
     await service.stop(grace_s=0.1)
     assert home.running() == []
 
 
-async def test_it_survives_the_death_of_who_started_it_and_is_adopted(home):
+async def test_it_survives_the_death_of_its_starter_and_is_adopted(home):
     script = f"""
     import asyncio, os, signal, sys
     sys.path.insert(0, {str(Path.cwd())!r})
@@ -218,7 +218,7 @@ async def test_a_lock_file_full_of_nonsense_does_no_harm(home, content):
     assert await home.service().start_or_adopt()
 
 
-async def test_a_process_that_got_the_pid_of_one_that_died_is_left_alone(home):
+async def test_a_process_that_got_the_pid_of_a_dead_service_is_never_signalled(home):
     innocent = subprocess.Popen(["sleep", "60"])
     try:
         service = home.service()
@@ -234,7 +234,7 @@ async def test_a_process_that_got_the_pid_of_one_that_died_is_left_alone(home):
         innocent.wait()
 
 
-async def test_a_lock_held_by_who_knows_whom_is_an_error_that_names_it(home):
+async def test_a_lock_held_by_an_unknown_process_is_an_error_that_names_it(home):
     innocent = subprocess.Popen(["sleep", "60"])
     try:
         (home.folder / "run").mkdir()
@@ -265,7 +265,7 @@ async def test_an_address_that_is_not_ours_is_an_error(home):
         await service.start_or_adopt()
 
 
-async def test_a_program_that_ends_at_once_is_an_error_with_its_last_words(home):
+async def test_a_program_that_ends_at_once_is_an_error_with_its_last_lines(home):
     with pytest.raises(SettingsError, match=r"did not start: mode dies \| I cannot go on"):
         await home.service("dies").start_or_adopt()
 
@@ -284,7 +284,7 @@ async def test_a_program_that_never_gets_healthy_is_an_error_and_does_not_stay(h
     assert home.running() == []
 
 
-async def test_a_log_that_has_grown_is_set_aside(home):
+async def test_a_log_that_has_grown_is_rotated(home):
     (home.folder / "run").mkdir()
     log = home.folder / "run" / "helper.log"
     with log.open("wb") as file:
@@ -295,7 +295,7 @@ async def test_a_log_that_has_grown_is_set_aside(home):
 
 
 @contextlib.asynccontextmanager
-async def kept(*services, **options):
+async def watched(*services, **options):
     keeper = Keeper(services, **({"check_every_s": 0.1, "first_delay_s": 0.01, "longest_delay_s": 0.1} | options))
     await keeper.start()
     running = asyncio.create_task(keeper.run())
@@ -309,18 +309,18 @@ async def kept(*services, **options):
 
 async def test_the_keeper_restarts_what_was_killed(home):
     service = home.service()
-    async with kept(service):
+    async with watched(service):
         for _ in range(3):
             before = home.pid()
             os.kill(before, signal.SIGKILL)
             await until(lambda before=before: home.pid() not in (None, before))
         await until(lambda: len(home.running()) == 1)
-    assert home.pid() is not None  # it goes on when nobody keeps it
+    assert home.pid() is not None  # it goes on when no keeper runs
 
 
 async def test_the_keeper_restarts_what_does_not_answer(home):
     service = home.service(health_timeout_s=0.2)
-    async with kept(service, unhealthy_after=2):
+    async with watched(service, unhealthy_after=2):
         before = home.pid()
         os.kill(before, signal.SIGSTOP)
         service_stop = service.stop
@@ -339,7 +339,7 @@ async def test_the_keeper_goes_on_trying(home):
         return await start()
 
     service.start_or_adopt = counted
-    async with kept(service, first_delay_s=0.3, longest_delay_s=0.3):
+    async with watched(service, first_delay_s=0.3, longest_delay_s=0.3):
         os.kill(home.pid(), signal.SIGKILL)
         await until(lambda: not home.running())
         with socket.create_server(("127.0.0.1", home.port)):
@@ -376,13 +376,13 @@ async def test_the_keeper_waits_longer_each_time(home, monkeypatch):
     assert delays[:5] == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-async def test_the_keeper_tells_why_a_service_does_not_start(home):
+async def test_the_keeper_reports_why_a_service_does_not_start(home):
     with pytest.raises(SettingsError, match="I cannot go on"):
         await Keeper([home.service("dies")]).start()
 
 
 async def test_two_keepers_keep_one(home):
-    async with kept(home.service()), kept(home.service()):
+    async with watched(home.service()), watched(home.service()):
         before = home.pid()
         os.kill(before, signal.SIGKILL)
         await until(lambda: home.pid() not in (None, before))

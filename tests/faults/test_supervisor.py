@@ -34,7 +34,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield from maker(tmp_path)
 
 
-# the straight way
+# success
 
 
 @SANDBOXES
@@ -70,7 +70,7 @@ def test_a_program_runs_to_its_end_and_its_outputs_are_in_s3(make: Make, kind: s
     }
 
 
-def test_every_phase_is_told_to_the_server(make: Make) -> None:
+def test_the_server_is_notified_of_every_phase(make: Make) -> None:
     running = make("print('x')", outputs=(MODEL,))
     seen: list[tuple[Phase, Any]] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
@@ -94,7 +94,7 @@ def test_every_phase_is_told_to_the_server(make: Make) -> None:
 
 
 @SANDBOXES
-def test_hosts_are_a_gang_that_know_each_other(make: Make, kind: str) -> None:
+def test_hosts_reach_each_other_by_name(make: Make, kind: str) -> None:
     running = make(
         """
         import os, socket
@@ -134,7 +134,7 @@ def test_a_second_supervisor_leaves_the_first_alone(make: Make) -> None:
 
 
 @SANDBOXES
-def test_without_a_failure_file_the_last_lines_tell_what_went_wrong(make: Make, kind: str) -> None:
+def test_without_a_failure_file_the_last_lines_are_the_reason(make: Make, kind: str) -> None:
     running = make("print('on the way'); raise SystemExit('no such column: y')", kind, outputs=(MODEL, DATA))
     state = running.finish()
     assert state.exit_code == 1
@@ -171,7 +171,7 @@ def test_the_failure_file_is_the_reason(make: Make, kind: str) -> None:
         "shutil.rmtree('output'); os.symlink(elsewhere, 'output')",
     ],
 )
-def test_a_failure_file_that_is_none_is_not_read(make: Make, hostile: str) -> None:
+def test_a_failure_file_that_is_not_a_regular_file_is_not_read(make: Make, hostile: str) -> None:
     running = make(
         f"""
         import os, shutil, sys, pathlib
@@ -329,7 +329,7 @@ def test_a_stored_object_cannot_be_changed_through_an_input(make: Make, kind: st
 
 
 @SANDBOXES
-def test_a_stopped_program_may_save_what_it_has(make: Make, kind: str) -> None:
+def test_the_model_of_a_stopped_program_is_uploaded(make: Make, kind: str) -> None:
     running = make(
         """
         import os, signal, sys, time
@@ -354,7 +354,7 @@ def test_a_stopped_program_may_save_what_it_has(make: Make, kind: str) -> None:
 
 
 @SANDBOXES
-def test_a_program_that_does_not_listen_is_killed_after_the_grace(make: Make, kind: str) -> None:
+def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(make: Make, kind: str) -> None:
     running = make(
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(60)", kind
     )
@@ -366,7 +366,7 @@ def test_a_program_that_does_not_listen_is_killed_after_the_grace(make: Make, ki
     assert not running.processes()
 
 
-def test_who_asks_again_may_shorten_the_grace(make: Make) -> None:
+def test_a_second_stop_request_may_shorten_the_grace(make: Make) -> None:
     running = make("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(60)")
     running.start()
     until(running.log)
@@ -383,7 +383,7 @@ def test_a_stop_before_the_supervisor_starts_is_kept(make: Make) -> None:
     assert state.uploaded == {}
 
 
-def test_a_stop_while_inputs_are_brought(make: Make) -> None:
+def test_a_stop_while_inputs_are_staged(make: Make) -> None:
     running = make("print('never')", inputs=(Input("prefix", "s3://bucket/in/", "input/data/train"),))
     slow = """
         import time
@@ -419,7 +419,7 @@ def test_the_time_limit(make: Make, kind: str) -> None:
     assert 1.5 <= state.ended_at - state.started_at < 5
 
 
-def test_a_machine_that_shuts_down_is_nobodys_wish(make: Make) -> None:
+def test_a_shutdown_of_the_machine_is_no_stop_request(make: Make) -> None:
     running = make("import time; print('on'); time.sleep(60)")
     running.start()
     until(running.log)
@@ -488,7 +488,7 @@ def test_collecting_is_done_again(make: Make) -> None:
     assert running.log() == ""
 
 
-def test_what_is_over_stays_as_it_is(make: Make) -> None:
+def test_a_task_that_has_ended_stays_as_it_is(make: Make) -> None:
     running = make("print('never')")
     running.leave_behind(TaskState(Phase.EXITED, exit_code=0, over_at=9.0))
     assert running.finish() == TaskState(Phase.EXITED, exit_code=0, over_at=9.0)
@@ -501,7 +501,7 @@ def test_a_damaged_state_is_not_taken_for_a_task_that_never_ran(make: Make) -> N
     assert running.log() == ""
 
 
-def test_an_error_of_our_own_ends_the_task_and_its_program(make: Make) -> None:
+def test_an_error_of_the_supervisor_ends_the_task_and_its_program(make: Make) -> None:
     running = make("import time; print('on', flush=True); time.sleep(60)")
     broken = """
         import os, sys
@@ -532,11 +532,11 @@ def test_a_log_that_cannot_be_written_ends_the_program(make: Make) -> None:
     assert not running.processes()
 
 
-# what is printed
+# output
 
 
 def _high_water_kib(pid: int) -> int:
-    """The most memory a process has held so far. (ru_maxrss would tell of whoever started it, too.)"""
+    """The most memory a process has held so far. (ru_maxrss would include the process that started it.)"""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -565,7 +565,7 @@ def test_a_program_that_prints_very_much_fills_no_memory(make: Make) -> None:
     assert 0 < highest_kib < 150 << 10
 
 
-def test_what_got_away_does_not_hold_the_task_up(make: Make) -> None:
+def test_a_process_that_left_its_session_does_not_delay_the_end(make: Make) -> None:
     running = make(
         """
         import subprocess, sys
@@ -647,7 +647,7 @@ SERVER = """
 
 
 @SANDBOXES
-def test_a_replica_is_ready_when_it_answers_and_ends_when_told(make: Make, kind: str) -> None:
+def test_a_replica_is_ready_when_it_answers_and_ends_when_stopped(make: Make, kind: str) -> None:
     running = make(SERVER, kind, serve=Serve(), command="serve")
     running.start()
     state = until(lambda: running.state() if running.state().phase is Phase.READY else None)
@@ -659,7 +659,7 @@ def test_a_replica_is_ready_when_it_answers_and_ends_when_told(make: Make, kind:
     assert not running.processes()
 
 
-def test_a_replica_that_falls_ill_is_given_up(make: Make) -> None:
+def test_a_replica_that_stops_answering_fails(make: Make) -> None:
     serve = Serve(ping_interval_s=0.05, ping_timeout_s=1.0, unhealthy_after=3)
     running = make(SERVER, serve=serve)
     running.start()
@@ -684,7 +684,7 @@ def test_a_replica_that_ends_by_itself_has_failed(make: Make) -> None:
     assert state.failure == "AlgorithmError: , exit code: 0. Last lines of the log:\nbye"
 
 
-def test_a_replica_that_waits_costs_nothing(make: Make) -> None:
+def test_an_idle_replica_costs_almost_no_cpu(make: Make) -> None:
     running = make(SERVER, serve=Serve(ping_interval_s=0.5))
     supervisor = running.start()
     until(lambda: running.state().phase is Phase.READY)
@@ -698,7 +698,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-# the sandbox, and what a program installs
+# the sandbox, and installed packages
 
 
 @pytest.mark.parametrize("kind", [BUBBLEWRAP])
@@ -720,8 +720,8 @@ def test_a_sandboxed_program_sees_what_is_its_own(make: Make, kind: str) -> None
     )
     execution = running.plan.execution
     assert isinstance(execution, Process)
-    told = replace(running.plan, execution=replace(execution, argv=(*execution.argv, str(running.home))))
-    (running.folder / PLAN_FILE).write_text(told.to_json())
+    plan = replace(running.plan, execution=replace(execution, argv=(*execution.argv, str(running.home))))
+    (running.folder / PLAN_FILE).write_text(plan.to_json())
     (running.home / "tasks/other").mkdir()
     assert running.finish().exit_code == 0
     assert running.log().splitlines() == [
@@ -749,13 +749,13 @@ def test_an_isolated_program_has_no_network(make: Make, kind: str) -> None:
     assert running.log() == "False\nTrue\n"
 
 
-def test_isolation_that_cannot_be_had_is_refused(make: Make) -> None:
+def test_isolation_that_is_not_possible_is_refused(make: Make) -> None:
     state = make("print('never')", isolated=True).finish()
     assert state.failure.startswith("ClientError: EnableNetworkIsolation needs bubblewrap")
 
 
 @SANDBOXES
-def test_what_a_job_installs_is_its_own(make: Make, kind: str) -> None:
+def test_packages_that_a_job_installs_are_its_own(make: Make, kind: str) -> None:
     running = make(
         """
         import subprocess, sys, os

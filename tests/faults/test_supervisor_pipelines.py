@@ -21,14 +21,14 @@ from tests.faults.supervised import SANDBOXES, Make, Running, maker, until
 SERVER = """
 import http.server, os, pathlib
 base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-told = os.environ["WHO"] + " " + (base / "model" / "weights").read_text()
+answer = os.environ["WHO"] + " " + (base / "model" / "weights").read_text()
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if (base / "model" / "ready").exists() else 503)
         self.end_headers()
-        self.wfile.write(told.encode())
+        self.wfile.write(answer.encode())
     def log_message(self, *_): pass
-print(told, flush=True)
+print(answer, flush=True)
 http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 HOSTS = ("first", "second")
@@ -67,7 +67,7 @@ def _store(path: Path, files: dict[str, str]) -> None:
             archive.addfile(member, BytesIO(text.encode()))
 
 
-def test_a_pipelines_task_and_plan_are_read_as_they_were_written(make: Make) -> None:
+def test_the_task_and_plan_of_a_pipeline_are_read_as_they_were_written(make: Make) -> None:
     running = pipeline(make)
     text = (running.folder / "task.json").read_text()
     task = Task.from_json(text)
@@ -80,7 +80,7 @@ def test_a_pipelines_task_and_plan_are_read_as_they_were_written(make: Make) -> 
 
 
 @SANDBOXES
-def test_each_container_has_its_own_and_all_answer(make: Make, kind: str) -> None:
+def test_each_container_has_its_own_model_and_all_answer(make: Make, kind: str) -> None:
     running = pipeline(make, kind)
     running.start()
     state = until(lambda: running.state() if running.state().phase is Phase.READY else None)
@@ -105,7 +105,7 @@ def test_it_is_ready_when_all_are(make: Make) -> None:
     until(lambda: running.state().phase is Phase.READY)
 
 
-def test_one_that_is_never_ready_is_named(make: Make) -> None:
+def test_a_container_that_is_never_ready_is_named(make: Make) -> None:
     running = pipeline(make, ready=("first",))
     task = Task.from_json((running.folder / "task.json").read_text())
     task = dataclasses.replace(task, serve=Serve(startup_timeout_s=0.6))
@@ -115,7 +115,7 @@ def test_one_that_is_never_ready_is_named(make: Make) -> None:
     assert not running.processes()
 
 
-def test_one_that_cannot_start_ends_the_other(make: Make) -> None:
+def test_a_container_that_cannot_start_ends_the_other(make: Make) -> None:
     running = pipeline(make, second="raise SystemExit('no luck')")
     state = running.finish()
     assert state.exit_code == 1
@@ -124,7 +124,7 @@ def test_one_that_cannot_start_ends_the_other(make: Make) -> None:
     assert not running.processes()
 
 
-def test_one_that_dies_takes_the_other_with_it(make: Make) -> None:
+def test_a_container_that_dies_ends_the_other(make: Make) -> None:
     running = pipeline(make)
     running.start()
     until(lambda: running.state().phase is Phase.READY)

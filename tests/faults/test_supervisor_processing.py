@@ -58,19 +58,19 @@ def stored(running: Running, folder: str = "job/out") -> dict[str, str]:
     return {str(path.relative_to(top)): path.read_text() for path in found if path.is_file()}
 
 
-def tell(running: Running, name: str) -> None:
-    """Say something to a program that waits for a file of this name."""
+def signal(running: Running, name: str) -> None:
+    """Let a program go on that waits for a file of this name."""
     (running.folder / "hosts/algo-1/tmp" / name).touch()
 
 
-# Files rest for a moment only, and are looked for often.
+# Files are stable after a moment, and checked often.
 QUICK = """
 import clary.artifacts.uploaded_files, clary.supervisor.continuous_upload
 clary.artifacts.uploaded_files.REST_S = 0.05
 clary.supervisor.continuous_upload._EVERY_S = 0.05
 """
 
-# The program's side of `tell`.
+# The program's side of `signal`.
 WAIT = """
 def wait(name):
     while not os.path.exists(os.environ["TMPDIR"] + "/" + name):
@@ -78,7 +78,7 @@ def wait(name):
 """
 
 
-# what it sees
+# what the program finds
 
 
 @SANDBOXES
@@ -86,8 +86,8 @@ def test_a_program_finds_its_data_and_leaves_its_results(make: Make, kind: str) 
     running = make(
         """
         import json
-        told = json.loads((base / "config/processingjobconfig.json").read_text())
-        data = pathlib.Path(told["ProcessingInputs"][0]["S3Input"]["LocalPath"])
+        config = json.loads((base / "config/processingjobconfig.json").read_text())
+        data = pathlib.Path(config["ProcessingInputs"][0]["S3Input"]["LocalPath"])
         assert data == base / "processing/in/data" == pathlib.Path(os.environ["SM_PROCESSING_INPUT_DATA"])
         assert out == pathlib.Path(os.environ["SM_PROCESSING_OUTPUT_OUT"])
         assert json.loads((base / "config/resourceconfig.json").read_text())["current_host"] == "algo-1"
@@ -133,7 +133,7 @@ def test_without_a_sandbox_a_path_in_the_script_itself_is_not_there_and_the_reas
 
 
 @pytest.mark.parametrize("mode", [OUT, CONTINUOUS], ids=["EndOfJob", "Continuous"])
-def test_what_a_failed_program_made_is_kept(make: Make, mode: Output) -> None:
+def test_the_output_of_a_failed_program_is_uploaded(make: Make, mode: Output) -> None:
     running = make(
         """
         (out / "half").write_text("half")
@@ -171,7 +171,7 @@ def test_the_message(make: Make, text: str, message: str, failure: str) -> None:
     assert (state.exit_code, state.message, state.failure) == (0, message, failure)
 
 
-def test_a_training_jobs_message_is_nobodys_business(make: Make) -> None:
+def test_a_training_jobs_message_is_not_read(make: Make) -> None:
     running = make("(base / 'output/message').write_text('x')", layout="training")
     assert running.finish().message == ""
 
@@ -179,7 +179,7 @@ def test_a_training_jobs_message_is_nobodys_business(make: Make) -> None:
 # uploads while it runs
 
 
-def test_files_that_have_come_to_rest_are_uploaded_while_the_program_runs(make: Make) -> None:
+def test_files_that_do_not_change_any_more_are_uploaded_while_the_program_runs(make: Make) -> None:
     running = make(
         WAIT
         + """
@@ -197,11 +197,11 @@ wait("end")
     running.start()
     until(lambda: stored(running).get("sub/done") == "first")
     assert "growing" not in stored(running), "what is still written to is left alone"
-    tell(running, "change")
+    signal(running, "change")
     until(lambda: stored(running).get("sub/done") == "other" and "growing" in stored(running))
     (before,) = (path.stat() for path in (running.home / "s3/bucket/job/out").glob("growing"))
     assert running.state().phase is Phase.RUNNING
-    tell(running, "end")
+    signal(running, "end")
     state = running.over()
     assert (state.exit_code, state.failure, state.uploaded) == (0, "", {"processing/out": CONTINUOUS.uri})
     assert set(stored(running)) == {"growing", "last", "sub/done"}
@@ -215,12 +215,12 @@ def test_a_file_that_changed_at_the_very_end_is_uploaded_as_it_is(make: Make) ->
     )
     running.start(QUICK)
     until(lambda: stored(running) == {"a": "old"})
-    tell(running, "end")
+    signal(running, "end")
     running.over()
     assert stored(running) == {"a": "new"}
 
 
-def test_of_two_hosts_the_first_ones_file_counts(make: Make) -> None:
+def test_of_two_hosts_the_first_hosts_file_counts(make: Make) -> None:
     running = make(
         WAIT
         + """
@@ -235,7 +235,7 @@ wait("end") if host == "algo-1" else None
     running.start(QUICK)
     expected = {"algo-1": "algo-1", "algo-2": "algo-2", "same": "algo-1"}
     until(lambda: stored(running) == expected)
-    tell(running, "end")
+    signal(running, "end")
     assert running.over().exit_code == 0
     assert stored(running) == expected
 
@@ -244,7 +244,7 @@ wait("end") if host == "algo-1" else None
 def test_nothing_outside_of_the_output_is_uploaded_whatever_the_program_does(
     make: Make, kind: str, tmp_path: Path
 ) -> None:
-    """It puts links in the way while the platform looks."""
+    """It puts links in place of folders while its files are uploaded."""
     (prey := tmp_path / "prey").mkdir()
     (prey / "secret").write_text("secret")
     (prey / "out").mkdir()
@@ -271,28 +271,28 @@ out.parent.unlink(); out.parent.mkdir()
         environment={"PREY": str(prey)},
         outputs=(
             Output("processing/a/out", "s3://bucket/job/out/", continuous=True, **PLAIN),
-            Output("processing/looks", "s3://bucket/job/looks/", continuous=True, **PLAIN),
+            Output("processing/rounds", "s3://bucket/job/rounds/", continuous=True, **PLAIN),
         ),
     )
     running.start(QUICK)
     for number in range(3):
         until(lambda number=number: len(running.log().splitlines()) > number)
-        # What is put into the other output now is found when both have been looked at.
-        (running.folder / f"hosts/algo-1/ml/processing/looks/{number}").write_text("x")
-        until(lambda number=number: str(number) in stored(running, "job/looks"))
-        tell(running, str(number))
+        # A file written to the other output now is uploaded when both have been checked.
+        (running.folder / f"hosts/algo-1/ml/processing/rounds/{number}").write_text("x")
+        until(lambda number=number: str(number) in stored(running, "job/rounds"))
+        signal(running, str(number))
     state = running.over()
     assert (state.exit_code, state.failure) == (0, ""), running.log()
     assert stored(running) == {"seen": "seen"}
 
 
-def test_a_time_limit_keeps_what_there_is(make: Make) -> None:
+def test_the_output_is_uploaded_after_a_time_limit(make: Make) -> None:
     running = make("(out / 'a').write_text('1'); time.sleep(60)", outputs=(CONTINUOUS,), max_runtime_s=0.3, grace_s=0.0)
     state = running.finish()
     assert (state.cause, state.failure, stored(running)) == (Cause.TIME_LIMIT, "", {"a": "1"})
 
 
-def test_a_stop_keeps_what_there_is_and_its_message(make: Make) -> None:
+def test_the_output_and_the_message_are_kept_after_a_stop(make: Make) -> None:
     running = make(
         """
         import signal
@@ -367,12 +367,12 @@ def test_an_s3_elsewhere_may_be_away_while_the_program_runs(make: Make, tmp_path
         running.start(QUICK)
         until((bucket / "o/a").exists)
         bucket.rename(hidden)  # S3 answers, and the bucket is not there
-        tell(running, "second")
+        signal(running, "second")
         until((running.folder / "hosts/algo-1/ml/processing/out/b").exists)
         assert running.state().phase is Phase.RUNNING
         hidden.rename(bucket)
         until((bucket / "o/b").exists)
-        tell(running, "end")
+        signal(running, "end")
         state = running.over()
         assert (state.exit_code, state.failure) == (0, "")
         assert {path.name: path.read_text() for path in (bucket / "o").iterdir()} == {"a": "1", "b": "2"}

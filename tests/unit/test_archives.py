@@ -1,4 +1,4 @@
-"""model.tar.gz, in and out: whole, safe, and the same whoever made it."""
+"""model.tar.gz, in and out: whole, safe, and independent of who packs it."""
 
 import errno
 import gzip
@@ -81,7 +81,7 @@ class TestUnpack:
             "same": "{}",
         }
 
-    def test_twice_is_once(self, archive, tmp_path):
+    def test_unpacking_twice_gives_the_same(self, archive, tmp_path):
         made = archive(
             entry("a", b"1"), folder("d"), symlink("d/l", "../a"), entry("h", kind=tarfile.LNKTYPE, link="a")
         )
@@ -169,11 +169,11 @@ class TestUnpack:
         ],
         ids=range(13),
     )
-    def test_says_so_of_what_is_no_archive(self, archive, tmp_path, raw):
+    def test_a_file_that_is_not_an_archive_is_an_error(self, archive, tmp_path, raw):
         with pytest.raises(ObjectStoreError, match=r"^s3://b/m is not a valid gzip-compressed tar archive: "):
             unpack(archive(raw=raw), tmp_path / "m", "s3://b/m")
 
-    def test_every_damaged_byte_is_told_or_does_no_harm(self, archive, tmp_path):
+    def test_every_damaged_byte_is_an_error_or_does_no_harm(self, archive, tmp_path):
         good = gzip.compress(tar(entry("a", b"content"), symlink("l", "a")))
         for position in range(len(good)):
             damaged = bytearray(good)
@@ -217,7 +217,7 @@ class TestUnpack:
         with pytest.raises(ObjectStoreError):
             unpack(archive(raw=gzip.compress(bytes(member) + bytes(1024))), tmp_path / "m")
 
-    def test_a_full_disk_is_told(self, archive, tmp_path, monkeypatch):
+    def test_a_full_disk_is_reported(self, archive, tmp_path, monkeypatch):
         def full(*_, **__):
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -225,7 +225,7 @@ class TestUnpack:
         with pytest.raises(ObjectStoreError, match=r"Could not unpack s3://b/m: the disk is full"):
             unpack(archive(entry("a", b"1")), tmp_path / "m", "s3://b/m")
 
-    def test_can_be_called_off(self, archive, tmp_path):
+    def test_can_be_cancelled(self, archive, tmp_path):
         with pytest.raises(TransferCancelled):
             unpack(archive(entry("a", b"1")), tmp_path / "m", cancelled=lambda: True)
         assert tree(tmp_path / "m") == {}
@@ -264,14 +264,17 @@ class TestCollect:
             assert archive.getnames() == ["a", "code", "code/b", "empty"]
 
     def test_merges_hosts_and_the_first_wins(self, store, tmp_path):
-        one, two = host(tmp_path, 1, a="1", b="1", c__x="1", d="1"), host(tmp_path, 2, b="2", c__y="2", d__z="2", e="2")
-        found = collected(store, tmp_path, one, two)
+        first, second = (
+            host(tmp_path, 1, a="1", b="1", c__x="1", d="1"),
+            host(tmp_path, 2, b="2", c__y="2", d__z="2", e="2"),
+        )
+        found = collected(store, tmp_path, first, second)
         assert found == {"a": "1", "b": "1", "c/x": "1", "c/y": "2", "d": "1", "e": "2"}
 
     def test_a_host_may_have_nothing(self, store, tmp_path):
         assert collected(store, tmp_path, tmp_path / "gone", host(tmp_path, a="1")) == {"a": "1"}
 
-    def test_says_nothing_of_who_made_it(self, store, tmp_path):
+    def test_holds_nothing_about_its_writer(self, store, tmp_path):
         top = host(tmp_path, a="1", b__c="2")
         for path in (top / "a", top / "b", top / "b/c"):
             os.utime(path, (1e9, 1e9))
@@ -330,11 +333,11 @@ class TestCollect:
             assert tree(tmp_path / "again") == {}
 
     def test_plain_files_go_below_the_prefix(self, store, tmp_path):
-        one, two = host(tmp_path, 1, a="1", c__x="1"), host(tmp_path, 2, a="2", c__y="2")
-        (one / "link").symlink_to("a")
-        (one / "out").symlink_to("/etc/passwd")
+        first, second = host(tmp_path, 1, a="1", c__x="1"), host(tmp_path, 2, a="2", c__y="2")
+        (first / "link").symlink_to("a")
+        (first / "out").symlink_to("/etc/passwd")
         for uri in ("s3://b/job/output/model/", "s3://b/job/output/other"):
-            assert collect(store, Output("model", uri, archive=False), [one, two]) == uri
+            assert collect(store, Output("model", uri, archive=False), [first, second]) == uri
         keys = [item.key for item in store.list(S3Uri("b", "job/output/"))]
         assert keys == [f"job/output/{at}/{name}" for at in ("model", "other") for name in ("a", "c/x", "c/y", "link")]
         assert store.read(S3Uri("b", "job/output/model/a")) == b"1"
@@ -358,7 +361,7 @@ class TestCollect:
         assert sorted(top.parent.iterdir()) == [top]
 
     @pytest.mark.parametrize("archive", [True, False])
-    def test_can_be_called_off(self, store, tmp_path, archive):
+    def test_can_be_cancelled(self, store, tmp_path, archive):
         with pytest.raises(TransferCancelled):
             collect(store, Output("model", "s3://b/m", archive=archive), [host(tmp_path, a="1")], lambda: True)
         assert list(store.list(S3Uri("b", ""))) == []

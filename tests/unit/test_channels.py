@@ -81,7 +81,7 @@ def test_a_prefix_is_a_string_and_the_rest_of_the_key_a_path(prefix, keys, expec
 
 
 @pytest.mark.parametrize("kind", ["prefix", "manifest", "archive"])
-def test_nothing_there_is_an_error_unless_optional(tmp_path, kind):
+def test_a_prefix_without_objects_is_an_error_unless_optional(tmp_path, kind):
     with pytest.raises(ObjectStoreError, match="s3://b/none"):
         stage(remote("a"), Input(kind, "s3://b/none", "x"), tmp_path / "x")
     if kind != "manifest":
@@ -89,7 +89,7 @@ def test_nothing_there_is_an_error_unless_optional(tmp_path, kind):
         assert tree(tmp_path / "x") == []
 
 
-def test_nothing_there_says_what_aws_says():
+def test_a_prefix_without_objects_has_awss_error_text():
     with pytest.raises(ObjectStoreError, match=r'^No S3 objects found under S3 URL "s3://b/none"\. Please ensure that'):
         names(remote("a"), "s3://b/none")
 
@@ -98,7 +98,7 @@ def test_a_prefix_with_only_folder_markers_is_an_empty_directory():
     assert names(remote("train/"), "s3://b/train/") == []
 
 
-def test_a_uri_that_is_none_is_an_error():
+def test_a_uri_that_is_not_valid_is_an_error():
     with pytest.raises(ObjectStoreError, match="not an S3 URI"):
         names(remote("a"), "file:///etc")
 
@@ -165,7 +165,7 @@ class TestManifest:
         [b"", b"{", b"\xff", b"[" * 100_000, {}, [], ["a"], [{"prefix": 1}], [{"prefix": "s3://b/"}, 1], [{}], "x", 1],
         ids=str,
     )
-    def test_that_is_none_is_an_error(self, content):
+    def test_a_manifest_that_is_not_valid_is_an_error(self, content):
         with pytest.raises(ObjectStoreError, match=r"The manifest s3://b/m.json (is not valid JSON|must be a list)"):
             names(self.manifest(content), "s3://b/m.json", "manifest")
 
@@ -285,7 +285,7 @@ def test_objects_elsewhere_are_fetched_several_at_a_time(tmp_path):
     assert tree(tmp_path / "x") == [str(index) for index in range(8)]
 
 
-def test_the_first_failure_calls_the_others_off_and_is_the_one_told(tmp_path):
+def test_the_first_failure_cancels_the_others_and_is_reported(tmp_path):
     failing = threading.Event()
 
     class Failing(Remote):
@@ -305,14 +305,14 @@ def test_the_first_failure_calls_the_others_off_and_is_the_one_told(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
-def test_staging_can_be_called_off(local, tmp_path, where):
+def test_staging_can_be_cancelled(local, tmp_path, where):
     put(local, tmp_path, t__a=b"content", t__b=b"content")
     store = local if where == "here" else remote("t/a", "t/b")
     with pytest.raises(TransferCancelled):
         stage(store, Input("prefix", "s3://b/t/", "x"), tmp_path / "x", cancelled=lambda: True)
 
 
-def test_a_full_disk_is_told(local, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(local, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

@@ -10,7 +10,7 @@ from clary.core import files
 from clary.core.files import sweep, write_whole
 
 
-def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_only_incomplete_files_of_a_killed_writer_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_whole(tmp_path / "route.json", "old")
     monkeypatch.setattr(files.Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     monkeypatch.setattr(files.Path, "unlink", lambda *_, **__: None)  # killed: it does not tidy up either

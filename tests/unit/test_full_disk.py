@@ -43,7 +43,7 @@ def refusing(number: int) -> object:
     return refuse
 
 
-def test_who_logs_goes_on_where_the_log_cannot_be_written() -> None:
+def test_a_log_that_cannot_be_written_ends_no_process() -> None:
     class Full(io.StringIO):
         def write(self, text: str) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")

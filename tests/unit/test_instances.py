@@ -83,7 +83,7 @@ def test_every_instance_type_of_the_model_is_known(names):
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_figures_are_the_published_ones(name):
+def test_figures_are_those_that_aws_publishes(name):
     found = instance_type(name)
     assert (found.vcpus, found.memory_mib / 1024, found.gpus) == KNOWN[name]
 
@@ -102,7 +102,7 @@ def test_figures_are_the_published_ones(name):
         "LOCAL",
     ],
 )
-def test_what_is_no_instance_type_is_refused_by_name(name):
+def test_an_unknown_instance_type_is_refused_by_name(name):
     with pytest.raises(ValidationException, match="is not known") as refused:
         instance_type(name)
     assert name in refused.value.message

@@ -133,7 +133,7 @@ def test_blank_lines_are_left_out_and_others_kept_as_they_are(logs):
     assert logs.head(GROUP, "a", ALWAYS, 10, page.after).events == ()
 
 
-def test_what_is_no_line_of_ours_is_shown_all_the_same(logs):
+def test_lines_in_another_format_are_shown_too(logs):
     path = write(logs, "a", (5, "one"))
     with path.open("ab") as file:
         file.write(b"no time here\n\xff\xfe bytes\n" + b"9" * 40 + b" long\n6 two\n")
@@ -143,7 +143,7 @@ def test_what_is_no_line_of_ours_is_shown_all_the_same(logs):
 
 
 @pytest.mark.parametrize("place", [1, 3, -1, 10**15])
-def test_a_place_must_be_the_start_of_a_line(logs, place):
+def test_an_offset_must_be_the_start_of_a_line(logs, place):
     write(logs, "a", (1, "one"), (2, "two"))
     for read in (logs.head, logs.tail):
         with pytest.raises(InvalidOffset):
@@ -173,7 +173,7 @@ def test_streams_are_found_by_what_their_names_start_with(logs):
         assert logs.names(GROUP, nothing) == []
 
 
-def test_a_stream_says_when_it_began_and_ended(logs):
+def test_a_stream_has_the_times_of_its_first_and_last_event(logs):
     path = write(logs, "a", (1, ""), (2, "one"), (9, "two"), (9, ""))
     stream = logs.stream(GROUP, "a")
     assert (stream.created_ms, stream.first_ms, stream.last_ms) == (2, 2, 9)

@@ -23,15 +23,15 @@ def run_command(
     )
 
 
-def after(words: list[str], option: str) -> list[str]:
-    return [words[place + 1] for place, word in enumerate(words) if word == option]
+def after(command: list[str], option: str) -> list[str]:
+    return [command[index + 1] for index, argument in enumerate(command) if argument == option]
 
 
 def test_the_image_and_its_command_come_last() -> None:
-    words = run_command()
-    assert words[:4] == ["podman", "--root", "/r", "run"]
-    assert words[-4:] == ["--runtime", "runc", "image:1", "train"]
-    assert after(words, "--name") == ["clary-t-algo-1"]
+    command = run_command()
+    assert command[:4] == ["podman", "--root", "/r", "run"]
+    assert command[-4:] == ["--runtime", "runc", "image:1", "train"]
+    assert after(command, "--name") == ["clary-t-algo-1"]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_the_image_and_its_command_come_last() -> None:
 def test_entrypoint_and_arguments(
     entrypoint: tuple[str, ...] | None, arguments: tuple[str, ...] | None, end: list[str]
 ) -> None:
-    words = run_command(Container(("docker",), (), "image:1", entrypoint, arguments))
-    assert words[-len(end) :] == end
+    command = run_command(Container(("docker",), (), "image:1", entrypoint, arguments))
+    assert command[-len(end) :] == end
 
 
 def test_opt_ml_is_never_mounted_whole() -> None:
@@ -94,9 +94,9 @@ def test_of_a_processing_jobs_folders_each_is_mounted_for_itself() -> None:
 
 
 def test_keys_do_not_show_in_a_list_of_processes() -> None:
-    words = run_command(AWS_SECRET_ACCESS_KEY="secret", PATH="/container/bin")
-    assert after(words, "--env") == ["AWS_SECRET_ACCESS_KEY", "PATH=/container/bin"]
-    assert not [word for word in words if "secret" in word]
+    command = run_command(AWS_SECRET_ACCESS_KEY="secret", PATH="/container/bin")
+    assert after(command, "--env") == ["AWS_SECRET_ACCESS_KEY", "PATH=/container/bin"]
+    assert not [argument for argument in command if "secret" in argument]
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_networks(
     options: tuple[str, ...], port: int | None, isolated: bool, network: list[str], published: list[str]
 ) -> None:
     container = Container(("podman",), options, "image:1", None, None)
-    words = run_command(container, Task("t", TASK.owner, "", isolated=isolated), port)
-    assert after(words, "--network") == network
-    assert after(words, "--publish") == published
-    assert after(words, "--add-host") == ["algo-1:127.1.1.1"]
+    command = run_command(container, Task("t", TASK.owner, "", isolated=isolated), port)
+    assert after(command, "--network") == network
+    assert after(command, "--publish") == published
+    assert after(command, "--add-host") == ["algo-1:127.1.1.1"]
 
 
 def test_a_container_in_the_machines_network_binds_the_port_itself() -> None:
@@ -126,8 +126,8 @@ def test_a_container_in_the_machines_network_binds_the_port_itself() -> None:
 
 
 def test_limits_of_an_instance() -> None:
-    words = run_command(task=Task("t", TASK.owner, "", resources=Resources(0.5, 512)))
-    assert (after(words, "--memory"), after(words, "--cpus"), after(words, "--shm-size")) == (
+    command = run_command(task=Task("t", TASK.owner, "", resources=Resources(0.5, 512)))
+    assert (after(command, "--memory"), after(command, "--cpus"), after(command, "--shm-size")) == (
         ["512m"],
         ["0.5"],
         ["256m"],

@@ -85,7 +85,7 @@ def test_a_proxy_does_not_stand_before_the_platform() -> None:
     assert made["no_proxy"] == "localhost,127.0.0.1"
 
 
-def test_the_platform_says_where_it_is() -> None:
+def test_the_platforms_endpoints_are_in_the_environment() -> None:
     made = environment()
     assert made["AWS_REGION"] == made["AWS_DEFAULT_REGION"] == "eu-west-1"
     assert made["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:8723"
@@ -147,7 +147,7 @@ def test_each_host_has_its_own_accelerators() -> None:
     assert environment()["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_without_opt_ml_everything_speaks_of_the_folder_instead() -> None:
+def test_without_opt_ml_paths_are_those_of_the_folder_in_its_place() -> None:
     paths = HostPaths("/data/ml", "/t/venv", "/t/home", "/t/tmp")
     task = a_task(environment={"SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code", "OTHER": "/opt/mlflow"})
     made = environment(task, paths=paths)

@@ -27,7 +27,7 @@ TASK = Task("t", ("training-job", "n", "u"), "image", log_stream="n/{host}-1")
 # reasons
 
 
-def test_the_last_lines_have_the_room_that_is_left() -> None:
+def test_the_last_lines_fill_the_failure_reason() -> None:
     text = with_log("AlgorithmError: , exit code: 1", [f"{n:03} " + "x" * 96 for n in range(50)])
     assert len(text) <= LONGEST
     assert text.endswith("x")
@@ -47,7 +47,7 @@ def test_the_last_lines_have_the_room_that_is_left() -> None:
         (ValueError("\x1b[0m" + "x" * 2000), ("InternalServerError: ValueError while it was moved: [0m" + "x" * 2000)),
     ],
 )
-def test_whose_fault_it_is(error: Exception, text: str) -> None:
+def test_the_prefix_of_a_failure_reason(error: Exception, text: str) -> None:
     assert failure_reason(error, "it was moved") == text[:LONGEST]
 
 
@@ -75,7 +75,7 @@ def hosts_with(tmp_path: Path, *messages: bytes | None) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("messages", "told"),
+    ("messages", "expected"),
     [
         ((None,), ""),
         ((b"",), ""),
@@ -89,16 +89,16 @@ def hosts_with(tmp_path: Path, *messages: bytes | None) -> list[Path]:
         (("xy" + "🌿" * 300, "ä"), "xy" + "🌿" * 255 + "ä"),
     ],
 )
-def test_the_exit_message_is_a_kilobyte_of_whole_characters(tmp_path: Path, messages: Any, told: str) -> None:
+def test_the_exit_message_is_a_kilobyte_of_whole_characters(tmp_path: Path, messages: Any, expected: str) -> None:
     messages = [messages] if isinstance(messages, bytes) else messages
     encoded = [message.encode() if isinstance(message, str) else message for message in messages]
     message = exit_message(hosts_with(tmp_path, *encoded))
-    assert message == told
+    assert message == expected
     assert len(message.encode()) <= 1024
 
 
 @pytest.mark.parametrize("message", [b"\xff", b"a\xc3", b"ok \xed\xa0\x80", b"x" * 100 + b"\x80"])
-def test_a_message_that_is_no_utf8_is_the_programs_fault(tmp_path: Path, message: bytes) -> None:
+def test_a_message_that_is_not_utf8_is_a_client_error(tmp_path: Path, message: bytes) -> None:
     with pytest.raises(CannotRun, match="ClientError: /opt/ml/output/message is not valid UTF-8: "):
         exit_message(hosts_with(tmp_path, b"good", message))
 
@@ -124,29 +124,29 @@ def put_a_folder_behind_a_link(output: Path) -> None:
         lambda output: output.rmdir(),
     ],
 )
-def test_a_message_that_is_none_is_not_read(tmp_path: Path, hostile: Callable[[Path], None]) -> None:
+def test_a_message_that_is_not_a_regular_file_is_not_read(tmp_path: Path, hostile: Callable[[Path], None]) -> None:
     (folder,) = hosts_with(tmp_path, None)
     hostile(folder / "output")
     assert exit_message([folder]) == ""
 
 
 @pytest.mark.parametrize(
-    ("layout", "base", "told"),
+    ("layout", "base", "path"),
     [
         ("processing", "/opt/ml", "/opt/ml/processing/in"),
         ("processing", '/t/"q"/ml', '/t/"q"/ml/processing/in'),
         ("training", "/t/ml", "/opt/ml/processing/in"),
     ],
 )
-def test_a_processing_jobs_configuration_tells_where_its_folders_really_are(
-    tmp_path: Path, layout: Any, base: str, told: str
+def test_a_processing_jobs_configuration_has_the_real_paths_of_its_folders(
+    tmp_path: Path, layout: Any, base: str, path: str
 ) -> None:
     files = {"config/processingjobconfig.json": json.dumps({"LocalPath": "/opt/ml/processing/in"})}
     task = Task("t", ("k", "n", "u"), "", files=files, layout=layout)
     folder = HostFolder(tmp_path / "hosts/algo-1")
     make_folder(folder, task, "algo-1", open_to_all=False, base=base)
     written = (folder.ml / "config/processingjobconfig.json").read_text()
-    assert json.loads(written) == {"LocalPath": told}
+    assert json.loads(written) == {"LocalPath": path}
 
 
 def test_hosts_have_addresses_of_their_own() -> None:
@@ -172,7 +172,7 @@ def test_a_folder_without_rights_can_be_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings", ["home = /base/bin\nversion = 3.11.7\n", "home = /base/bin\nversion_info = 3.11.7.final.0\n"]
 )
-def test_an_overlay_stands_on_the_runtimes_packages(tmp_path: Path, settings: str) -> None:
+def test_a_venv_layer_sees_the_runtimes_packages(tmp_path: Path, settings: str) -> None:
     runtime = tmp_path / "runtime"
     (runtime / "bin").mkdir(parents=True)
     (runtime / "bin" / "python").symlink_to(sys.executable)
@@ -192,7 +192,9 @@ def test_an_overlay_stands_on_the_runtimes_packages(tmp_path: Path, settings: st
 # the state
 
 
-def test_a_full_disk_leaves_room_for_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_full_disk_the_last_state_is_written_to_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = StateFile(tmp_path, TaskState(Phase.STAGING), "/none")
     kept.reserve()
     write_whole = state_file.write_whole
@@ -207,7 +209,7 @@ def test_a_full_disk_leaves_room_for_the_last_word(tmp_path: Path, monkeypatch: 
     assert TaskState.from_json((tmp_path / "state.json").read_text()).failure == "ClientError: full"
 
 
-def test_a_state_that_cannot_be_written_stays_to_be_written(tmp_path: Path) -> None:
+def test_a_state_that_could_not_be_written_stays_marked_as_changed(tmp_path: Path) -> None:
     kept = StateFile(tmp_path / "gone", TaskState(Phase.RUNNING), "/none")
     kept.set_metric("loss", 1.0, 2.0)
     with pytest.raises(FileNotFoundError):

@@ -9,21 +9,21 @@ INNER = Sandbox(ml="/h/tasks/t/hosts/algo-1/ml", tmp="/x/tmp", hosts_file="/x/et
 
 def mounts(sandbox: Sandbox) -> list[tuple[str, ...]]:
     """Options and what belongs to them, in order."""
-    words = command(["python"], sandbox)
+    arguments = command(["python"], sandbox)
     made: list[tuple[str, ...]] = []
-    for word in words[1 : words.index("--")]:
-        if word.startswith("--"):
-            made.append((word,))
+    for argument in arguments[1 : arguments.index("--")]:
+        if argument.startswith("--"):
+            made.append((argument,))
         else:
-            made[-1] += (word,)
+            made[-1] += (argument,)
     return made
 
 
 def test_the_program_comes_last_and_as_it_is() -> None:
-    words = command(["sh", "-c", "--bind / /"], INNER, status_fd=7)
-    assert words[0] == "bwrap"
-    assert words[words.index("--") :] == ["--", "sh", "-c", "--bind / /"]
-    assert words[words.index("--json-status-fd") + 1] == "7"
+    arguments = command(["sh", "-c", "--bind / /"], INNER, status_fd=7)
+    assert arguments[0] == "bwrap"
+    assert arguments[arguments.index("--") :] == ["--", "sh", "-c", "--bind / /"]
+    assert arguments[arguments.index("--json-status-fd") + 1] == "7"
 
 
 def test_opt_ml_is_its_own_and_the_machines_opt_stays() -> None:

@@ -42,7 +42,7 @@ async def test_many_lines_come_back(tmp_path):
     assert len(await read(tmp_path, a_task())) == 2500
 
 
-async def test_what_is_no_line_is_left_out(tmp_path):
+async def test_text_that_is_not_a_log_line_is_left_out(tmp_path):
     write(tmp_path, "job/algo-1-1.log", b"no stamp\n\xff\xfe\n7 bad \xff byte\n8 cut sh")
     assert [line.text for line in await read(tmp_path, a_task())] == ["bad \ufffd byte"]
 

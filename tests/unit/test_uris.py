@@ -25,7 +25,7 @@ from clary.artifacts.base import S3Uri
         ("https://b.s3.dualstack.us-east-1.amazonaws.com/k", "b", "k"),
     ],
 )
-def test_what_is_one(uri, bucket, key):
+def test_valid_uris(uri, bucket, key):
     assert S3Uri.parse(uri) == S3Uri(bucket, key)
 
 
@@ -57,7 +57,7 @@ def test_what_is_one(uri, bucket, key):
         "https://s3.amazonaws.com/%2e%2e/k",
     ],
 )
-def test_what_is_none(uri):
+def test_invalid_uris(uri):
     with pytest.raises(ValueError, match=r"is not an S3 URI|can't decode"):
         S3Uri.parse(uri)
 
