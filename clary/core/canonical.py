@@ -14,8 +14,8 @@ TERMINATOR = "aws4_request"
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A request as it stands on the wire. Header names are lower case; path and query are as sent, not decoded."""
+class SignedRequest:
+    """A request as it was sent. Header names are lower case; path and query are not decoded."""
 
     method: str
     path: bytes
@@ -23,13 +23,13 @@ class Signed:
     headers: Sequence[tuple[bytes, bytes]]
 
     def header(self, name: bytes) -> str | None:
-        """Its values, joined; None where it was not sent."""
+        """The values of a header, joined; None where it was not sent."""
         values = [_trimmed(value) for key, value in self.headers if key == name]
         return ",".join(values) if values else None
 
 
-def canonical(request: Signed, signed_headers: Sequence[str], query: str, payload: str, s3: bool) -> str:
-    """The request in the one form that both sides make of it. `payload` stands for the body."""
+def canonical_request(request: SignedRequest, signed_headers: Sequence[str], query: str, payload: str, s3: bool) -> str:
+    """The form of the request that both sides sign. `payload` stands for the body."""
     headers = "".join(f"{name}:{request.header(name.encode()) or ''}\n" for name in signed_headers)
     parts = (request.method.upper(), _path(request.path, s3), query, headers, ";".join(signed_headers), payload)
     return "\n".join(parts)
@@ -38,7 +38,7 @@ def canonical(request: Signed, signed_headers: Sequence[str], query: str, payloa
 def _path(path: bytes, s3: bool) -> str:
     if s3:
         return quote(unquote_to_bytes(path), safe="/~") or "/"
-    # Elsewhere dots and empty segments go, and what is already escaped is escaped once more.
+    # Of other services dots and empty segments are removed, and what is already escaped is escaped once more.
     kept: list[bytes] = []
     for segment in path.split(b"/"):
         if segment == b"..":
@@ -50,13 +50,13 @@ def _path(path: bytes, s3: bool) -> str:
 
 
 def query_as_sent(query: bytes) -> str:
-    """Sorted, escaped as it came."""
+    """The parameters sorted, escaped as they were sent."""
     pairs = (pair.partition(b"=") for pair in query.split(b"&") if pair)
     return _joined([(name.decode("latin-1"), value.decode("latin-1")) for name, _, value in pairs])
 
 
 def query_escaped(query: bytes) -> str:
-    """Sorted, escaped as AWS escapes."""
+    """The parameters sorted, escaped as AWS escapes."""
     pairs = (pair.partition(b"=") for pair in query.split(b"&") if pair)
     return _joined([(_escaped(name), _escaped(value)) for name, _, value in pairs])
 
@@ -79,14 +79,14 @@ def _trimmed(value: bytes) -> str:
 
 @lru_cache(maxsize=64)
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The key of one day, region and service."""
+    """The key for a day, region and service."""
     key = f"AWS4{secret}".encode()
     for step in (date, region, service, TERMINATOR):
         key = hmac.digest(key, step.encode(), "sha256")
     return key
 
 
-def signature(key: bytes, stamp: str, scope: str, canonical_request: str) -> str:
+def signature(key: bytes, timestamp: str, scope: str, canonical: str) -> str:
     """Hex."""
-    digest = hashlib.sha256(canonical_request.encode()).hexdigest()
-    return hmac.digest(key, "\n".join((ALGORITHM, stamp, scope, digest)).encode(), "sha256").hex()
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return hmac.digest(key, "\n".join((ALGORITHM, timestamp, scope, digest)).encode(), "sha256").hex()

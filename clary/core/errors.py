@@ -6,14 +6,14 @@ ClaryError
 │   ├── ValidationError  InvalidParameterException  InternalFailure
 │   ├── ResourceLimitExceeded  ConflictException  ThrottlingException
 │   ├── UnknownOperationException  SerializationException  NotImplementedByClary
-│   ├── RequestEntityTooLarge
+│   ├── RequestEntityTooLarge  ServiceUnavailable
 │   └── AccessError     a bad signature: IncompleteSignature  MissingAuthenticationToken
 │                       UnrecognizedClientException  InvalidSignatureException
 ├── ComputeError    raised by a backend
 │   ├── CapacityError   wait and try again
 │   └── LaunchError     this task will never start; its text becomes FailureReason
 ├── ObjectStoreError    S3 could not be read or written; its text becomes FailureReason
-├── SettingsError   a setting, or the machine, does not fit; the text says what to do
+├── SettingsError   a setting, or the machine, does not fit; the text has the remedy
 └── StoreError
     ├── RecordExists    create: the name is taken
     ├── RecordMissing   get: there is no such record
@@ -107,6 +107,12 @@ class RequestEntityTooLarge(ServiceError):
     status = 413
 
 
+class ServiceUnavailable(ServiceError):
+    """What would answer the request is not there, or not now; clients try again."""
+
+    status = 503
+
+
 class AccessError(ServiceError):
     """The request is not signed by a key of this server."""
 
@@ -148,7 +154,7 @@ class ObjectStoreError(ClaryError):
 
 
 class SettingsError(ClaryError):
-    """A setting does not fit, or not together; the text says what to do."""
+    """A setting does not fit, or not together with others; the text has the remedy."""
 
 
 class StoreError(ClaryError):

@@ -1,7 +1,7 @@
-"""Who is calling: AWS Signature Version 4, in headers and in presigned URLs, checked and made.
+"""AWS Signature Version 4, in headers and in presigned URLs: verified and made.
 
-Pure functions of what stands on the wire (method, raw path, raw query, headers, the body's SHA-256), so that the
-server, the gateway and the proxy share them, and the command line can sign without botocore.
+Pure functions of what is sent (method, raw path, raw query, headers, the body's SHA-256), so that the server, the
+gateway and the proxy share them, and the command line can sign without botocore.
 Reference: AWS General Reference, "Create a signed AWS API request".
 """
 
@@ -19,8 +19,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from clary.core.canonical import (
     ALGORITHM,
     TERMINATOR,
-    Signed,
-    canonical,
+    SignedRequest,
+    canonical_request,
     query_as_sent,
     query_escaped,
     signature,
@@ -38,7 +38,7 @@ __all__ = [
     "EMPTY_SHA256",
     "UNSIGNED_PAYLOAD",
     "Claim",
-    "Signed",
+    "SignedRequest",
     "check_scope",
     "read_claim",
     "sign",
@@ -48,10 +48,10 @@ __all__ = [
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-LONGEST_EXPIRES_S = 604_800  # a week
-MOST_SIGNED_HEADERS = 200
+MAX_EXPIRES_S = 604_800  # a week
+MAX_SIGNED_HEADERS = 200
 
-_STAMP = "%Y%m%dT%H%M%SZ"
+_TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
     "and signing method. Consult the service documentation for details."
@@ -60,16 +60,16 @@ _MISMATCH = (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a signature says of itself."""
+    """What a request declares of its signature, not verified yet."""
 
     access_key_id: str
     date: str
     region: str
     service: str
-    stamp: str  # when it was signed, as in X-Amz-Date
+    timestamp: str  # when it was signed, as in X-Amz-Date
     signed_headers: tuple[str, ...]
     signature: str
-    expires_s: int | None = None  # of a presigned URL; None: the signature stands in the headers
+    expires_s: int | None = None  # of a presigned URL; None: the signature is in the headers
 
     @property
     def scope(self) -> str:
@@ -77,7 +77,7 @@ class Claim:
 
 
 def verify(
-    request: Signed,
+    request: SignedRequest,
     body_sha256: str | None,
     credentials: Credentials,
     now: datetime,
@@ -88,11 +88,11 @@ def verify(
     s3: bool = False,
     unsigned_payload: bool = False,
 ) -> Claim:
-    """Whose request this is and what it was signed for.
+    """The claim of a request, once it is proven to be signed with these credentials.
 
-    body_sha256       hex; None where the body is not known yet: then what x-amz-content-sha256 says is believed, and
-                      the caller compares it when the body has passed
-    regions, services what the signature may be for; () allows all
+    body_sha256       hex; None where the body is not known yet: then x-amz-content-sha256 is believed, and the caller
+                      compares it once the body was received
+    regions, services those that the signature may be for; () allows all
     s3                S3's way: the path is encoded once, and a presigned URL's payload is not signed
     unsigned_payload  bodies need not be signed (UNSIGNED-PAYLOAD, STREAMING-…)
 
@@ -105,10 +105,12 @@ def verify(
     _check_time(claim, now, skew_s)
     payload = _payload(request, claim, body_sha256, s3, unsigned_payload)
     key = signing_key(credentials.secret_access_key, claim.date, claim.region, claim.service)
-    # A query may have been signed as it was sent, or as it would be if everyone escaped alike.
+    # Clients sign a query as they send it, or as AWS would escape it.
     for query in dict.fromkeys((query_as_sent(request.query), query_escaped(request.query))):
-        wanted = signature(key, claim.stamp, claim.scope, canonical(request, claim.signed_headers, query, payload, s3))
-        if hmac.compare_digest(wanted.encode(), claim.signature.encode()):
+        expected = signature(
+            key, claim.timestamp, claim.scope, canonical_request(request, claim.signed_headers, query, payload, s3)
+        )
+        if hmac.compare_digest(expected.encode(), claim.signature.encode()):
             return claim
     raise InvalidSignatureException(_MISMATCH)
 
@@ -126,8 +128,8 @@ def check_scope(claim: Claim, regions: Collection[str], services: Collection[str
         )
 
 
-def read_claim(request: Signed) -> Claim:
-    """The claim in the headers or the query, whole and well formed, not yet checked."""
+def read_claim(request: SignedRequest) -> Claim:
+    """The claim in the headers or the query, complete and well-formed, not verified yet."""
     authorization = request.header(b"authorization")
     if authorization is None and b"X-Amz-" not in request.query:
         raise MissingAuthenticationToken("Missing Authentication Token: sign the request with the keys of `clary env`.")
@@ -143,7 +145,7 @@ def read_claim(request: Signed) -> Claim:
         date=parts[1],
         region=parts[2],
         service=parts[3],
-        stamp=fields["Date"],
+        timestamp=fields["Date"],
         signed_headers=tuple(fields["SignedHeaders"].lower().split(";")),
         signature=fields["Signature"],
         expires_s=_expires(fields["Expires"]) if authorization is None else None,
@@ -156,12 +158,12 @@ def read_claim(request: Signed) -> Claim:
     return claim
 
 
-def _header_fields(request: Signed, authorization: str) -> dict[str, str]:
-    algorithm, _, rest = authorization.partition(" ")
+def _header_fields(request: SignedRequest, authorization: str) -> dict[str, str]:
+    algorithm, _, parameters = authorization.partition(" ")
     if algorithm != ALGORITHM:
         raise IncompleteSignature(f"Unsupported algorithm in Authorization: '{algorithm[:64]}'; use {ALGORITHM}.")
     fields: dict[str, str] = {}
-    for part in re.split(r"[,\s]+", rest.strip()):
+    for part in re.split(r"[,\s]+", parameters.strip()):
         name, equals, value = part.partition("=")
         if not equals:
             raise IncompleteSignature(
@@ -169,29 +171,29 @@ def _header_fields(request: Signed, authorization: str) -> dict[str, str]:
             )
         fields[name] = value
     missing = [name for name in ("Credential", "SignedHeaders", "Signature") if not fields.get(name)]
-    complaints = [f"Authorization header requires '{name}' parameter." for name in missing]
-    stamp = _header_stamp(request)
-    if stamp is None:
-        complaints.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-    if complaints or stamp is None:
-        raise IncompleteSignature(" ".join(complaints))
-    return {**fields, "Date": stamp}
+    problems = [f"Authorization header requires '{name}' parameter." for name in missing]
+    timestamp = _header_timestamp(request)
+    if timestamp is None:
+        problems.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+    if problems or timestamp is None:
+        raise IncompleteSignature(" ".join(problems))
+    return {**fields, "Date": timestamp}
 
 
-def _header_stamp(request: Signed) -> str | None:
-    given = request.header(b"x-amz-date")
-    if given is not None:
-        return given
+def _header_timestamp(request: SignedRequest) -> str | None:
+    amz_date = request.header(b"x-amz-date")
+    if amz_date is not None:
+        return amz_date
     date = request.header(b"date")
     if date is None:
         return None
     try:
-        return parsedate_to_datetime(date).astimezone(UTC).strftime(_STAMP)
+        return parsedate_to_datetime(date).astimezone(UTC).strftime(_TIMESTAMP)
     except (TypeError, ValueError, IndexError, OverflowError):
-        return date  # not understood: said when the date is looked at
+        return date  # _check_time refuses it
 
 
-def _query_fields(request: Signed) -> dict[str, str]:
+def _query_fields(request: SignedRequest) -> dict[str, str]:
     given = dict(_pairs(request.query))
     algorithm = given.get("X-Amz-Algorithm", "")
     if algorithm != ALGORITHM:
@@ -204,57 +206,59 @@ def _query_fields(request: Signed) -> dict[str, str]:
 
 
 def _expires(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= LONGEST_EXPIRES_S):
-        raise IncompleteSignature(f"X-Amz-Expires must be from 1 to {LONGEST_EXPIRES_S} seconds, not '{text[:32]}'.")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_EXPIRES_S):
+        raise IncompleteSignature(f"X-Amz-Expires must be from 1 to {MAX_EXPIRES_S} seconds, not '{text[:32]}'.")
     return int(text)
 
 
-def _check_signed_headers(request: Signed, claim: Claim) -> None:
-    """What decides where a request goes and what it does must be signed."""
-    if len(claim.signed_headers) > MOST_SIGNED_HEADERS:
-        raise IncompleteSignature(f"More than {MOST_SIGNED_HEADERS} signed headers.")
+def _check_signed_headers(request: SignedRequest, claim: Claim) -> None:
+    """The headers that decide where a request goes and what it does must be signed."""
+    if len(claim.signed_headers) > MAX_SIGNED_HEADERS:
+        raise IncompleteSignature(f"More than {MAX_SIGNED_HEADERS} signed headers.")
     if "host" not in claim.signed_headers:
         raise InvalidSignatureException("'Host' must be a 'SignedHeader' in the AWS Authorization.")
     for key, _ in request.headers:
         name = key.decode("latin-1")
-        # A session token adds nothing here, and presigned URLs carry theirs elsewhere.
+        # A session token has no meaning for Clary, and presigned URLs carry theirs in the query.
         if name.startswith("x-amz-") and name != "x-amz-security-token" and name not in claim.signed_headers:
             raise InvalidSignatureException(f"'{name[:128]}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
 def _check_time(claim: Claim, now: datetime, skew_s: float) -> None:
-    if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", claim.stamp):
+    if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", claim.timestamp):
         raise IncompleteSignature(
             "Date must be in ISO-8601 'basic format'. "
-            f"Got '{claim.stamp[:64]}'. See http://en.wikipedia.org/wiki/ISO_8601"
+            f"Got '{claim.timestamp[:64]}'. See http://en.wikipedia.org/wiki/ISO_8601"
         )
     try:
-        signed = datetime.fromisoformat(claim.stamp)  # strptime takes 50 times as long
+        signed = datetime.fromisoformat(claim.timestamp)  # strptime takes 50 times as long
     except ValueError:
-        raise IncompleteSignature(f"Date is not one of the calendar: '{claim.stamp}'.") from None
-    if not claim.stamp.startswith(claim.date) or len(claim.date) != 8:
+        raise IncompleteSignature(f"Date is not one of the calendar: '{claim.timestamp}'.") from None
+    if not claim.timestamp.startswith(claim.date) or len(claim.date) != 8:
         raise InvalidSignatureException(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
-            f"'{claim.date[:64]}' != '{claim.stamp[:8]}', from '{claim.stamp}'."
+            f"'{claim.date[:64]}' != '{claim.timestamp[:8]}', from '{claim.timestamp}'."
         )
     skew = timedelta(seconds=skew_s)
     if signed > now + skew:
         raise InvalidSignatureException(
-            f"Signature not yet current: {claim.stamp} is still later than {now + skew:{_STAMP}} "
-            f"({now:{_STAMP}} + {skew_s / 60:g} min.)"
+            f"Signature not yet current: {claim.timestamp} is still later than {now + skew:{_TIMESTAMP}} "
+            f"({now:{_TIMESTAMP}} + {skew_s / 60:g} min.)"
         )
     if claim.expires_s is not None:
         if now > (end := signed + timedelta(seconds=claim.expires_s)):
-            raise InvalidSignatureException(f"Signature expired: {end:{_STAMP}} is now earlier than {now:{_STAMP}}")
+            raise InvalidSignatureException(
+                f"Signature expired: {end:{_TIMESTAMP}} is now earlier than {now:{_TIMESTAMP}}"
+            )
     elif signed < now - skew:
         raise InvalidSignatureException(
-            f"Signature expired: {claim.stamp} is now earlier than {now - skew:{_STAMP}} "
-            f"({now:{_STAMP}} - {skew_s / 60:g} min.)"
+            f"Signature expired: {claim.timestamp} is now earlier than {now - skew:{_TIMESTAMP}} "
+            f"({now:{_TIMESTAMP}} - {skew_s / 60:g} min.)"
         )
 
 
-def _payload(request: Signed, claim: Claim, body_sha256: str | None, s3: bool, unsigned_payload: bool) -> str:
-    """What stands for the body in the signature."""
+def _payload(request: SignedRequest, claim: Claim, body_sha256: str | None, s3: bool, unsigned_payload: bool) -> str:
+    """The text that stands for the body in the signature."""
     declared = request.header(b"x-amz-content-sha256")
     if declared is None:
         if s3 and claim.expires_s is not None:
@@ -273,7 +277,7 @@ def _payload(request: Signed, claim: Claim, body_sha256: str | None, s3: bool, u
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
-    """Names and values, unescaped; text that is no UTF-8 stays recognisable."""
+    """Names and values, unescaped; what is not UTF-8 is replaced."""
     pairs = (pair.partition(b"=") for pair in query.split(b"&") if pair)
     return [
         (unquote_to_bytes(name).decode(errors="replace"), unquote_to_bytes(value).decode(errors="replace"))
@@ -294,23 +298,25 @@ def sign(
     s3: bool = False,
     payload: str = "",
 ) -> dict[str, str]:
-    """The headers to send: those given, with Host, X-Amz-Date and Authorization.
+    """The headers to send: `headers` with Host, X-Amz-Date and Authorization.
 
     The URL's path and query are escaped already. `payload` stands in for the body's SHA-256 (UNSIGNED-PAYLOAD).
     """
     parts = urlsplit(url)
     payload = payload or hashlib.sha256(body).hexdigest()
-    stamp = now.astimezone(UTC).strftime(_STAMP)
-    sent = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc, "x-amz-date": stamp}
+    timestamp = now.astimezone(UTC).strftime(_TIMESTAMP)
+    sent = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc, "x-amz-date": timestamp}
     sent.pop("authorization", None)
     if s3:
         sent["x-amz-content-sha256"] = payload
     names = tuple(sorted(sent))
-    claim = Claim(credentials.access_key_id, stamp[:8], region, service, stamp, names, "")
+    claim = Claim(credentials.access_key_id, timestamp[:8], region, service, timestamp, names, "")
     raw = [(name.encode(), value.encode()) for name, value in sent.items()]
-    request = Signed(method, (parts.path or "/").encode(), parts.query.encode(), raw)
+    request = SignedRequest(method, (parts.path or "/").encode(), parts.query.encode(), raw)
     key = signing_key(credentials.secret_access_key, claim.date, region, service)
-    made = signature(key, stamp, claim.scope, canonical(request, names, query_as_sent(request.query), payload, s3))
+    signed = signature(
+        key, timestamp, claim.scope, canonical_request(request, names, query_as_sent(request.query), payload, s3)
+    )
     credential = f"{credentials.access_key_id}/{claim.scope}"
-    sent["authorization"] = f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={made}"
+    sent["authorization"] = f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={signed}"
     return sent

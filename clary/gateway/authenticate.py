@@ -52,12 +52,12 @@ class Authenticator:
         self._verify(signed, exchange.body.sha256)
         return False
 
-    def _check_key(self, signed: sigv4.Signed) -> None:
+    def _check_key(self, signed: sigv4.SignedRequest) -> None:
         claim = sigv4.read_claim(signed)
         if not hmac.compare_digest(claim.access_key_id.encode(), self._credentials.access_key_id.encode()):
             raise UnrecognizedClientException("The security token included in the request is invalid.")
 
-    def _verify(self, signed: sigv4.Signed, body_sha256: str | None) -> None:
+    def _verify(self, signed: sigv4.SignedRequest, body_sha256: str | None) -> None:
         sigv4.verify(
             signed,
             body_sha256,
@@ -70,5 +70,5 @@ class Authenticator:
         )
 
 
-def _signed(exchange: Exchange) -> sigv4.Signed:
-    return sigv4.Signed(exchange.method, exchange.path.encode(), exchange.query.encode(), exchange.raw_headers)
+def _signed(exchange: Exchange) -> sigv4.SignedRequest:
+    return sigv4.SignedRequest(exchange.method, exchange.path.encode(), exchange.query.encode(), exchange.raw_headers)

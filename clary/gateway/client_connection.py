@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import httptools
 import structlog
 
-from clary.core.errors import InternalFailure, ServiceError, ValidationError
+from clary.core.errors import InternalFailure, ServiceError, ServiceUnavailable, ValidationError
 from clary.gateway.body import Body
 from clary.gateway.client_connections import ClientConnections
-from clary.gateway.errors import HeadersTooLarge, RequestTimeout, ServiceUnavailable
+from clary.gateway.errors import HeadersTooLarge, RequestTimeout
 from clary.gateway.exchange import Exchange, Headers
 from clary.gateway.limits import Limits
 

@@ -1,13 +1,13 @@
 """The errors of the data plane, and their texts.
 
 ServiceError (core)
-├── ValidationError (core)  400  unknown endpoint, not InService, bad header, too large
-├── ModelError              424  the container answered 4xx/5xx, timed out, dropped the connection
-├── ServiceUnavailable      503  no replica within the time a request is held
-├── InternalFailure (core)  500  a bug of ours
+├── ValidationError (core)     400  unknown endpoint, not InService, bad header, too large
+├── ModelError                 424  the container answered 4xx/5xx, timed out, dropped the connection
+├── ServiceUnavailable (core)  503  no replica within the time a request waits
+├── InternalFailure (core)     500  a bug of the gateway
 ├── UnknownOperationException 404, MethodNotAllowed 405, RequestTimeout 408, HeadersTooLarge 431
 │                            of HTTP itself; AWS clients never meet them
-└── AccessError (core)       signature trouble
+└── AccessError (core)         signature trouble
 """
 
 from __future__ import annotations
@@ -27,12 +27,6 @@ TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container {container}. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
-
-
-class ServiceUnavailable(ServiceError):
-    """No replica took the request in time; clients try again."""
-
-    status = 503
 
 
 class UnknownOperationException(core.UnknownOperationException):

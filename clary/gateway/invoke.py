@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clary.core.errors import ServiceUnavailable
 from clary.core.routes import Replica, Route, Variant
 from clary.gateway import eventstream, response_headers
 from clary.gateway.call import Call, check_mode
 from clary.gateway.choose import choose_replica, choose_variant
-from clary.gateway.errors import TIMED_OUT, ErrorFactory, ModelError, ServiceUnavailable
+from clary.gateway.errors import TIMED_OUT, ErrorFactory, ModelError
 from clary.gateway.exchange import Exchange
 from clary.gateway.hooks import InvocationHook, Recording, Request, Timing, call_each
 from clary.gateway.limits import Limits

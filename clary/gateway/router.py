@@ -7,11 +7,12 @@ import os
 from collections.abc import Awaitable, Callable
 
 from clary import __version__
+from clary.core.errors import ServiceUnavailable
 from clary.gateway import metrics
 from clary.gateway.authenticate import Authenticator
 from clary.gateway.call import parse_path, read_call
 from clary.gateway.client_connection import oversize_body
-from clary.gateway.errors import MethodNotAllowed, ServiceUnavailable
+from clary.gateway.errors import MethodNotAllowed
 from clary.gateway.exchange import Exchange
 from clary.gateway.invoke import Invoker
 from clary.gateway.limits import Limits

@@ -1,6 +1,6 @@
 """Answers for AWS's host names on this machine, so that code which names them reaches Clary. A process of its own.
 
-server.py takes CONNECT; hosts.py says who is meant. What is AWS's is terminated with a certificate of the home's own
-authority.py and goes, request by request (conversation.py), through relay.py to the service (s3.py for S3). All else is
-tunnelled, unread.
+A connection begins with CONNECT (connect.py, server.py), whose host name decides (hosts.py). For a host of AWS, TLS
+ends here, with a certificate of the home's own authority.py, and each request (aws_connection.py) goes through relay.py
+to the service, or through s3.py to S3. All other hosts are tunnelled, unread.
 """

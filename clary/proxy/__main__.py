@@ -20,7 +20,7 @@ from clary.startup import allow_many_connections, configure_logging
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT. What does not fit ends it with a message and status 2."""
+    """Run until SIGTERM or SIGINT. A bad setting or a taken port ends it with a message and status 2."""
     given = _arguments()
     try:
         settings = read_settings(given.home)
@@ -36,7 +36,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m clary.proxy", description=main.__doc__)
     parser.add_argument("--home", type=Path, default=default_home(), help="where everything lies")
     parser.add_argument("--port", type=int, default=0, help="the port on loopback; 0: any")
-    # Nothing reads it: it says which authority a running proxy signs with, to who looks for one to adopt.
+    # Not read here: by it a process that looks for a running proxy recognises the authority it signs with.
     parser.add_argument("--authority", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -44,11 +44,11 @@ def _arguments() -> argparse.Namespace:
 async def _serve(settings: Settings, port: int) -> None:
     keys = credentials.credentials_for(settings)
     proxy = Proxy(settings, keys, authority.load(settings.paths.certificates), Limits())
-    asked_to_stop = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     await proxy.start(port)
-    await asked_to_stop.wait()
+    await stop_requested.wait()
     await proxy.stop()
 
 

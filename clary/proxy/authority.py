@@ -1,8 +1,8 @@
 """A certificate authority of the home's own, which signs for hosts of AWS.
 
 The authority may sign for AWS's domains and nothing else (a critical name constraint), so that its key, should it be
-stolen, impersonates nobody else to those who trust it. Key and certificate lie in one file, so that they are there
-together or not at all. It is renewed with the same key: who still trusts the old certificate is served as well.
+stolen, impersonates no other site to programs that trust it. Key and certificate are one file, so that both exist or
+neither. It is renewed with the same key: programs that still trust the old certificate are served as well.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ BACKDATED = timedelta(days=1)  # clocks differ
 
 _CONSTRAINTS = x509.NameConstraints(
     permitted_subtrees=[x509.DNSName(domain) for domain in DOMAINS],
-    # What is not named is free: addresses have to be shut out by name.
-    excluded_subtrees=[x509.IPAddress(ipaddress.ip_network(every)) for every in ("0.0.0.0/0", "::/0")],
+    # A kind of name without a constraint is free: addresses have to be excluded.
+    excluded_subtrees=[x509.IPAddress(ipaddress.ip_network(network)) for network in ("0.0.0.0/0", "::/0")],
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A key, and the certificate that clients are told to trust."""
+    """A key, and the certificate that clients are configured to trust."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
@@ -55,7 +55,7 @@ class Authority:
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
     def sign(self, host: str, key: ec.EllipticCurvePublicKey, now: datetime) -> x509.Certificate:
-        """A certificate for one host. Valid no longer than the authority's own."""
+        """A certificate for a host, valid no longer than the authority's own."""
         until = min(now + HOST_VALID, self.certificate.not_valid_after_utc)
         return (
             _builder(_name(host if len(host) <= 64 else "Clary"), key, now - BACKDATED, until)
@@ -73,22 +73,22 @@ class Authority:
 
 
 def load_or_make(folder: Path, now: datetime) -> Authority:
-    """The home's authority: made where there is none, renewed in time. Not from two processes at once.
+    """The home's authority: made where there is none, renewed in time. Not for two processes at once.
 
     Raises SettingsError for a file that is damaged.
     """
     path = folder / "authority.pem"
     try:
-        kept = _load(path)
+        authority = _load(path)
     except FileNotFoundError:
-        return _keep(path, _make(ec.generate_private_key(ec.SECP256R1()), now))
-    if _good(kept.certificate, now):
-        return kept
-    return _keep(path, _make(kept.key, now))
+        return _save(path, _make(ec.generate_private_key(ec.SECP256R1()), now))
+    if _is_current(authority.certificate, now):
+        return authority
+    return _save(path, _make(authority.key, now))
 
 
 def load(folder: Path) -> Authority:
-    """The home's authority as it stands. Raises SettingsError where there is none, or its file is damaged."""
+    """The home's authority as it was saved. Raises SettingsError where there is none, or its file is damaged."""
     try:
         return _load(folder / "authority.pem")
     except FileNotFoundError as error:
@@ -107,8 +107,8 @@ def _load(path: Path) -> Authority:
     return Authority(key, certificate)
 
 
-def _good(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether it is valid for some time yet, and for the domains of today."""
+def _is_current(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether it is valid for some time yet, and for today's list of domains."""
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc - RENEWED_BEFORE:
         return False
     try:
@@ -131,10 +131,10 @@ def _make(key: ec.EllipticCurvePrivateKey, now: datetime) -> Authority:
     return Authority(key, certificate)
 
 
-def _keep(path: Path, made: Authority) -> Authority:
+def _save(path: Path, authority: Authority) -> Authority:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, key_pem(made.key) + made.pem, mode=0o600)
-    return made
+    write_whole(path, key_pem(authority.key) + authority.pem, mode=0o600)
+    return authority
 
 
 def _builder(

@@ -1,4 +1,4 @@
-"""The proxy's side of TLS, as any host of AWS: certificates made when they are asked for, kept for a while."""
+"""The proxy's side of TLS, as any host of AWS: certificates made when first needed, and kept for a while."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from clary.proxy.authority import Authority, key_pem
 
 RENEWED_BEFORE = timedelta(days=2)
-KEPT_HOSTS = 256
+MAX_HOSTS = 256
 
 
 def _now() -> datetime:
@@ -23,28 +23,28 @@ def _now() -> datetime:
 
 
 class Certificates:
-    """TLS as each host. One key serves all of them; it never reaches a disk."""
+    """TLS as each host. One key is used for all of them; it is never written to a disk."""
 
     def __init__(self, authority: Authority, now: Callable[[], datetime] = _now) -> None:
         self._authority = authority
         self._now = now
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._made: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
+        self._contexts: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
 
     def context(self, host: str) -> ssl.SSLContext:
         """For the server's side of a connection to `host`."""
         now = self._now()
-        if host in self._made:
-            context, until = self._made[host]
+        if host in self._contexts:
+            context, until = self._contexts[host]
             if now < until - RENEWED_BEFORE:
-                self._made.move_to_end(host)
+                self._contexts.move_to_end(host)
                 return context
         certificate = self._authority.sign(host, self._key.public_key(), now)
         context = server_context([certificate, self._authority.certificate], self._key)
-        self._made[host] = context, certificate.not_valid_after_utc
-        self._made.move_to_end(host)
-        if len(self._made) > KEPT_HOSTS:
-            self._made.popitem(last=False)
+        self._contexts[host] = context, certificate.not_valid_after_utc
+        self._contexts.move_to_end(host)
+        if len(self._contexts) > MAX_HOSTS:
+            self._contexts.popitem(last=False)
         return context
 
 
@@ -53,7 +53,7 @@ def server_context(chain: Sequence[x509.Certificate], key: ec.EllipticCurvePriva
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     pem = key_pem(key) + "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in chain)
-    # ssl takes files only; this one exists in memory.
+    # ssl takes files only; this file is in memory.
     handle = os.memfd_create("certificate")
     try:
         os.write(handle, pem.encode())

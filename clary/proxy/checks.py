@@ -1,7 +1,7 @@
-"""Whether a body is the one that was meant: its length and what checksums were sent, before it or behind it.
+"""Whether a body is the one the client meant to send: its length, and the checksums sent before or after it.
 
-The last piece of a body is held back until everything fits, so that whoever gets the rest never sees a wrong one whole.
-CRC32C, CRC64NVME and the XXHash family have no implementation at hand that keeps pace; they are taken on trust.
+The last piece of a body is held back until everything matches, so that the service never receives a wrong body whole.
+CRC32C, CRC64NVME and the XXHash family are not compared: there is no implementation of them that is fast enough.
 """
 
 from __future__ import annotations
@@ -40,48 +40,50 @@ _SUMS: dict[str, Callable[[], _Sum]] = {
 
 
 class Checks:
-    """What is known of a body beforehand, and what becomes known while it passes.
+    """What was declared of a body, compared with what is received.
 
     length        in bytes
     sha256        hex, as signed; "" where the body was not
     md5           Content-MD5
     headers       its x-amz-checksum-*, base64
-    trailers      the names of those that follow it
+    trailers      the names of the checksums that follow it
     """
 
     def __init__(
         self, length: int, sha256: str = "", md5: str = "", headers: Mapping[str, str] | None = None, trailers: str = ""
     ) -> None:
-        self._left = length
+        self._remaining = length
         self._sha256 = hashlib.sha256() if sha256 else None
         self._signed = sha256
         self._expected = dict(headers or {}) | ({"content-md5": md5} if md5 else {})
-        self._promised = [name for part in trailers.lower().split(",") if (name := part.strip())]
+        self._announced = [name for part in trailers.lower().split(",") if (name := part.strip())]
         self._sums: dict[str, _Sum] = {}
-        for name in (*self._expected, *self._promised):
+        for name in (*self._expected, *self._announced):
             kind = "md5" if name == "content-md5" else name.removeprefix(PREFIX)
             if kind in _SUMS:
                 self._sums[name] = _SUMS[kind]()
 
     def update(self, piece: bytes) -> None:
-        self._left -= len(piece)
-        if self._left < 0:
-            raise IncompleteBody("The body is longer than its length says.")
+        self._remaining -= len(piece)
+        if self._remaining < 0:
+            raise IncompleteBody("The body is longer than its declared length.")
         for checksum in (*self._sums.values(), *([self._sha256] if self._sha256 else [])):
             checksum.update(piece)
 
     def finish(self, trailers: Mapping[str, str]) -> None:
         """Raises IncompleteBody, BadDigest, XAmzContentSHA256Mismatch."""
-        if self._left:
-            raise IncompleteBody(f"The body is {self._left} bytes shorter than its length says.")
-        for name in self._promised:
+        if self._remaining:
+            raise IncompleteBody(f"The body is {self._remaining} bytes shorter than its declared length.")
+        for name in self._announced:
             if name not in trailers:
-                raise IncompleteBody(f"The trailer {name[:64]} was announced and did not come.")
+                raise IncompleteBody(f"The trailer {name[:64]} was announced and not sent.")
         for name, value in (self._expected | dict(trailers)).items():
             if name in self._sums and _decoded(name, value) != self._sums[name].digest():
-                raise BadDigest(f"The {name} you sent does not match the body that arrived.")
+                raise BadDigest(f"The {name} you sent does not match the body that was received.")
         if self._sha256 and self._sha256.hexdigest() != self._signed:
-            raise XAmzContentSHA256Mismatch("The provided 'x-amz-content-sha256' does not match the body that arrived.")
+            raise XAmzContentSHA256Mismatch(
+                "The provided 'x-amz-content-sha256' does not match the body that was received."
+            )
 
 
 def _decoded(name: str, value: str) -> bytes:
@@ -92,7 +94,7 @@ def _decoded(name: str, value: str) -> bytes:
 
 
 async def checked(pieces: AsyncIterator[bytes], checks: Checks, trailers: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """The same pieces, the last of them once all is well."""
+    """The same pieces, the last of them once the checks have passed."""
     held = b""
     async for piece in pieces:
         checks.update(piece)

@@ -23,8 +23,8 @@ UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 
-_LINE_BYTES = 4096
-_MOST_TRAILERS = 16
+_MAX_LINE_BYTES = 4096
+_MAX_TRAILERS = 16
 _HEAD = re.compile(rb"([0-9a-fA-F]{1,16})(?:;chunk-signature=([0-9a-f]{64}))?")
 _TRAILER = re.compile(rb"([A-Za-z0-9-]{1,64})[ \t]*:[ \t]*([!-~]{1,256})[ \t]*")
 _TRAILER_SIGNATURE = "x-amz-trailer-signature"
@@ -39,22 +39,22 @@ class ChunkSigner:
         self._last = claim.signature
 
     def check_chunk(self, sha256: str, signature: str) -> None:
-        self._check(f"AWS4-HMAC-SHA256-PAYLOAD\n{self._before}\n{EMPTY_SHA256}\n{sha256}", signature, "a chunk")
+        self._check(f"AWS4-HMAC-SHA256-PAYLOAD\n{self._preceding}\n{EMPTY_SHA256}\n{sha256}", signature, "a chunk")
 
     def check_trailers(self, trailers: dict[str, str], signature: str) -> None:
         text = "".join(f"{name}:{value}\n" for name, value in sorted(trailers.items()))
         digest = hashlib.sha256(text.encode()).hexdigest()
-        self._check(f"AWS4-HMAC-SHA256-TRAILER\n{self._before}\n{digest}", signature, "the trailer")
+        self._check(f"AWS4-HMAC-SHA256-TRAILER\n{self._preceding}\n{digest}", signature, "the trailer")
 
     @property
-    def _before(self) -> str:
-        return f"{self._claim.stamp}\n{self._claim.scope}\n{self._last}"
+    def _preceding(self) -> str:
+        return f"{self._claim.timestamp}\n{self._claim.scope}\n{self._last}"
 
-    def _check(self, text: str, signature: str, what: str) -> None:
-        right = hmac.digest(self._key, text.encode(), "sha256").hex()
-        if not hmac.compare_digest(right, signature):
-            raise SignatureDoesNotMatch(f"The signature of {what} does not match what we calculated for it.")
-        self._last = right
+    def _check(self, text: str, signature: str, part: str) -> None:
+        expected = hmac.digest(self._key, text.encode(), "sha256").hex()
+        if not hmac.compare_digest(expected, signature):
+            raise SignatureDoesNotMatch(f"The signature of {part} does not match what we calculated for it.")
+        self._last = expected
 
 
 async def decode(
@@ -63,9 +63,9 @@ async def decode(
     signer: ChunkSigner | None = None,
     sign_trailers: bool = False,
 ) -> AsyncIterator[bytes]:
-    """The body within. `trailers` is filled at its end, names in lower case.
+    """The decoded body. `trailers` is filled at its end, names in lower case.
 
-    Raises IncompleteBody where it is malformed or breaks off, SignatureDoesNotMatch.
+    Raises IncompleteBody where it is malformed or ends early, SignatureDoesNotMatch.
     """
     source = _Source(pieces)
     size = 1
@@ -76,14 +76,14 @@ async def decode(
             digest.update(piece)
             yield piece
         if size and await source.line():
-            raise IncompleteBody("A chunk of the body is longer than its length says.")
+            raise IncompleteBody("A chunk of the body is longer than its declared length.")
         if signer is not None:
             signer.check_chunk(digest.hexdigest(), signature)
     while line := await source.line():
         name, value = _trailer(line)
         trailers[name] = value
-        if len(trailers) > _MOST_TRAILERS:
-            raise IncompleteBody(f"More than {_MOST_TRAILERS} trailers.")
+        if len(trailers) > _MAX_TRAILERS:
+            raise IncompleteBody(f"More than {_MAX_TRAILERS} trailers.")
     signature = trailers.pop(_TRAILER_SIGNATURE, "")
     if signer is not None and sign_trailers:
         signer.check_trailers(trailers, signature)
@@ -91,46 +91,46 @@ async def decode(
 
 
 def _head(line: bytes) -> tuple[int, str]:
-    found = _HEAD.fullmatch(line)
-    if not found:
-        raise IncompleteBody(f"A chunk of the body begins with {line[:64]!r}, which is no chunk's length.")
-    return int(found[1], 16), (found[2] or b"").decode()
+    match = _HEAD.fullmatch(line)
+    if not match:
+        raise IncompleteBody(f"A chunk of the body begins with {line[:64]!r}, which is not a length.")
+    return int(match[1], 16), (match[2] or b"").decode()
 
 
 def _trailer(line: bytes) -> tuple[str, str]:
-    found = _TRAILER.fullmatch(line)
-    if not found:
+    match = _TRAILER.fullmatch(line)
+    if not match:
         raise IncompleteBody(f"The trailer {line[:64]!r} is malformed.")
-    return found[1].decode().lower(), found[2].decode()
+    return match[1].decode().lower(), match[2].decode()
 
 
 class _Source:
-    """Pieces of any size, read as lines and counted bytes."""
+    """Pieces of any size, read as lines and as numbers of bytes."""
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
-        self._kept = b""
+        self._buffer = b""
 
     async def line(self) -> bytes:
         """Up to the next CRLF, without it."""
-        while (end := self._kept.find(b"\r\n")) < 0:
-            if len(self._kept) > _LINE_BYTES:
-                raise IncompleteBody(f"A line between the body's chunks is longer than {_LINE_BYTES} bytes.")
-            self._kept += await self._more()
-        line, self._kept = self._kept[:end], self._kept[end + 2 :]
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            if len(self._buffer) > _MAX_LINE_BYTES:
+                raise IncompleteBody(f"A line between the body's chunks is longer than {_MAX_LINE_BYTES} bytes.")
+            self._buffer += await self._more()
+        line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         return line
 
     async def take(self, size: int) -> AsyncIterator[bytes]:
         """Exactly so many bytes."""
         while size:
-            piece = self._kept or await self._more()
-            piece, self._kept = piece[:size], piece[size:]
+            piece = self._buffer or await self._more()
+            piece, self._buffer = piece[:size], piece[size:]
             size -= len(piece)
             yield piece
 
     async def end(self) -> None:
         """Raises IncompleteBody where there is more."""
-        if self._kept or await anext(self._pieces, b""):
+        if self._buffer or await anext(self._pieces, b""):
             raise IncompleteBody("The body goes on after its last chunk.")
 
     async def _more(self) -> bytes:

@@ -1,10 +1,10 @@
-"""What a client is told when the proxy itself answers: the errors, and the words for each protocol.
+"""The errors that the proxy itself answers with, and their format in each protocol.
 
 ServiceError (core)
 ├── of S3      AccessDenied  InvalidAccessKeyId  SignatureDoesNotMatch  AuthorizationHeaderMalformed
 │              BadDigest  XAmzContentSHA256Mismatch  IncompleteBody  MissingContentLength  InvalidRequest
 ├── of HTTP    BadRequest 400  MisdirectedRequest 421
-├── ServiceUnavailable 503     the service behind does not answer; clients try again
+├── ServiceUnavailable (core)  the service behind does not answer
 └── NotImplementedByClary (core)
 """
 
@@ -24,19 +24,19 @@ from clary.core.errors import (
 
 
 class AccessDenied(ServiceError):
-    """Not signed, or a presigned URL is over its time."""
+    """The request is not signed, or its presigned URL has expired."""
 
     status = 403
 
 
 class InvalidAccessKeyId(ServiceError):
-    """The key is not the home's."""
+    """The access key is not the home's."""
 
     status = 403
 
 
 class SignatureDoesNotMatch(ServiceError):
-    """The signature, its date or scope, or that of a chunk does not fit."""
+    """The signature, its date or its scope, or the signature of a chunk, does not match."""
 
     status = 403
 
@@ -58,17 +58,17 @@ class IncompleteBody(ServiceError):
 
 
 class MissingContentLength(ServiceError):
-    """An object's length has to be known before it is sent."""
+    """The length of an object is not declared."""
 
     status = 411
 
 
 class InvalidRequest(ServiceError):
-    """A header cannot be understood."""
+    """A header is malformed."""
 
 
 class BadRequest(ServiceError):
-    """This is no well-formed HTTP."""
+    """The request is not well-formed HTTP."""
 
 
 class MisdirectedRequest(ServiceError):
@@ -77,13 +77,7 @@ class MisdirectedRequest(ServiceError):
     status = 421
 
 
-class ServiceUnavailable(ServiceError):
-    """The service behind does not answer."""
-
-    status = 503
-
-
-_OF_S3: dict[type[AccessError], type[ServiceError]] = {
+_S3_ERRORS: dict[type[AccessError], type[ServiceError]] = {
     MissingAuthenticationToken: AccessDenied,
     UnrecognizedClientException: InvalidAccessKeyId,
     InvalidSignatureException: SignatureDoesNotMatch,
@@ -91,26 +85,27 @@ _OF_S3: dict[type[AccessError], type[ServiceError]] = {
 }
 
 
-def in_words_of_s3(error: AccessError) -> ServiceError:
-    return _OF_S3.get(type(error), AccessDenied)(error.message)
+def as_s3_error(error: AccessError) -> ServiceError:
+    """The same error under the code that S3 has for it."""
+    return _S3_ERRORS.get(type(error), AccessDenied)(error.message)
 
 
-def body(error: ServiceError, protocol: str, request_id: str) -> tuple[str, bytes]:
+def error_body(error: ServiceError, protocol: str, request_id: str) -> tuple[str, bytes]:
     """Content type and body. `protocol` is s3, json, cbor or query."""
     message = escape(error.message)
     match protocol:
         case "s3":
-            told = f"<Code>{error.code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId>"
-            return "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{told}</Error>'.encode()
+            members = f"<Code>{error.code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId>"
+            return "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{members}</Error>'.encode()
         case "json":
             return "application/x-amz-json-1.1", json.dumps({"__type": error.code, "message": error.message}).encode()
         case "cbor":
             fields = {"__type": error.code, "message": error.message}
             return "application/cbor", b"\xa2" + b"".join(_cbor(text) for pair in fields.items() for text in pair)
     fault = "Sender" if error.status < 500 else "Receiver"
-    told = f"<Type>{fault}</Type><Code>{error.code}</Code><Message>{message}</Message>"
-    answer = f"<ErrorResponse><Error>{told}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
-    return "text/xml", answer.encode()
+    members = f"<Type>{fault}</Type><Code>{error.code}</Code><Message>{message}</Message>"
+    text = f"<ErrorResponse><Error>{members}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    return "text/xml", text.encode()
 
 
 def _cbor(text: str) -> bytes:

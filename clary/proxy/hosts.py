@@ -1,4 +1,4 @@
-"""Which host name means which of Clary's services.
+"""Which of Clary's services stands for which host name of AWS.
 
 Names are those of botocore's endpoint rules, in every partition: regional, global, FIPS and dual-stack.
 """
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Where AWS's services are, partition by partition. The proxy's certificates are good for nothing else.
+# The domains of AWS's services, partition by partition. The proxy's certificates are valid for no others.
 DOMAINS = (
     "amazonaws.com",
     "api.aws",
@@ -21,18 +21,18 @@ DOMAINS = (
 
 
 class Service(StrEnum):
-    """Who answers."""
+    """A service that answers for hosts of AWS."""
 
     CONTROL = "control API"
     GATEWAY = "inference gateway"
     S3 = "S3"
-    TELEMETRY = "telemetry"  # of the SDKs: nobody
-    NONE = "none"  # AWS's, and not built
+    TELEMETRY = "telemetry"  # of the SDKs: answered by the proxy, and dropped
+    NONE = "none"  # of AWS's, and not built
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """What a host name of AWS stands for. `bucket` is the one before S3's own name, "" where there is none."""
+class Destination:
+    """Where requests for a host of AWS go. `bucket` is the one that the host name begins with, "" where none does."""
 
     service: Service
     bucket: str = ""
@@ -63,17 +63,17 @@ def is_aws(host: str) -> bool:
     return is_name(host) and host.endswith(tuple(f".{domain}" for domain in DOMAINS))
 
 
-def meaning(host: str) -> Meant:
-    """Who answers for a host of AWS, given in lower case."""
+def destination(host: str) -> Destination:
+    """Where requests for a host of AWS, given in lower case, go."""
     name = _without_domain(host)
     if _CONTROL.fullmatch(name):
-        return Meant(Service.CONTROL)
+        return Destination(Service.CONTROL)
     if _GATEWAY.fullmatch(name):
-        return Meant(Service.GATEWAY)
-    if found := _S3.fullmatch(name):
-        bucket = found["bucket"] or ""
-        return Meant(Service.TELEMETRY) if bucket.startswith(_TELEMETRY) else Meant(Service.S3, bucket)
-    return Meant(Service.NONE)
+        return Destination(Service.GATEWAY)
+    if match := _S3.fullmatch(name):
+        bucket = match["bucket"] or ""
+        return Destination(Service.TELEMETRY) if bucket.startswith(_TELEMETRY) else Destination(Service.S3, bucket)
+    return Destination(Service.NONE)
 
 
 def _without_domain(host: str) -> str:

@@ -1,4 +1,4 @@
-"""A request goes on to a service, its answer comes back. Bodies stream both ways, and at the same time."""
+"""A request forwarded to a service, and its response to the client. Bodies stream both ways, at the same time."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator, Callable
 
 import h11
 
-from clary.proxy.caller import Caller, CallerGone, Headers
-from clary.proxy.errors import ServiceUnavailable
+from clary.core.errors import ServiceUnavailable
+from clary.proxy.client import Client, ClientDisconnected, Headers
 from clary.proxy.limits import Limits
 from clary.proxy.upstream import Target, Upstream
 
-# About one connection only, not for the next.
-_OF_THE_CONNECTION = frozenset(
+# Of a single connection, and not forwarded (RFC 9110, section 7.6.1).
+_HOP_BY_HOP = frozenset(
     (
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
         b"trailer", b"transfer-encoding", b"upgrade",
     )
 )  # fmt: skip
 
-FixHeaders = Callable[[int, Headers], Headers]
+EditHeaders = Callable[[int, Headers], Headers]
 
 
 def header(headers: Headers, name: bytes) -> bytes:
@@ -29,17 +29,17 @@ def header(headers: Headers, name: bytes) -> bytes:
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """What is meant for who answers in the end. Names are lower case."""
+    """The headers for the final recipient, without those of a single connection. Names are lower case."""
     named = {name.strip().lower() for key, value in headers if key == b"connection" for name in value.split(b",")} - {
         b"host"
     }
-    return [(name, value) for name, value in headers if name not in _OF_THE_CONNECTION and name not in named]
+    return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
 
 
-def onward(request: h11.Request) -> h11.Request:
-    """The same request, for the next connection: its signature stays good, Host and all.
+def forwarded(request: h11.Request) -> h11.Request:
+    """The same request, for the connection to the service: its signature, which covers Host, stays valid.
 
-    The client was told to send its body already, and no client signs Expect.
+    The client has got its `100 Continue` already, and no client signs Expect.
     """
     headers = [pair for pair in end_to_end(list(request.headers)) if pair[0] != b"expect"]
     if header(list(request.headers), b"transfer-encoding"):
@@ -49,24 +49,24 @@ def onward(request: h11.Request) -> h11.Request:
 
 
 async def relay(
-    caller: Caller,
+    client: Client,
     request: h11.Request,
     body: AsyncIterator[bytes],
     target: Target,
     limits: Limits,
-    fix: FixHeaders = lambda status, headers: headers,
+    edit_headers: EditHeaders = lambda status, headers: headers,
 ) -> None:
-    """Answer the caller with what `target` answers to `request` and `body`.
+    """Answer the client with the response of `target` to `request` and `body`.
 
-    A body that turns out not to be what it should raises, and the target never sees its end. Raises ServiceUnavailable
-    while there is no answer yet, CallerGone once there is nobody, or nothing more, to tell.
+    A body that fails its checks raises, and the target never receives its end. Raises ServiceUnavailable while there is
+    no response yet, ClientDisconnected once no answer can reach the client.
     """
     upstream = await Upstream.open(target, limits)
-    sending = asyncio.create_task(_send(caller, upstream, request, body))
-    answering = asyncio.create_task(_answer(caller, upstream, fix))
+    sending = asyncio.create_task(_send(client, upstream, request, body))
+    answering = asyncio.create_task(_answer(client, upstream, edit_headers))
     try:
         await asyncio.wait((sending, answering), return_when=asyncio.FIRST_COMPLETED)
-        # Sending comes to an end by itself only with an error.
+        # Sending ends by itself only with an error.
         (answering if answering.done() else sending).result()
     finally:
         for task in (sending, answering):
@@ -75,18 +75,20 @@ async def relay(
         upstream.close()
 
 
-async def _send(caller: Caller, upstream: Upstream, request: h11.Request, body: AsyncIterator[bytes]) -> None:
+async def _send(client: Client, upstream: Upstream, request: h11.Request, body: AsyncIterator[bytes]) -> None:
     await upstream.send(request, body)
-    await caller.gone()
-    raise CallerGone
+    await client.disconnected()
+    raise ClientDisconnected
 
 
-async def _answer(caller: Caller, upstream: Upstream, fix: FixHeaders) -> None:
+async def _answer(client: Client, upstream: Upstream, edit_headers: EditHeaders) -> None:
     head = await upstream.head()
-    await caller.start(head.status_code, bytes(head.reason), fix(head.status_code, end_to_end(list(head.headers))))
+    await client.start(
+        head.status_code, bytes(head.reason), edit_headers(head.status_code, end_to_end(list(head.headers)))
+    )
     try:
         async for piece in upstream.body():
-            await caller.send(piece)
+            await client.send(piece)
     except ServiceUnavailable as error:
-        raise CallerGone from error  # an answer cut short says so by itself
-    await caller.end()
+        raise ClientDisconnected from error  # the client sees that the response is not whole
+    await client.end()

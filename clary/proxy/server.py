@@ -1,4 +1,4 @@
-"""The proxy as a whole: listens on loopback, takes CONNECT, and leaves in good order."""
+"""The proxy as a whole: listens on loopback, takes CONNECT, and stops in order."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import structlog
 from clary.core.credentials import Credentials
 from clary.core.settings import Settings
 from clary.proxy.authority import Authority
-from clary.proxy.caller import PIECE_BYTES, Caller
+from clary.proxy.aws_connection import AwsConnection, Services
 from clary.proxy.certificates import Certificates
-from clary.proxy.conversation import Conversation, Services
-from clary.proxy.front import Front, answer, refuse
+from clary.proxy.client import READ_BYTES, Client
+from clary.proxy.connect import ConnectProtocol, refuse, response
 from clary.proxy.hosts import Service, is_aws, is_name
 from clary.proxy.limits import Limits
 from clary.proxy.s3 import S3
-from clary.proxy.tunnel import Streams, dial, tunnel
+from clary.proxy.tunnel import Streams, connect, tunnel
 from clary.proxy.upstream import Target, pinned
 
-ADDRESS = "127.0.0.1"  # whoever reaches the proxy may use it, so nobody else does
+ADDRESS = "127.0.0.1"  # loopback: the proxy asks for no password
 
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _AUTHORITY = re.compile(r"(?P<host>[^\s:/@\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
@@ -35,37 +35,37 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Open:
-    """A connection past its first words. A tunnel is always busy."""
+class _OpenConnection:
+    """A connection after its CONNECT. A tunnel, which has no `aws`, is always busy."""
 
-    conversation: Conversation | None = None
+    aws: AwsConnection | None = None
 
     @property
     def busy(self) -> bool:
-        return self.conversation is None or self.conversation.busy
+        return self.aws is None or self.aws.busy
 
 
 class Proxy:
-    """One proxy. `start`, then `stop`."""
+    """The proxy: `start`, then `stop`."""
 
     def __init__(self, settings: Settings, credentials: Credentials, authority: Authority, limits: Limits) -> None:
         self._certificates = Certificates(authority)
         self._services = services(settings, credentials, limits)
-        self._passes = settings.proxy_other_hosts == "pass"
+        self._tunnels_other_hosts = settings.proxy_other_hosts == "pass"
         self._limits = limits
         self._server: asyncio.Server | None = None
-        self._open: dict[asyncio.Task[None], _Open] = {}
+        self._open: dict[asyncio.Task[None], _OpenConnection] = {}
 
     async def start(self, port: int = 0) -> int:
         """Listen on loopback; the port. Raises OSError where it is taken."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Front(self._begin, self._limits), ADDRESS, port)
+        self._server = await loop.create_server(lambda: ConnectProtocol(self._begin, self._limits), ADDRESS, port)
         taken: int = self._server.sockets[0].getsockname()[1]
-        log.info("proxy_listens", port=taken, other_hosts="pass" if self._passes else "refuse")
+        log.info("proxy_listens", port=taken, other_hosts="pass" if self._tunnels_other_hosts else "refuse")
         return taken
 
     async def stop(self) -> None:
-        """Take no new connection, let what is under way end, a bounded time; then leave."""
+        """Take no new connection, give the requests under way a bounded time to end, then close everything."""
         if self._server is not None:
             self._server.close()
         for task, opened in list(self._open.items()):
@@ -77,34 +77,34 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
-    def _begin(self, transport: asyncio.Transport, request: h11.Request, ahead: bytes) -> None:
+    def _begin(self, transport: asyncio.Transport, request: h11.Request, early: bytes) -> None:
         if request.method != b"CONNECT":
-            _other_than_connect(transport, request)
+            _answer_other_methods(transport, request)
             return
-        found = _AUTHORITY.fullmatch(request.target.decode("latin-1").lower())
-        host, port = (found["host"], int(found["port"])) if found else ("", 0)
+        match = _AUTHORITY.fullmatch(request.target.decode("latin-1").lower())
+        host, port = (match["host"], int(match["port"])) if match else ("", 0)
         if not 1 <= port <= 65535 or not (host.startswith("[") or is_name(host)):
             refuse(transport, 400, "CONNECT needs a host name and a port")
         elif len(self._open) >= self._limits.connections:
             refuse(transport, 503, f"{self._limits.connections} connections are open; try again")
         elif is_aws(host):
-            self._begin_aws(transport, host, port, ahead)
-        elif not self._passes:
+            self._begin_aws(transport, host, port, early)
+        elif not self._tunnels_other_hosts:
             log.info("host_refused", host=host)
             refuse(transport, 403, "Clary's setting proxy_other_hosts refuses hosts that are not AWS's")
         else:
-            self._run(transport, self._pass(transport, host.strip("[]"), port, ahead), _Open())
+            self._run(transport, self._tunnel(transport, host.strip("[]"), port, early), _OpenConnection())
 
-    def _begin_aws(self, transport: asyncio.Transport, host: str, port: int, ahead: bytes) -> None:
+    def _begin_aws(self, transport: asyncio.Transport, host: str, port: int, early: bytes) -> None:
         if port != 443:
             refuse(transport, 403, "Clary answers for AWS at port 443 only")
-        elif ahead:
-            refuse(transport, 400, "Wait for the answer to CONNECT")
+        elif early:
+            refuse(transport, 400, "Wait for the response to CONNECT")
         else:
-            opened = _Open()
+            opened = _OpenConnection()
             self._run(transport, self._terminate(transport, host, opened), opened)
 
-    def _run(self, transport: asyncio.Transport, work: Coroutine[Any, Any, None], opened: _Open) -> None:
+    def _run(self, transport: asyncio.Transport, work: Coroutine[Any, Any, None], opened: _OpenConnection) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._open[task] = opened
         task.add_done_callback(lambda done: self._ended(transport, done))
@@ -116,11 +116,11 @@ class Proxy:
         if not task.cancelled() and (error := task.exception()):
             log.error("connection_failed", exc_info=error)
 
-    async def _terminate(self, transport: asyncio.Transport, host: str, opened: _Open) -> None:
-        """Be `host`, over TLS."""
+    async def _terminate(self, transport: asyncio.Transport, host: str, opened: _OpenConnection) -> None:
+        """Terminate TLS as `host`, and answer its requests."""
         transport.write(_ESTABLISHED)
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(PIECE_BYTES, loop)
+        reader = asyncio.StreamReader(READ_BYTES, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
             secured = await loop.start_tls(
@@ -132,62 +132,62 @@ class Proxy:
                 ssl_shutdown_timeout=self._limits.linger_s,
             )
         except OSError as error:
-            # Most often a client that was not told to trust us.
+            # Most often a client that does not trust the authority.
             log.info("handshake_failed", host=host, reason=str(error))
             return
         assert secured is not None
         protocol.connection_made(secured)
-        caller = Caller(reader, asyncio.StreamWriter(secured, protocol, reader, loop), self._limits)
-        opened.conversation = Conversation(caller, host, self._services, self._limits)
+        client = Client(reader, asyncio.StreamWriter(secured, protocol, reader, loop), self._limits)
+        opened.aws = AwsConnection(client, host, self._services, self._limits)
         try:
-            await opened.conversation.run()
+            await opened.aws.run()
         finally:
             secured.abort()
 
-    async def _pass(self, transport: asyncio.Transport, host: str, port: int, ahead: bytes) -> None:
-        """Be nobody."""
+    async def _tunnel(self, transport: asyncio.Transport, host: str, port: int, early: bytes) -> None:
+        """Connect the client to a host that is not AWS's."""
         try:
-            there = await dial(host, port, self._limits)
+            streams = await connect(host, port, self._limits)
         except OSError as error:
             refuse(transport, 502, f"{host}:{port} cannot be reached", str(error))
             return
         transport.write(_ESTABLISHED)
-        await tunnel(_streams(transport, ahead), there, self._limits)
+        await tunnel(_streams(transport, early), streams, self._limits)
 
 
-def _streams(transport: asyncio.Transport, ahead: bytes) -> Streams:
+def _streams(transport: asyncio.Transport, early: bytes) -> Streams:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(PIECE_BYTES, loop)
+    reader = asyncio.StreamReader(READ_BYTES, loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
-    if ahead:
-        reader.feed_data(ahead)
+    if early:
+        reader.feed_data(early)
     transport.resume_reading()
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-def _other_than_connect(transport: asyncio.Transport, request: h11.Request) -> None:
+def _answer_other_methods(transport: asyncio.Transport, request: h11.Request) -> None:
     if request.method == b"GET" and request.target == b"/healthz":
         content = json.dumps({"status": "ok", "service": "clary proxy"}).encode()
-        transport.write(answer(200, "OK", content, "application/json"))
+        transport.write(response(200, "OK", content, "application/json"))
         transport.close()
     else:
         refuse(transport, 405, "This proxy takes CONNECT only: set HTTPS_PROXY, not HTTP_PROXY")
 
 
 def services(settings: Settings, credentials: Credentials, limits: Limits) -> Services:
-    """Where the settings say that everything is."""
-    ours = pinned(settings.tls_certificate) if settings.tls_certificate else None
-    start_it = "start the server (`clary up`), or run `clary env --transparent` again where it moved"
+    """The services, at the addresses of the settings."""
+    tls_to_clary = pinned(settings.tls_certificate) if settings.tls_certificate else None
+    remedy = "start the server (`clary up`), or run `clary env --transparent` again where it moved"
     targets = {
-        Service.CONTROL: Target("control API", settings.url(settings.port), start_it, ours),
-        Service.GATEWAY: Target("inference gateway", settings.url(settings.gateway_port), start_it, ours),
+        Service.CONTROL: Target("control API", settings.url(settings.port), remedy, tls_to_clary),
+        Service.GATEWAY: Target("inference gateway", settings.url(settings.gateway_port), remedy, tls_to_clary),
     }
     if settings.embedded_s3:
-        target, keys = Target("S3", settings.s3_url, start_it, ours), credentials
+        target, keys = Target("S3", settings.s3_url, remedy, tls_to_clary), credentials
     else:
         tls = ssl.create_default_context() if settings.s3_url.startswith("https:") else None
-        target = Target("S3", settings.s3_url.rstrip("/"), "look at the setting s3_endpoint_url", tls)
+        target = Target("S3", settings.s3_url.rstrip("/"), "check the setting s3_endpoint_url", tls)
         keys = Credentials(settings.s3_access_key_id, settings.s3_secret_access_key)
     return Services(targets, S3(target, credentials, keys, settings.region, settings.clock_skew_s, limits))

@@ -1,4 +1,4 @@
-"""Presigned URLs of Signature Version 2: what boto3 makes of an S3 object where nobody told it otherwise.
+"""Presigned URLs of Signature Version 2: those that boto3 makes for S3 by default.
 
 Reference: S3 User Guide, "Signing and Authenticating REST Requests", "Query String Request Authentication Alternative".
 """
@@ -11,10 +11,10 @@ from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
 from clary.core.credentials import Credentials
-from clary.core.sigv4 import Signed
+from clary.core.sigv4 import SignedRequest
 from clary.proxy.errors import AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch
 
-# Parameters that say what is asked for; all others are not signed.
+# The parameters that are signed: those that name what is requested.
 _SUBRESOURCES = frozenset(
     (
         "acl", "accelerate", "analytics", "cors", "defaultObjectAcl", "delete", "encryption", "inventory", "lifecycle",
@@ -28,38 +28,38 @@ _SUBRESOURCES = frozenset(
 PARAMETERS = frozenset(("AWSAccessKeyId", "Signature", "Expires"))
 
 
-def presigned(request: Signed) -> bool:
-    """Whether the query says so."""
+def presigned(request: SignedRequest) -> bool:
+    """Whether the request is one, by its query."""
     return {name for name, _ in _pairs(request.query)} >= PARAMETERS and request.header(b"authorization") is None
 
 
-def verify(request: Signed, bucket: str, credentials: Credentials, now: datetime) -> None:
+def verify(request: SignedRequest, bucket: str, credentials: Credentials, now: datetime) -> None:
     """`bucket` is the one in the host's name. Raises AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch."""
-    given = dict(_pairs(request.query))
-    if not hmac.compare_digest(given["AWSAccessKeyId"].encode(), credentials.access_key_id.encode()):
+    parameters = dict(_pairs(request.query))
+    if not hmac.compare_digest(parameters["AWSAccessKeyId"].encode(), credentials.access_key_id.encode()):
         raise InvalidAccessKeyId("The AWS Access Key Id you provided does not exist in our records.")
-    text = _string_to_sign(request, bucket, given)
-    right = base64.b64encode(hmac.digest(credentials.secret_access_key.encode(), text.encode(), "sha1"))
-    if not hmac.compare_digest(right, given["Signature"].encode()):
+    text = _string_to_sign(request, bucket, parameters)
+    expected = base64.b64encode(hmac.digest(credentials.secret_access_key.encode(), text.encode(), "sha1"))
+    if not hmac.compare_digest(expected, parameters["Signature"].encode()):
         raise SignatureDoesNotMatch(
             "The request signature we calculated does not match the signature you provided. Check your key and signing "
             "method."
         )
-    expires = given["Expires"]
+    expires = parameters["Expires"]
     if not (expires.isascii() and expires.isdigit() and int(expires[:15]) >= now.timestamp()):
         raise AccessDenied(f"Request has expired: Expires = {expires[:32]!r}.")
 
 
-def _string_to_sign(request: Signed, bucket: str, given: dict[str, str]) -> str:
+def _string_to_sign(request: SignedRequest, bucket: str, parameters: dict[str, str]) -> str:
     headers = {name.decode("latin-1"): request.header(name) or "" for name, _ in request.headers}
-    # What a client could not put into headers it put into the query.
-    headers |= {name.lower(): value for name, value in given.items() if name.lower().startswith("x-amz-")}
+    # Headers that a client could not send are parameters.
+    headers |= {name.lower(): value for name, value in parameters.items() if name.lower().startswith("x-amz-")}
     amz = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-amz-"))
-    plain = [headers.get(name, given.get(name, "")) for name in ("content-md5", "content-type")]
+    plain = [headers.get(name, parameters.get(name, "")) for name in ("content-md5", "content-type")]
     path = (f"/{bucket}" if bucket else "") + request.path.decode("latin-1")
-    asked = sorted((name, value) for name, value in given.items() if name in _SUBRESOURCES)
-    query = "&".join(f"{name}={value}" if value else name for name, value in asked)
-    return "\n".join((request.method, *plain, given["Expires"], f"{amz}{path}{'?' if query else ''}{query}"))
+    signed = sorted((name, value) for name, value in parameters.items() if name in _SUBRESOURCES)
+    query = "&".join(f"{name}={value}" if value else name for name, value in signed)
+    return "\n".join((request.method, *plain, parameters["Expires"], f"{amz}{path}{'?' if query else ''}{query}"))
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What `clary env --transparent` exports; the proxy is started where it does not run."""
+"""The variables that `clary env --transparent` exports; it starts the proxy where none runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from clary.core.files import write_whole
 from clary.core.settings import Settings
 from clary.proxy import authority
 from clary.proxy.authority import Authority
-from clary.proxy.bundle import VARIABLES, write_bundle
+from clary.proxy.ca_bundle import VARIABLES, write_ca_bundle
 from clary.services.service import Service
 
 ADDRESS = "127.0.0.1"
-# What a proxy was started with, and has to be restarted for. The shell's variables do not reach it otherwise.
+# The settings that a proxy is started with, and restarted for. They reach it as variables of its environment.
 _SETTINGS = (
     "host", "port", "tls_certificate", "tls_key", "region", "account_id", "clock_skew_s", "s3_endpoint_url",
     "s3_access_key_id", "s3_secret_access_key", "proxy_other_hosts", "log_level",
@@ -30,21 +30,21 @@ _SETTINGS = (
 
 
 def transparent_environment(settings: Settings) -> dict[str, str]:
-    """The variables with which code that names AWS's own hosts talks to this server instead.
+    """The variables with which code that names AWS's own hosts reaches this server instead.
 
     Raises SettingsError where the proxy cannot run.
     """
     credentials = credentials_for(settings)
-    with _alone(settings.paths.run / "proxy.starting"):
-        signs = authority.load_or_make(settings.paths.certificates, datetime.now(UTC))
-        bundle = str(write_bundle(settings.paths.certificates, signs))
-        port = _running_port(settings, signs)
-    proxy, around = f"http://{ADDRESS}:{port}", _around(settings)
+    with _exclusive(settings.paths.run / "proxy.starting"):
+        signer = authority.load_or_make(settings.paths.certificates, datetime.now(UTC))
+        bundle = str(write_ca_bundle(settings.paths.certificates, signer))
+        port = _running_port(settings, signer)
+    proxy, no_proxy = f"http://{ADDRESS}:{port}", _no_proxy(settings)
     return {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
-        "NO_PROXY": around,
-        "no_proxy": around,
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
         **dict.fromkeys(VARIABLES, bundle),
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -55,18 +55,18 @@ def transparent_environment(settings: Settings) -> dict[str, str]:
 
 
 def stop(settings: Settings) -> None:
-    """End the home's proxy. One that does not run is left at that."""
+    """End the home's proxy, if it runs."""
     asyncio.run(_service(settings, 0, "").stop())
 
 
-def _running_port(settings: Settings, signs: Authority) -> int:
+def _running_port(settings: Settings, signer: Authority) -> int:
     """The proxy's port, once it runs: the same as before where that is possible, as shells remember it."""
     record = settings.paths.run / "proxy.json"
-    port = _recorded(record)
-    service = _service(settings, port, signs.fingerprint)
-    if not port or not (asyncio.run(_runs(service)) or _free(port)):
-        port = _any_free()
-        service = _service(settings, port, signs.fingerprint)
+    port = _recorded_port(record)
+    service = _service(settings, port, signer.fingerprint)
+    if not port or not (asyncio.run(_is_running(service)) or _is_free(port)):
+        port = _free_port()
+        service = _service(settings, port, signer.fingerprint)
     write_whole(record, json.dumps({"port": port}))
     asyncio.run(service.start_or_adopt())
     return port
@@ -88,11 +88,11 @@ def _service(settings: Settings, port: int, fingerprint: str) -> Service:
     )
 
 
-async def _runs(service: Service) -> bool:
+async def _is_running(service: Service) -> bool:
     return not await service.ended(0)
 
 
-def _recorded(record: Path) -> int:
+def _recorded_port(record: Path) -> int:
     try:
         port = json.loads(record.read_text())["port"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -100,7 +100,7 @@ def _recorded(record: Path) -> int:
     return port if isinstance(port, int) and 0 < port < 65536 else 0
 
 
-def _free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -110,23 +110,23 @@ def _free(port: int) -> bool:
     return True
 
 
-def _any_free() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _around(settings: Settings) -> str:
-    """Hosts that are reached without the proxy: this machine, and those the shell names already."""
-    given = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    ours = ["127.0.0.1", "localhost", "::1", *([] if settings.loopback else [settings.host])]
-    return ",".join(dict.fromkeys([*ours, *(name for part in given.split(",") if (name := part.strip()))]))
+def _no_proxy(settings: Settings) -> str:
+    """The hosts to be reached without the proxy: this machine, and those in the shell's own NO_PROXY."""
+    inherited = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    local = ["127.0.0.1", "localhost", "::1", *([] if settings.loopback else [settings.host])]
+    return ",".join(dict.fromkeys([*local, *(name for part in inherited.split(",") if (name := part.strip()))]))
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Two shells that start the proxy at once get the same one."""
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock: two shells that start the proxy at once get the same proxy."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,24 +1,24 @@
-"""Hosts that are not AWS's: bytes to and fro, unread."""
+"""Connections to hosts that are not AWS's: bytes copied both ways, unread."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 
-from clary.proxy.caller import PIECE_BYTES
+from clary.proxy.client import READ_BYTES
 from clary.proxy.limits import Limits
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def dial(host: str, port: int, limits: Limits) -> Streams:
-    """Raises OSError, TimeoutError."""
+async def connect(host: str, port: int, limits: Limits) -> Streams:
+    """A connection to the host. Raises OSError, TimeoutError."""
     async with asyncio.timeout(limits.connect_s):
-        return await asyncio.open_connection(host, port, limit=PIECE_BYTES)
+        return await asyncio.open_connection(host, port, limit=READ_BYTES)
 
 
 async def tunnel(client: Streams, host: Streams, limits: Limits) -> None:
-    """Until both directions have ended, or one broke; one that has ended leaves the other a bounded time."""
+    """Copy until both directions have ended, or one broke; once one has ended, the other has a bounded time."""
     for _, writer in (client, host):
         _keep_alive(writer)
     tasks = [asyncio.create_task(_copy(client[0], host[1])), asyncio.create_task(_copy(host[0], client[1]))]
@@ -35,13 +35,13 @@ async def tunnel(client: Streams, host: Streams, limits: Limits) -> None:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(PIECE_BYTES):
+    while data := await reader.read(READ_BYTES):
         writer.write(data)
         await writer.drain()
     writer.write_eof()
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:
-    """A peer that vanished without a word is found out by the system, in the end."""
+    """Have the system detect a peer that vanished without closing the connection."""
     handle: socket.socket = writer.get_extra_info("socket")
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,6 +1,6 @@
-"""The other side of a request: a service of Clary's, on a connection of its own for each request.
+"""The service's side of a request: a connection of its own for each.
 
-On loopback a new connection costs less than finding out whether an old one still serves.
+On loopback a new connection costs less than finding out whether an old one is still usable.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 import h11
 
-from clary.core.errors import SettingsError
-from clary.proxy.caller import PIECE_BYTES
-from clary.proxy.errors import ServiceUnavailable
+from clary.core.errors import ServiceUnavailable, SettingsError
+from clary.proxy.client import READ_BYTES
 from clary.proxy.limits import Limits
 
 
@@ -24,7 +23,8 @@ from clary.proxy.limits import Limits
 class Target:
     """A service behind the proxy.
 
-    tls   None: plain HTTP
+    remedy   what a person may do where it is unavailable
+    tls      None: plain HTTP
     """
 
     name: str
@@ -32,12 +32,12 @@ class Target:
     remedy: str
     tls: ssl.SSLContext | None = None
 
-    def unavailable(self, what: str) -> ServiceUnavailable:
-        return ServiceUnavailable(f"Clary's {self.name} at {self.url} {what}; {self.remedy}.")
+    def unavailable(self, trouble: str) -> ServiceUnavailable:
+        return ServiceUnavailable(f"Clary's {self.name} at {self.url} {trouble}; {self.remedy}.")
 
 
 def pinned(certificate: str) -> ssl.SSLContext:
-    """TLS to a server of our own: it is known by its certificate, whatever name that is made out to."""
+    """TLS to a server of Clary: it is recognised by its certificate, whatever name that is made out to."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -49,7 +49,7 @@ def pinned(certificate: str) -> ssl.SSLContext:
 
 
 class Upstream:
-    """One request's connection."""
+    """The connection of one request."""
 
     def __init__(
         self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
@@ -62,18 +62,18 @@ class Upstream:
 
     @classmethod
     async def open(cls, target: Target, limits: Limits) -> Self:
-        """Raises ServiceUnavailable where nothing listens."""
-        where = urlsplit(target.url)
-        port = where.port or (443 if where.scheme == "https" else 80)
+        """A new connection. Raises ServiceUnavailable where nothing listens."""
+        url = urlsplit(target.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
         try:
             async with asyncio.timeout(limits.connect_s):
-                streams = await asyncio.open_connection(where.hostname, port, ssl=target.tls, limit=PIECE_BYTES)
+                streams = await asyncio.open_connection(url.hostname, port, ssl=target.tls, limit=READ_BYTES)
         except OSError as error:
             raise target.unavailable("does not answer") from error
         return cls(target, *streams, limits)
 
     async def send(self, request: h11.Request, body: AsyncIterator[bytes]) -> None:
-        """Send it whole, unless the other side stops taking it: then its answer says why."""
+        """Send it whole, unless the service stops reading it: then its response has the reason."""
         try:
             await self._write(self._http.send(request))
             async for piece in body:
@@ -83,16 +83,16 @@ class Upstream:
             return
 
     async def head(self) -> h11.Response:
-        """Status and headers. Raises ServiceUnavailable where no answer comes."""
+        """Status and headers. Raises ServiceUnavailable where there is no response."""
         while True:
             match await self._event():
                 case h11.Response() as response:
                     return response
                 case h11.ConnectionClosed():
-                    raise self._target.unavailable("closed the connection without an answer")
+                    raise self._target.unavailable("closed the connection without a response")
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The answer's body. Raises ServiceUnavailable where it breaks off."""
+        """The response's body. Raises ServiceUnavailable where it breaks off."""
         while True:
             match await self._event():
                 case h11.Data(data=data):
@@ -100,10 +100,10 @@ class Upstream:
                 case h11.EndOfMessage():
                     return
                 case _:
-                    raise self._target.unavailable("broke off its answer")
+                    raise self._target.unavailable("broke off its response")
 
     def close(self) -> None:
-        """At once: nothing is on its way that anybody waits for."""
+        """Close at once, whatever is still being sent."""
         self._writer.transport.abort()
 
     async def _event(self) -> object:
@@ -113,11 +113,11 @@ class Upstream:
                 if (event := self._http.next_event()) is not h11.NEED_DATA:
                     return event
                 async with asyncio.timeout(self._limits.answer_s):
-                    data = await self._reader.read(PIECE_BYTES)
+                    data = await self._reader.read(READ_BYTES)
             except h11.RemoteProtocolError as error:
                 if data == b"":
                     return h11.ConnectionClosed()  # too early for HTTP
-                raise self._target.unavailable(f"answers what is no HTTP ({error})") from error
+                raise self._target.unavailable(f"answered something else than HTTP ({error})") from error
             except TimeoutError as error:
                 raise self._target.unavailable("took too long to answer") from error
             except OSError:

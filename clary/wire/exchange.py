@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clary.core.errors import RequestEntityTooLarge, ServiceError
-from clary.core.sigv4 import Signed
+from clary.core.sigv4 import SignedRequest
 from clary.wire import json11, query
 from clary.wire.shapes import Operation, Service
 
@@ -44,8 +44,8 @@ class Exchange:
         return raw
 
     @property
-    def signed(self) -> Signed:
-        return Signed(self.request.method, self.path, self.query, self.request.scope["headers"])
+    def signed(self) -> SignedRequest:
+        return SignedRequest(self.request.method, self.path, self.query, self.request.scope["headers"])
 
     @property
     def body_sha256(self) -> str:

@@ -21,7 +21,7 @@ from botocore.config import Config
 from clary.core.credentials import Credentials, load_or_make
 from clary.core.settings import Settings
 from clary.proxy import authority
-from clary.proxy.bundle import write_bundle
+from clary.proxy.ca_bundle import write_ca_bundle
 from clary.proxy.limits import Limits
 from clary.proxy.server import Proxy
 
@@ -124,7 +124,7 @@ class World:
         self.settings = Settings(home=home, **settings)
         self.credentials: Credentials = load_or_make(self.settings.paths.credentials)
         self.authority = authority.load_or_make(self.settings.paths.certificates, datetime.now(UTC))
-        self.bundle = write_bundle(self.settings.paths.certificates, self.authority, {})
+        self.bundle = write_ca_bundle(self.settings.paths.certificates, self.authority, {})
         self.proxy = self.run(self._make(limits or Limits()))
         self.port = self.run(self.proxy.start())
 

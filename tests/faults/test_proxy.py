@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError, ProxyConnectionError, SSLError
 
-from clary.core.sigv4 import Signed, verify
+from clary.core.sigv4 import SignedRequest, verify
 from clary.proxy.authority import load_or_make
 from clary.proxy.certificates import Certificates
 from clary.proxy.limits import Limits
@@ -48,7 +48,7 @@ def signed(asked):
     method, target, _ = asked.line.split()
     path, _, query = target.partition("?")
     headers = [(name.encode(), value.encode()) for name, value in asked.headers.items()]
-    return Signed(method, path.encode(), query.encode(), headers)
+    return SignedRequest(method, path.encode(), query.encode(), headers)
 
 
 def sha256(body):
@@ -171,8 +171,8 @@ async def silence(asked, writer):
 @pytest.mark.parametrize(
     ("behaviour", "limits", "told"),
     [
-        (hang_up, {}, "without an answer"),
-        (no_http, {}, "no HTTP"),
+        (hang_up, {}, "without a response"),
+        (no_http, {}, "else than HTTP"),
         (silence, {"answer_s": 0.1}, "took too long"),
     ],
 )

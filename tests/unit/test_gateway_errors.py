@@ -8,8 +8,8 @@ import botocore.parsers
 import pytest
 
 from clary.core.arns import Account
-from clary.core.errors import InternalFailure, ServiceError, ValidationError
-from clary.gateway.errors import MESSAGE_LIMIT, ErrorFactory, ModelError, ServiceUnavailable, error_body
+from clary.core.errors import InternalFailure, ServiceError, ServiceUnavailable, ValidationError
+from clary.gateway.errors import MESSAGE_LIMIT, ErrorFactory, ModelError, error_body
 
 ERRORS = ErrorFactory(Account("123456789012", "eu-west-1"), "http://127.0.0.1:8721")
 MODEL = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("sagemaker-runtime", "service-2"))

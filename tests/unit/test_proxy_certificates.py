@@ -19,7 +19,7 @@ from clary.proxy.authority import (
     load,
     load_or_make,
 )
-from clary.proxy.bundle import write_bundle
+from clary.proxy.ca_bundle import write_ca_bundle
 from clary.proxy.certificates import Certificates, server_context
 
 HOST = "api.sagemaker.us-east-1.amazonaws.com"
@@ -142,20 +142,20 @@ def test_a_hosts_certificate_is_kept_and_renewed_before_its_end(authority, now):
 
 
 def test_only_so_many_hosts_are_kept(authority, monkeypatch):
-    monkeypatch.setattr("clary.proxy.certificates.KEPT_HOSTS", 2)
+    monkeypatch.setattr("clary.proxy.certificates.MAX_HOSTS", 2)
     certificates = Certificates(authority)
     first = certificates.context("a.amazonaws.com")
     certificates.context("b.amazonaws.com")
     assert certificates.context("a.amazonaws.com") is first
     certificates.context("c.amazonaws.com")
     assert certificates.context("a.amazonaws.com") is first
-    assert set(certificates._made) == {"a.amazonaws.com", "c.amazonaws.com"}
+    assert set(certificates._contexts) == {"a.amazonaws.com", "c.amazonaws.com"}
 
 
 def test_the_bundle_trusts_whoever_was_trusted_before(authority, tmp_path, now):
     company = load_or_make(tmp_path / "company", now).pem
     (tmp_path / "company.pem").write_text(f"# ours\n{company}".replace("\n", "\r\n"))
-    path = write_bundle(tmp_path / "c", authority, {"REQUESTS_CA_BUNDLE": str(tmp_path / "company.pem")})
+    path = write_ca_bundle(tmp_path / "c", authority, {"REQUESTS_CA_BUNDLE": str(tmp_path / "company.pem")})
     context = ssl.create_default_context(cafile=str(path))
     # botocore's own bundle is the least that is always there.
     assert context.cert_store_stats()["x509_ca"] > 100
@@ -165,15 +165,15 @@ def test_the_bundle_trusts_whoever_was_trusted_before(authority, tmp_path, now):
 
 
 def test_the_bundle_is_the_same_when_its_own_variables_are_set_already(authority, tmp_path):
-    path = write_bundle(tmp_path, authority, {})
+    path = write_ca_bundle(tmp_path, authority, {})
     before = path.read_text(), path.stat().st_ino
-    again = write_bundle(tmp_path, authority, {"AWS_CA_BUNDLE": str(path), "SSL_CERT_FILE": "/nowhere/at/all.pem"})
+    again = write_ca_bundle(tmp_path, authority, {"AWS_CA_BUNDLE": str(path), "SSL_CERT_FILE": "/nowhere/at/all.pem"})
     assert (again.read_text(), again.stat().st_ino) == before
 
 
 def test_a_new_authority_takes_the_old_ones_place_in_the_bundle(authority, tmp_path, now):
-    write_bundle(tmp_path, authority, {})
+    write_ca_bundle(tmp_path, authority, {})
     new = load_or_make(tmp_path, now)
-    text = write_bundle(tmp_path, new, {"AWS_CA_BUNDLE": str(tmp_path / "bundle.pem")}).read_text()
+    text = write_ca_bundle(tmp_path, new, {"AWS_CA_BUNDLE": str(tmp_path / "bundle.pem")}).read_text()
     assert new.pem.strip() in text
     assert authority.pem.strip() not in text

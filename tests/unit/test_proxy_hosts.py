@@ -6,7 +6,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from clary.proxy.hosts import Meant, Service, is_aws, is_name, meaning
+from clary.proxy.hosts import Destination, Service, destination, is_aws, is_name
 
 REGIONS = ["us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "ap-southeast-2"]
 
@@ -49,7 +49,9 @@ def endpoints():
 def test_botocores_endpoints_mean_the_service_they_are_of(endpoints, service, answers):
     hosts = endpoints(service)
     assert len(hosts) >= len(REGIONS)
-    assert {host: (is_aws(host), meaning(host)) for host in hosts} == dict.fromkeys(hosts, (True, Meant(answers)))
+    assert {host: (is_aws(host), destination(host)) for host in hosts} == dict.fromkeys(
+        hosts, (True, Destination(answers))
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_botocores_endpoints_mean_the_service_they_are_of(endpoints, service, an
     ],
 )
 def test_the_bucket_stands_before_s3s_own_name(host, bucket):
-    assert meaning(host) == Meant(Service.S3, bucket)
+    assert destination(host) == Destination(Service.S3, bucket)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +92,11 @@ def test_the_bucket_stands_before_s3s_own_name(host, bucket):
 )
 def test_what_clary_does_not_have_is_known_as_such(host):
     assert is_aws(host)
-    assert meaning(host) == Meant(Service.NONE)
+    assert destination(host) == Destination(Service.NONE)
 
 
 def test_the_sdks_telemetry_is_not_a_bucket():
-    assert meaning("sm-pysdk-t-us-east-1.s3.us-east-1.amazonaws.com") == Meant(Service.TELEMETRY)
+    assert destination("sm-pysdk-t-us-east-1.s3.us-east-1.amazonaws.com") == Destination(Service.TELEMETRY)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 
 from clary.core.credentials import Credentials
-from clary.core.sigv4 import Signed
+from clary.core.sigv4 import SignedRequest
 from clary.proxy import sigv2
 from clary.proxy.errors import AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch
 
@@ -31,7 +31,7 @@ def presign(request):
         url = urlsplit(client.generate_presigned_url(operation, Params={"Bucket": "buck", "Key": "a b/ü+c", **params}))
         method = {"get": "GET", "put": "PUT", "del": "DELETE"}[operation[:3]]
         bucket = "buck" if url.netloc.startswith("buck.") else ""
-        return Signed(method, url.path.encode(), url.query.encode(), [(b"host", url.netloc.encode())]), bucket
+        return SignedRequest(method, url.path.encode(), url.query.encode(), [(b"host", url.netloc.encode())]), bucket
 
     yield make
     client.close()
@@ -59,19 +59,19 @@ def test_what_boto3_signs_is_accepted(presign, operation, params):
 
 def test_content_type_is_signed_where_it_is_sent(presign):
     request, bucket = presign("put_object", ContentType="text/csv")
-    check(Signed(request.method, request.path, request.query, [(b"content-type", b"text/csv")]), bucket)
+    check(SignedRequest(request.method, request.path, request.query, [(b"content-type", b"text/csv")]), bucket)
     with pytest.raises(SignatureDoesNotMatch):
-        check(Signed(request.method, request.path, request.query, [(b"content-type", b"text/html")]), bucket)
+        check(SignedRequest(request.method, request.path, request.query, [(b"content-type", b"text/html")]), bucket)
 
 
 def test_anything_else_than_what_was_signed_is_refused(presign):
     request, bucket = presign()
     for other in (
-        Signed("DELETE", request.path, request.query, request.headers),
-        Signed("GET", request.path + b"x", request.query, request.headers),
-        Signed("GET", request.path, request.query + b"&versionId=1", request.headers),
-        Signed("GET", request.path, request.query.replace(b"Expires=1", b"Expires=2"), request.headers),
-        Signed("GET", request.path, request.query, [*request.headers, (b"x-amz-copy-source", b"/other/key")]),
+        SignedRequest("DELETE", request.path, request.query, request.headers),
+        SignedRequest("GET", request.path + b"x", request.query, request.headers),
+        SignedRequest("GET", request.path, request.query + b"&versionId=1", request.headers),
+        SignedRequest("GET", request.path, request.query.replace(b"Expires=1", b"Expires=2"), request.headers),
+        SignedRequest("GET", request.path, request.query, [*request.headers, (b"x-amz-copy-source", b"/other/key")]),
     ):
         with pytest.raises(SignatureDoesNotMatch):
             check(other, bucket)
@@ -96,4 +96,4 @@ def test_another_key_is_unknown(presign):
 
 @pytest.mark.parametrize("query", [b"", b"Expires=1&Signature=x", b"X-Amz-Signature=x"])
 def test_other_requests_are_not_taken_for_one(query):
-    assert not sigv2.presigned(Signed("GET", b"/", query, []))
+    assert not sigv2.presigned(SignedRequest("GET", b"/", query, []))

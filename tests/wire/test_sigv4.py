@@ -15,7 +15,7 @@ from clary.core.errors import (
     MissingAuthenticationToken,
     UnrecognizedClientException,
 )
-from clary.core.sigv4 import EMPTY_SHA256, Signed, sign, signing_key, verify
+from clary.core.sigv4 import EMPTY_SHA256, SignedRequest, sign, signing_key, verify
 
 KEYS = Credentials("AKIATESTTESTTESTTEST", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -61,7 +61,7 @@ def on_the_wire(prepared):
     ]
     if not any(name == b"host" for name, _ in headers):
         headers.append((b"host", parts.netloc.encode()))
-    return Signed(prepared.method, (parts.path or "/").encode(), parts.query.encode(), headers)
+    return SignedRequest(prepared.method, (parts.path or "/").encode(), parts.query.encode(), headers)
 
 
 def signed_by_botocore(signer, method="POST", path="/", query="", body=b"", headers=(), service="sagemaker"):
@@ -110,7 +110,7 @@ def test_a_session_token_is_let_through():
 
 def test_what_was_escaped_in_another_way_but_signed_as_aws_escapes_is_right():
     request = signed_by_botocore(auth.SigV4Auth, query="key=a%2Fb%3A")
-    check(Signed(request.method, request.path, b"key=a/b:", request.headers), b"")
+    check(SignedRequest(request.method, request.path, b"key=a/b:", request.headers), b"")
 
 
 @pytest.mark.parametrize("s3", [False, True])
@@ -122,7 +122,7 @@ def test_what_we_sign_we_take_and_so_does_botocore(s3, path, query):
     given = {"X-Amz-Target": "SageMaker.ListModels", "Content-Type": "application/x-amz-json-1.1"}
     ours = sign("POST", url, given, body, KEYS, region="us-east-1", service=service, now=NOW, s3=s3)
     wire = [(name.encode(), value.encode()) for name, value in ours.items()]
-    check(Signed("POST", path.encode(), query.encode(), wire), body, s3=s3)
+    check(SignedRequest("POST", path.encode(), query.encode(), wire), body, s3=s3)
 
     theirs = AWSRequest(method="POST", url=url, data=body, headers=given)
     signer = auth.S3SigV4Auth if s3 else auth.SigV4Auth
@@ -135,7 +135,7 @@ def test_what_we_sign_we_take_and_so_does_botocore(s3, path, query):
 
 def changed(request, **changes):
     fields = {name: getattr(request, name) for name in ("method", "path", "query", "headers")}
-    return Signed(**{**fields, **changes})
+    return SignedRequest(**{**fields, **changes})
 
 
 def replaced(request, name, value):
@@ -182,7 +182,7 @@ def test_the_body_is_signed():
 def test_an_unsigned_body_needs_leave():
     ours = sign("PUT", "http://h/b/k", {}, b"", KEYS, region="us-east-1", service="s3", now=NOW, s3=True,
                 payload="UNSIGNED-PAYLOAD")  # fmt: skip
-    request = Signed("PUT", b"/b/k", b"", [(name.encode(), value.encode()) for name, value in ours.items()])
+    request = SignedRequest("PUT", b"/b/k", b"", [(name.encode(), value.encode()) for name, value in ours.items()])
     check(request, b"anything", s3=True, unsigned_payload=True)
     with pytest.raises(InvalidSignatureException, match="must be signed"):
         check(request, b"anything", s3=True)
@@ -245,13 +245,13 @@ def test_a_signature_is_for_a_region_and_a_service():
 
 def test_no_signature_at_all():
     with pytest.raises(MissingAuthenticationToken):
-        check(Signed("POST", b"/", b"", [(b"host", b"h")]))
+        check(SignedRequest("POST", b"/", b"", [(b"host", b"h")]))
 
 
 def header(value, **more):
     date = more.get("date", b"20240506T070809Z")
     extra = more.get("extra", [])
-    return Signed("POST", b"/", b"", [(b"host", b"h"), (b"x-amz-date", date), (b"authorization", value), *extra])
+    return SignedRequest("POST", b"/", b"", [(b"host", b"h"), (b"x-amz-date", date), (b"authorization", value), *extra])
 
 
 SCOPE = f"{KEYS.access_key_id}/20240506/us-east-1/sagemaker/aws4_request"
@@ -315,7 +315,7 @@ def test_a_date_header_does_as_well():
 )
 def test_a_presigned_url_that_is_not_whole_says_what_it_lacks(query):
     with pytest.raises(IncompleteSignature):
-        check(Signed("GET", b"/", query, [(b"host", b"h")]))
+        check(SignedRequest("GET", b"/", query, [(b"host", b"h")]))
 
 
 def test_signing_keys_are_kept():

@@ -1,6 +1,6 @@
-"""Whom clients trust: everybody they trusted before, and the home's own authority. One PEM file holds them all.
+"""The CA bundle for clients, one PEM file: the authorities they trusted before, and the home's own.
 
-It stands in for the bundle that clients bring along, so it must not be smaller: other TLS than AWS's goes on to work.
+It replaces the bundle that clients bring along, so it holds all of that too: TLS to other sites goes on to work.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
-def write_bundle(folder: Path, authority: Authority, environment: Mapping[str, str] = os.environ) -> Path:
-    """The file, written anew where it would say something else."""
+def write_ca_bundle(folder: Path, authority: Authority, environment: Mapping[str, str] = os.environ) -> Path:
+    """The file, written where it is missing or its content has changed."""
     path = folder / "bundle.pem"
-    certificates = {_bare(authority.pem): authority.pem.strip()}
+    certificates = {_normalized(authority.pem): authority.pem.strip()}
     for source in _sources(environment):
         if source.resolve() != path.resolve():
-            certificates |= {_bare(pem): pem for pem in _certificates(source)}
+            certificates |= {_normalized(pem): pem for pem in _certificates(source)}
     text = "\n".join((*certificates.values(), ""))
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
@@ -37,9 +37,9 @@ def write_bundle(folder: Path, authority: Authority, environment: Mapping[str, s
 
 def _sources(environment: Mapping[str, str]) -> Iterator[Path]:
     yield from (Path(environment[name]) for name in VARIABLES if environment.get(name))
-    ours = ssl.get_default_verify_paths()
-    yield from (Path(name) for name in (ours.cafile, ours.openssl_cafile) if name)
-    # What Debian, Fedora and openSUSE, in this order, keep for programs that bring no bundle.
+    defaults = ssl.get_default_verify_paths()
+    yield from (Path(name) for name in (defaults.cafile, defaults.openssl_cafile) if name)
+    # The bundles of Debian, Fedora and openSUSE, in this order, for programs that bring none.
     yield Path("/etc/ssl/certs/ca-certificates.crt")
     yield Path("/etc/pki/tls/certs/ca-bundle.crt")
     yield Path("/etc/ssl/ca-bundle.pem")
@@ -48,8 +48,8 @@ def _sources(environment: Mapping[str, str]) -> Iterator[Path]:
             yield Path(spec.origin).with_name(name)
 
 
-def _bare(pem: str) -> str:
-    """What is the same wherever the lines are broken."""
+def _normalized(pem: str) -> str:
+    """The same text for every way to break the lines."""
     return "".join(pem.split())
 
 
@@ -58,4 +58,4 @@ def _certificates(source: Path) -> list[str]:
         text = source.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return [found.replace("\r\n", "\n") for found in _CERTIFICATE.findall(text)]
+    return [pem.replace("\r\n", "\n") for pem in _CERTIFICATE.findall(text)]

@@ -1,4 +1,4 @@
-"""A connection's first words: CONNECT host:port, or somebody asking how the proxy is. Bytes are counted, and time."""
+"""The first request of a connection: CONNECT host:port, or a health check. Its size and time are bounded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import h11
 
 from clary.proxy.limits import Limits
 
-# Takes the connection over, with what the client sent ahead.
+# Gets the connection, with the bytes that the client sent after its first request.
 Handler = Callable[[asyncio.Transport, h11.Request, bytes], None]
 
 
-class Front(asyncio.Protocol):
-    """Reads one head, then hands the connection on, paused."""
+class ConnectProtocol(asyncio.Protocol):
+    """Reads the head of a request, then gives the connection to `handler`, paused."""
 
     _transport: asyncio.Transport
 
@@ -27,7 +27,7 @@ class Front(asyncio.Protocol):
         self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not say that it is one
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
         self._deadline = asyncio.get_running_loop().call_later(self._limits.head_s, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -40,36 +40,36 @@ class Front(asyncio.Protocol):
             self._refuse(error)
             return
         if isinstance(event, h11.Request):
-            self._stop_the_clock()
+            self._cancel_deadline()
             self._transport.pause_reading()
             self._handler(self._transport, event, self._http.trailing_data[0])
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
-        """Answer; what is still on its way is let in, as the client would otherwise meet a reset first."""
-        self._stop_the_clock()
+        """Answer, and read on for a while: a client that is still sending would otherwise meet a reset first."""
+        self._cancel_deadline()
         self._refused = True
-        self._transport.write(answer(error.error_status_hint, "This is no CONNECT", f"{error}\n".encode()))
+        self._transport.write(response(error.error_status_hint, "Not a CONNECT request", f"{error}\n".encode()))
         self._transport.write_eof()
         self._deadline = asyncio.get_running_loop().call_later(self._limits.linger_s, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_the_clock()
+        self._cancel_deadline()
 
-    def _stop_the_clock(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
 
 
 def refuse(transport: asyncio.Transport, status: int, reason: str, text: str = "") -> None:
-    """Answer and hang up. Clients show the reason, and seldom the text."""
-    transport.write(answer(status, reason, f"{text or reason}\n".encode()))
+    """Answer and close the connection. Clients show the reason, and seldom the text."""
+    transport.write(response(status, reason, f"{text or reason}\n".encode()))
     transport.close()
 
 
-def answer(status: int, reason: str, content: bytes, kind: str = "text/plain; charset=utf-8") -> bytes:
-    """The last answer on a connection, as bytes."""
+def response(status: int, reason: str, content: bytes, content_type: str = "text/plain; charset=utf-8") -> bytes:
+    """The last response on a connection, as bytes."""
     head = (
         f"HTTP/1.1 {status} {reason}\r\n"
-        f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode("latin-1", "replace") + content
