@@ -1,4 +1,4 @@
-"""A bar on the terminal for work that takes longer than a moment."""
+"""A progress bar on the terminal for work that takes longer than a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AFTER_S = 1.0  # what is done by then needs no bar
 
 @contextlib.contextmanager
 def shown_on_terminal(given: Progress | None) -> Iterator[Progress]:
-    """The progress given; where there is none, a bar if somebody looks at a terminal."""
+    """The progress given; where there is none, a bar, if standard error is a terminal."""
     if given is not None or not sys.stderr.isatty():
         yield given or quiet
         return
@@ -34,7 +34,7 @@ class Bar:
         self._shown: Any = None
         self._lines: dict[str, Any] = {}
 
-    def __call__(self, what: str, done: int, of: int) -> None:
+    def __call__(self, task: str, done: int, total: int) -> None:
         if self._shown is None:
             if time.monotonic() - self._started < _AFTER_S:
                 return
@@ -43,9 +43,9 @@ class Bar:
 
             self._shown = Lines(console=Console(stderr=True), transient=True)
             self._shown.start()
-        if what not in self._lines:
-            self._lines[what] = self._shown.add_task(what, total=of)
-        self._shown.update(self._lines[what], completed=done)
+        if task not in self._lines:
+            self._lines[task] = self._shown.add_task(task, total=total)
+        self._shown.update(self._lines[task], completed=done)
 
     def close(self) -> None:
         if self._shown is not None:

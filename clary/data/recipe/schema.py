@@ -46,7 +46,7 @@ class Conformed:
     @property
     def arrow_schema(self) -> pa.Schema:
         given = self.scan.arrow_schema
-        return pa.schema([one if self._differs(one.name) else given.field(one.name) for one in self.wanted])
+        return pa.schema([field if self._differs(field.name) else given.field(field.name) for field in self.wanted])
 
     @property
     def rows(self) -> int:

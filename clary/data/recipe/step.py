@@ -92,16 +92,16 @@ def select(
     target: str = "",
 ) -> tuple[str, ...]:
     """The columns that a selection means, in the table's order."""
-    aside = {one.name for one in schema.fields if one.aside} | ({target} if target else set())
+    aside = {field.name for field in schema.fields if field.aside} | ({target} if target else set())
     if not columns:
         found = set(schema.of_kind(*kinds)) - aside
     elif isinstance(columns, str) and columns in KIND_WORDS:
         found = set(schema.of_kind(*KIND_WORDS[columns])) & set(schema.of_kind(*kinds)) - aside
     else:
         found = set()
-        for one in (columns,) if isinstance(columns, str) else columns:
-            found |= _matching(schema, one, kinds, aside)
-    found -= {name for name in found if any(fnmatch.fnmatchcase(name, one) or name == one for one in leave)}
+        for selector in (columns,) if isinstance(columns, str) else columns:
+            found |= _matching(schema, selector, kinds, aside)
+    found -= {name for name in found if any(fnmatch.fnmatchcase(name, pattern) or name == pattern for pattern in leave)}
     return tuple(name for name in schema.names if name in found)
 
 
@@ -109,15 +109,17 @@ def _is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def _matching(schema: Schema, one: str, kinds: Collection[Kind], aside: Collection[str]) -> set[str]:
-    if one in schema:
-        if schema[one].kind not in kinds:
+def _matching(schema: Schema, selector: str, kinds: Collection[Kind], aside: Collection[str]) -> set[str]:
+    """The columns that a name or a pattern selects. Raises StepError."""
+    if selector in schema:
+        kind = schema[selector].kind
+        if kind not in kinds:
             wanted = " or ".join(kinds)
-            raise StepError(f"it holds {schema[one].kind}, and the step is for {wanted}; cast it first", column=one)
-        return {one}
-    if _is_pattern(one):
-        return {name for name in schema.of_kind(*kinds) if fnmatch.fnmatchcase(name, one) and name not in aside}
-    raise StepError(f"there is no such column; there are: {some(schema.names)}", column=one)
+            raise StepError(f"it holds {kind}, and the step is for {wanted}; cast it first", column=selector)
+        return {selector}
+    if _is_pattern(selector):
+        return {name for name in schema.of_kind(*kinds) if fnmatch.fnmatchcase(name, selector) and name not in aside}
+    raise StepError(f"there is no such column; there are: {some(schema.names)}", column=selector)
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class FittedStep(ABC):
 
     def only(self, wanted: Collection[str]) -> FittedStep | None:
         """The step reduced to what those columns need of it; None where they need nothing."""
-        return self if self.training_only or any(one.name in wanted for one in self.made) else None
+        return self if self.training_only or any(field.name in wanted for field in self.made) else None
 
     def training(self) -> FittedStep:
         """The same for the very rows that it was fitted on: a step that learnt from the target has seen theirs."""
@@ -234,12 +236,12 @@ class PerColumn(FittedStep):
     def at(self, places: Sequence[int]) -> FittedStep:
         """The step for the columns at these places alone."""
         reduced: dict[str, Any] = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for field in fields(self):
+            value = getattr(self, field.name)
             if isinstance(value, tuple) and len(value) == len(self.names):
-                reduced[one.name] = tuple(value[place] for place in places)
+                reduced[field.name] = tuple(value[place] for place in places)
             elif isinstance(value, np.ndarray) and value.shape[:1] == (len(self.names),):
-                reduced[one.name] = value[list(places)]
+                reduced[field.name] = value[list(places)]
         return replace(self, **reduced)
 
 
@@ -263,5 +265,5 @@ def need(true: bool, reason: str, parameter: str = "") -> None:
 
 
 def one_of(parameter: str, value: object, allowed: Iterable[object]) -> None:
-    every = tuple(allowed)
-    need(value in every, f"{value!r} is not one of {some(every, 30)}", parameter)
+    options = tuple(allowed)
+    need(value in options, f"{value!r} is not one of {some(options, 30)}", parameter)

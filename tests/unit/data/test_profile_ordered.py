@@ -14,7 +14,7 @@ from clary.data.statistics.ranks import first_windows, joined
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
-def worked_out(values, seen, batch=1_000, most=10**9):
+def compute(values, seen, batch=1_000, most=10**9):
     """(figures, passes): all that the profile asks of a column, by as many passes as it takes."""
     windows = first_windows(np.sort(seen), QUANTILES, complete=len(seen) == len(values))
     order = Order(passed(values, windows, batch, most).ranks())
@@ -60,25 +60,25 @@ COLUMNS = {
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_figure_equals_numpys(name):
-    found, _ = worked_out(COLUMNS[name], COLUMNS[name][:5_000], batch=8_192)
+    found, _ = compute(COLUMNS[name], COLUMNS[name][:5_000], batch=8_192)
     check(COLUMNS[name], found)
 
 
 def test_a_good_first_look_makes_one_pass_enough():
     values = COLUMNS["normal"]
-    assert worked_out(values, RANDOM.choice(values, 5_000, replace=False))[1] == 1
+    assert compute(values, RANDOM.choice(values, 5_000, replace=False))[1] == 1
 
 
 def test_a_first_look_at_the_wrong_rows_costs_passes_and_no_digit():
     values = COLUMNS["in order"]
-    found, passes = worked_out(values, values[:5_000])
+    found, passes = compute(values, values[:5_000])
     assert passes > 1
     check(values, found)
 
 
 def test_windows_that_hold_too_much_are_given_up_and_found_again():
     values = COLUMNS["normal"]
-    found, passes = worked_out(values, values[:5_000], most=500)
+    found, passes = compute(values, values[:5_000], most=500)
     assert passes > 1
     check(values, found)
 
@@ -106,5 +106,5 @@ def test_nothing_has_no_quantile():
 )
 def test_any_column_cut_anyhow_has_numpys_figures(values, batch, looked_at):
     column = np.array(values) + 0.0
-    found, _ = worked_out(column, column[:looked_at], batch=batch)
+    found, _ = compute(column, column[:looked_at], batch=batch)
     check(column, found)

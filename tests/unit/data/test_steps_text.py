@@ -41,7 +41,7 @@ def texts_of(step, values, *, coded=False) -> list[str | None]:
 
 
 def one_by_one(step, values) -> list[str | None]:
-    one = fitted(step, text_table(values)).one
+    one = fitted(step, text_table(values)).transform_text
     return [None if value is None else one(value) for value in values]
 
 

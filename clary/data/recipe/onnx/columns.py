@@ -22,14 +22,14 @@ from clary.data.recipe.steps.rows import ColumnsDropped, Renamed
 
 
 @functools.singledispatch
-def emit(one: Any, graph: Graph) -> None:
+def emit(step: Any, graph: Graph) -> None:
     """Write a fitted step into the graph, by its class. Raises NoForm for classes that have none."""
     raise NoForm("nobody has written it for ONNX")
 
 
 @emit.register
-def _filled(one: Filled, graph: Graph) -> None:
-    for name, fill in zip(one.names, one.fills, strict=True):
+def _filled(step: Filled, graph: Graph) -> None:
+    for name, fill in zip(step.names, step.fills, strict=True):
         if graph.kind(name) is Kind.TIME:
             raise NoForm(f"column {name!r} holds times, for which ONNX has no values")
         value = graph.constant(str(fill) if graph.kind(name) is Kind.TEXT else float(fill))
@@ -37,62 +37,62 @@ def _filled(one: Filled, graph: Graph) -> None:
 
 
 @emit.register
-def _indicated(one: Indicated, graph: Graph) -> None:
+def _indicated(step: Indicated, graph: Graph) -> None:
     from onnx import TensorProto
 
-    for name, made in zip(one.inputs, one.made, strict=True):
+    for name, made in zip(step.inputs, step.made, strict=True):
         graph.write(made.name, graph.node("Cast", graph.is_missing(name), to=TensorProto.DOUBLE))
 
 
 @emit.register
-def _dropped(one: ColumnsDropped, graph: Graph) -> None:
+def _dropped(step: ColumnsDropped, graph: Graph) -> None:
     """The columns are not handed on: that is all."""
 
 
 @emit.register
-def _renamed(one: Renamed, graph: Graph) -> None:
-    for name, made in zip(one.inputs, one.made, strict=True):
+def _renamed(step: Renamed, graph: Graph) -> None:
+    for name, made in zip(step.inputs, step.made, strict=True):
         graph.write(made.name, graph.read(name))
 
 
 @emit.register
-def _ordinal(one: OrdinalFitted, graph: Graph) -> None:
-    for name, levels in zip(one.names, one.levels, strict=True):
+def _ordinal(step: OrdinalFitted, graph: Graph) -> None:
+    for name, levels in zip(step.names, step.levels, strict=True):
         numbers = [float(place) for place in range(len(levels))]
-        graph.write(name, _looked_up(graph, name, levels, numbers, one.unknown, one.missing))
+        graph.write(name, _looked_up(graph, name, levels, numbers, step.unknown, step.missing))
 
 
 @emit.register
-def _rare(one: RareFitted, graph: Graph) -> None:
-    for name, kept in zip(one.names, one.kept, strict=True):
+def _rare(step: RareFitted, graph: Graph) -> None:
+    for name, kept in zip(step.names, step.kept, strict=True):
         if graph.kind(name) is not Kind.TEXT:
             raise NoForm(f"column {name!r} holds {graph.kind(name)}: text would have to be made of numbers")
         values = _texts(name, kept)
         known = {**{value: value for value in values}, MISSING_TEXT: MISSING_TEXT}
         attributes = {"keys_strings": list(known), "values_strings": list(known.values())}
         label = graph.node(
-            "LabelEncoder", graph.read(name), domain="ai.onnx.ml", default_string=one.other, **attributes
+            "LabelEncoder", graph.read(name), domain="ai.onnx.ml", default_string=step.other, **attributes
         )
         graph.write(name, label)
 
 
 @emit.register
-def _one_hot(one: OneHotFitted, graph: Graph) -> None:
+def _one_hot(step: OneHotFitted, graph: Graph) -> None:
     from onnx import TensorProto
 
-    for place, name in enumerate(one.names):
-        levels, made = one.levels[place], one.made_names[place]
+    for place, name in enumerate(step.names):
+        levels, made = step.levels[place], step.made_names[place]
         places = np.array([*range(len(levels)), UNKNOWN, MISSING], np.int32)
         # Which of the new columns is 1: for each level, for an unknown one, for a missing one; -1 for none.
-        *known, unknown, missing = one._columns(places, len(levels), len(made)).astype(float).tolist()
+        *known, unknown, missing = step._columns(places, len(levels), len(made)).astype(float).tolist()
         code = _looked_up(graph, name, levels, known, unknown, missing)
-        each = graph.constant(np.arange(len(made), dtype=np.float64)[None, :])
-        hot = graph.node("Cast", graph.node("Equal", code, each), to=TensorProto.DOUBLE)
-        if one.unknown == "error":  # of a level that is left out all columns are 0, of one nobody has seen NaN
-            seen = [*levels.to_pylist(), *one.left[place].to_pylist()]
+        numbers_ = graph.constant(np.arange(len(made), dtype=np.float64)[None, :])
+        hot = graph.node("Cast", graph.node("Equal", code, numbers_), to=TensorProto.DOUBLE)
+        if step.unknown == "error":  # of a level that is left out all columns are 0, of one nobody has seen NaN
+            seen = [*levels.to_pylist(), *step.left[place].to_pylist()]
             new = _looked_up(graph, name, pa.array(seen, levels.type), [0.0] * len(seen), math.nan, 0.0)
             hot = graph.node("Add", hot, new)
-        if one.blocks[place]:
+        if step.blocks[place]:
             graph.write(name, hot)
         else:
             graph.write_side_by_side(made, hot)

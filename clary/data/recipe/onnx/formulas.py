@@ -29,13 +29,13 @@ _COMPARISONS = {"<": "Less", "<=": "LessOrEqual", ">": "Greater", ">=": "Greater
 
 
 @emit.register
-def _expression(one: FittedExpression, graph: Graph) -> None:
-    made = _written(one.node, graph)
-    if one.node.type is Type.CONDITION:
+def _expression(step: FittedExpression, graph: Graph) -> None:
+    made = _written(step.node, graph)
+    if step.node.type is Type.CONDITION:
         made = _number(graph, made)
     # A value that does not depend on the row is one for all until here: now every row gets it.
     rows = graph.is_missing(graph.schema.names[0])
-    graph.write(one.into, graph.node("Where", rows, made, made))
+    graph.write(step.into, graph.node("Where", rows, made, made))
 
 
 @functools.singledispatch
@@ -66,14 +66,14 @@ def _column(node: nodes.ColumnValue, graph: Graph) -> str:
 
 @_written.register
 def _elementwise(node: nodes.Elementwise, graph: Graph) -> str:
-    given = [_written(one, graph) for one in node.of]
+    given = [_written(operand, graph) for operand in node.operands]
     if node.name in ("max", "min"):
         return functools.reduce(functools.partial(_extreme, graph, node.name), given)
     if node.name == "log1p":
         return log1p(graph, given[0])
     if len(given) == 1 and node.name in ("+", "-"):
         return graph.node("Neg", given[0]) if node.name == "-" else given[0]
-    power = node.of[1].value if node.name == "**" and isinstance(node.of[1], nodes.Constant) else None
+    power = node.operands[1].value if node.name == "**" and isinstance(node.operands[1], nodes.Constant) else None
     if power in (2.0, 3.0):  # as a product, as `transform` has it
         return functools.reduce(lambda left, right: graph.node("Mul", left, right), [given[0]] * int(power))
     operator = _FUNCTIONS.get(node.name) or _OPERATORS.get(node.name)
@@ -91,17 +91,17 @@ def _extreme(graph: Graph, name: str, left: str, right: str) -> str:
 
 @_written.register
 def _as_number(node: nodes.AsNumber, graph: Graph) -> str:
-    return _number(graph, _written(node.of, graph))
+    return _number(graph, _written(node.operand, graph))
 
 
 @_written.register
 def _as_condition(node: nodes.AsCondition, graph: Graph) -> str:
-    return graph.node("Equal", _written(node.of, graph), graph.constant(1.0))
+    return graph.node("Equal", _written(node.operand, graph), graph.constant(1.0))
 
 
 @_written.register
 def _logic(node: nodes.Logic, graph: Graph) -> str:
-    given = [_written(one, graph) for one in node.of]
+    given = [_written(operand, graph) for operand in node.operands]
     if node.word == "not":
         return graph.node("Not", given[0])
     operator = "And" if node.word == "and" else "Or"
@@ -110,13 +110,13 @@ def _logic(node: nodes.Logic, graph: Graph) -> str:
 
 @_written.register
 def _where(node: nodes.Where, graph: Graph) -> str:
-    return graph.node("Where", *(_written(one, graph) for one in node.of))
+    return graph.node("Where", *(_written(operand, graph) for operand in node.operands))
 
 
 @_written.register
 def _is_null(node: nodes.IsNull, graph: Graph) -> str:
-    value = _written(node.of, graph)
-    if node.of.type is Type.TEXT:
+    value = _written(node.operand, graph)
+    if node.operand.type is Type.TEXT:
         return graph.node("Equal", value, graph.constant(MISSING_TEXT))
     return graph.node("IsNaN", value)
 
@@ -128,15 +128,15 @@ def _comparison(node: nodes.Comparison, graph: Graph) -> str:
         raise NoForm("its formula orders texts, which ONNX does not")
     made = graph.node(_COMPARISONS[node.sign], left, right)
     if node.left.type is Type.TEXT and not isinstance(node.left, nodes.Constant):
-        there = graph.node("Not", graph.node("Equal", left, graph.constant(MISSING_TEXT)))
-        made = graph.node("And", made, there)
+        present = graph.node("Not", graph.node("Equal", left, graph.constant(MISSING_TEXT)))
+        made = graph.node("And", made, present)
     return graph.node("Not", made) if node.sign == "!=" else made
 
 
 @_written.register
 def _membership(node: nodes.Membership, graph: Graph) -> str:
-    value = _written(node.of, graph)
-    text = node.of.type is Type.TEXT
+    value = _written(node.operand, graph)
+    text = node.operand.type is Type.TEXT
     made = graph.constant(np.zeros((1, 1), dtype=bool))
     for member in node.members:
         same = graph.node("Equal", value, graph.constant(_text(str(member)) if text else float(member)))

@@ -38,23 +38,23 @@ class Graph:
         self.schema = schema  # before the step that is being written
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        self.inputs = [self._input(one) for one in schema.fields]
+        self.inputs = [self._input(field) for field in schema.fields]
         self._prefix = "t"  # of all names that are made here: no column's begins so
-        while any(one.name.startswith(self._prefix) for one in schema.fields):
+        while any(field.name.startswith(self._prefix) for field in schema.fields):
             self._prefix += "_"
-        self._where = {one.name: one.name for one in schema.fields}
+        self._where = {field.name: field.name for field in schema.fields}
         self._written: dict[str, str] = {}
         self._names = 0
 
-    def _input(self, one: Field) -> Any:
+    def _input(self, field: Field) -> Any:
         from onnx import TensorProto
 
-        if not one.name or one.name in (FEATURES, f"{FEATURES}.out"):
-            raise NoForm(f"a column is called {one.name!r}, which no input of a graph can be: rename it")
-        if one.kind not in (Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT):
-            raise NoForm(f"column {one.name!r} holds {one.kind}, for which ONNX has no values")
-        kind = TensorProto.STRING if one.kind is Kind.TEXT else TensorProto.DOUBLE
-        return self._helper.make_tensor_value_info(one.name, kind, [None, 1])
+        if not field.name or field.name in (FEATURES, f"{FEATURES}.out"):
+            raise NoForm(f"a column is called {field.name!r}, which no input of a graph can be: rename it")
+        if field.kind not in (Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT):
+            raise NoForm(f"column {field.name!r} holds {field.kind}, for which ONNX has no values")
+        kind = TensorProto.STRING if field.kind is Kind.TEXT else TensorProto.DOUBLE
+        return self._helper.make_tensor_value_info(field.name, kind, [None, 1])
 
     # ---- what steps use ----
 
@@ -141,7 +141,7 @@ class Graph:
         return model
 
     def _free(self, name: str) -> str:
-        while any(one.name == name for one in self.inputs):
+        while any(input_.name == name for input_ in self.inputs):
             name = f"{name}.out"
         return name
 

@@ -21,21 +21,21 @@ __all__ = ["emit", "log1p"]
 
 
 @emit.register
-def _limited(one: Limited, graph: Graph) -> None:
-    for name, low, high in zip(one.names, one.low, one.high, strict=True):
+def _limited(step: Limited, graph: Graph) -> None:
+    for name, low, high in zip(step.names, step.low, step.high, strict=True):
         value, (low_limit, high_limit) = graph.read(name), (graph.constant(limit) for limit in (low, high))
         below, above = graph.node("Less", value, low_limit), graph.node("Greater", value, high_limit)
-        if one.action != "clip":
+        if step.action != "clip":
             low_limit = high_limit = graph.constant(math.nan)
         graph.write(name, graph.node("Where", below, low_limit, graph.node("Where", above, high_limit, value)))
 
 
 @emit.register
-def _applied(one: Applied, graph: Graph) -> None:
-    function = FUNCTIONS[one.function]
-    for name in one.names:
+def _applied(step: Applied, graph: Graph) -> None:
+    function = FUNCTIONS[step.function]
+    for name in step.names:
         value = graph.read(name)
-        made = _FUNCTIONS[one.function](graph, value)
+        made = _FUNCTIONS[step.function](graph, value)
         if function.lowest > -math.inf:
             lowest = graph.constant(function.lowest)
             outside = graph.node("LessOrEqual" if function.open_end else "Less", value, lowest)
@@ -45,12 +45,12 @@ def _applied(one: Applied, graph: Graph) -> None:
 
 def log1p(graph: Graph, value: str) -> str:
     """log(1 + x), exact near 0 as well: Goldberg (1991), theorem 4."""
-    one = graph.constant(1.0)
-    more = graph.node("Add", one, value)
-    rounded = graph.node("Sub", more, one)
+    unit = graph.constant(1.0)
+    more = graph.node("Add", unit, value)
+    rounded = graph.node("Sub", more, unit)
     made = graph.node("Div", graph.node("Mul", value, graph.node("Log", more)), rounded)
     return graph.node(
-        "Where", graph.node("Equal", more, one), value, graph.node("Where", graph.node("IsInf", value), value, made)
+        "Where", graph.node("Equal", more, unit), value, graph.node("Where", graph.node("IsInf", value), value, made)
     )
 
 
@@ -69,13 +69,13 @@ _FUNCTIONS: Mapping[str, Callable[[Graph, str], str]] = {
 
 def _expm1(graph: Graph, value: str) -> str:
     """exp(x) - 1, exact near 0 as well: Kahan's form, in Higham (2002), section 1.14.1."""
-    one, least = graph.constant(1.0), graph.constant(-1.0)
+    unit, least = graph.constant(1.0), graph.constant(-1.0)
     power = graph.node("Exp", value)
-    less = graph.node("Sub", power, one)
+    less = graph.node("Sub", power, unit)
     made = graph.node("Div", graph.node("Mul", less, value), graph.node("Log", power))
     made = graph.node("Where", graph.node("Equal", less, least), least, made)
     made = graph.node("Where", graph.node("IsInf", power), power, made)
-    return graph.node("Where", graph.node("Equal", power, one), value, made)
+    return graph.node("Where", graph.node("Equal", power, unit), value, made)
 
 
 def _box_cox(graph: Graph, logarithm: str, power: float) -> str:
@@ -87,40 +87,40 @@ def _box_cox(graph: Graph, logarithm: str, power: float) -> str:
 
 
 @emit.register
-def _powered(one: Powered, graph: Graph) -> None:
+def _powered(step: Powered, graph: Graph) -> None:
     zero, nothing = graph.constant(0.0), graph.constant(math.nan)
-    for place, name in enumerate(one.names):
-        value, power = graph.read(name), one.powers[place]
-        if one.method == "box_cox":
+    for place, name in enumerate(step.names):
+        value, power = graph.read(name), step.powers[place]
+        if step.method == "box_cox":
             made = _box_cox(graph, graph.node("Log", value), power)
             made = graph.node("Where", graph.node("LessOrEqual", value, zero), nothing, made)
         else:
             high = _box_cox(graph, log1p(graph, value), power)
             low = graph.node("Neg", _box_cox(graph, log1p(graph, graph.node("Neg", value)), 2.0 - power))
             made = graph.node("Where", graph.node("Less", value, zero), low, high)
-        if one.standardize:
-            made = graph.node("Sub", made, graph.constant(one.mean[place]))
-            made = graph.node("Div", made, graph.constant(one.scale[place]))
+        if step.standardize:
+            made = graph.node("Sub", made, graph.constant(step.mean[place]))
+            made = graph.node("Div", made, graph.constant(step.scale[place]))
         graph.write(name, made)
 
 
 @emit.register
-def _binned(one: Binned, graph: Graph) -> None:
-    for name, edges in zip(one.names, one.edges, strict=True):
+def _binned(step: Binned, graph: Graph) -> None:
+    for name, edges in zip(step.names, step.edges, strict=True):
         value = graph.read(name)
         graph.write(name, graph.node("Where", graph.is_missing(name), value, _bin_of(graph, value, edges)))
 
 
 @emit.register
-def _binned_one_hot(one: BinnedOneHot, graph: Graph) -> None:
+def _binned_one_hot(step: BinnedOneHot, graph: Graph) -> None:
     from onnx import TensorProto
 
-    made = [each.name for each in one.made]
-    for name, edges in zip(one.names, one.edges, strict=True):
+    made = [field.name for field in step.made]
+    for name, edges in zip(step.names, step.edges, strict=True):
         nowhere = graph.constant(-1.0)
         number = graph.node("Where", graph.is_missing(name), nowhere, _bin_of(graph, graph.read(name), edges))
-        each = graph.constant(np.arange(len(edges) - 1, dtype=np.float64)[None, :])
-        hot = graph.node("Cast", graph.node("Equal", number, each), to=TensorProto.DOUBLE)
+        bins = graph.constant(np.arange(len(edges) - 1, dtype=np.float64)[None, :])
+        hot = graph.node("Cast", graph.node("Equal", number, bins), to=TensorProto.DOUBLE)
         graph.write_side_by_side(made[: len(edges) - 1], hot)
         made = made[len(edges) - 1 :]
 
@@ -137,10 +137,10 @@ def _bin_of(graph: Graph, value: str, edges: NDArray[np.float64]) -> str:
 
 
 @emit.register
-def _multiplied(one: Multiplied, graph: Graph) -> None:
-    first = one.names[0]
+def _multiplied(step: Multiplied, graph: Graph) -> None:
+    first = step.names[0]
     ones = graph.node("Where", graph.is_missing(first), graph.constant(1.0), graph.constant(1.0))
-    for term, each in zip(one.terms, one.made, strict=True):
-        factors = [graph.read(one.names[place]) for place in term]
+    for term, field in zip(step.terms, step.made, strict=True):
+        factors = [graph.read(step.names[place]) for place in term]
         made = functools.reduce(lambda left, right: graph.node("Mul", left, right), factors) if factors else ones
-        graph.write(each.name, made)
+        graph.write(field.name, made)

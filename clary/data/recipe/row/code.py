@@ -75,7 +75,7 @@ class RowCode:
         self.uses_ufuncs = False
         self._named: dict[int, str] = {}  # constants by id; `constants` keeps the objects alive
         self._variables = 0
-        self._where = {one.name: self.fresh() for one in schema.fields}
+        self._where = {field.name: self.fresh() for field in schema.fields}
         self._written: dict[str, str] = {}
         self._label = ""
 
@@ -151,7 +151,7 @@ class RowCode:
         given = tuple(self.schema[name] for name in step.inputs)
         caller = self.constant(Caller(step, given, self._label))
         values = ", ".join(self.read(name) for name in step.inputs)
-        self.write_many([one.name for one in step.made], f"{caller}({values})")
+        self.write_many([field.name for field in step.made], f"{caller}({values})")
 
     # ---- what the recipe uses ----
 
@@ -164,7 +164,7 @@ class RowCode:
         try:
             step.row(self) if generated else self.call(step)
             after = step.after(self.schema)
-            made = {one.name for one in step.made}
+            made = {field.name for field in step.made}
             if made != set(self._written):
                 raise StepError(f"its code for one row makes {some(self._written)}, not {some(made)}")
         except StepError as error:
@@ -225,16 +225,16 @@ class Caller:
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         try:
-            columns = {one.name: _column(one, value) for one, value in zip(self.given, values, strict=True)}
+            columns = {field.name: _column(field, value) for field, value in zip(self.given, values, strict=True)}
             made = self.step.transform(Batch(columns, 1))
         except StepError as error:
             raise error.within(self.label) from None
-        return tuple(_value(made[one.name]) for one in self.step.made)
+        return tuple(_value(made[field.name]) for field in self.step.made)
 
 
-def _column(one: Field, value: Any) -> Column:
+def _column(field: Field, value: Any) -> Column:
     """One row of a column, in the form it has in a batch."""
-    match one.kind:
+    match field.kind:
         case Kind.NUMBER:
             return np.array([value], np.float64)
         case Kind.BOOLEAN:
@@ -243,11 +243,11 @@ def _column(one: Field, value: Any) -> Column:
             try:
                 return pa.array([value], pa.string())
             except UnicodeError:
-                raise StepError("it is no text: half of a surrogate pair", column=one.name) from None
+                raise StepError("it is no text: half of a surrogate pair", column=field.name) from None
         case Kind.TIME:
             return np.array([value], "datetime64[us]")
         case Kind.BLOCK:
-            return Block(one.names, np.array([value], np.float64))
+            return Block(field.names, np.array([value], np.float64))
         case _:
             return value
 

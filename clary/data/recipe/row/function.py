@@ -65,7 +65,9 @@ def compiled(
         columns=tuple(columns.names),
         needed=tuple(needed),
         names=Schema(tuple(final)).flat_names,
-        kinds=tuple(kind for one in final for kind in ([Kind.NUMBER] * len(one.names) if one.names else [one.kind])),
+        kinds=tuple(
+            kind for field in final for kind in ([Kind.NUMBER] * len(field.names) if field.names else [field.kind])
+        ),
         source=source,
         quick=function,
         slow=_function(slow, columns, needed, outputs)[1],
@@ -76,8 +78,8 @@ def _code(
     steps: Sequence[tuple[str, Transformation]], columns: pa.Schema, needed: Sequence[str], *, generated: bool
 ) -> RowCode:
     code = RowCode(Schema.of_arrow(pa.schema([columns.field(name) for name in needed])))
-    for label, one in steps:
-        code.add(one, label, generated=generated)
+    for label, step in steps:
+        code.add(step, label, generated=generated)
     return code
 
 
@@ -88,7 +90,7 @@ def _function(
     places = [columns.get_field_index(name) for name in needed]
     variables = [f"v{place}" for place in range(len(needed))]
     keys = [code.constant(name) for name in needed]
-    many = code.constant(Ordered(tuple(columns.names), tuple(places)))
+    reader = code.constant(Ordered(tuple(columns.names), tuple(places)))
     body = [
         "if row.__class__ is dict:",
         "    try:",
@@ -97,7 +99,7 @@ def _function(
         "    except KeyError:",
         f"        raise {code.constant(Absent(tuple(needed)))}(row) from None",
         "else:",
-        f"    [{', '.join(variables)}] = {many}(row)",
+        f"    [{', '.join(variables)}] = {reader}(row)",
     ]
     for variable, key, name in zip(variables, keys, needed, strict=True):
         body += _reading(code, variable, key, columns.field(name).type)

@@ -86,9 +86,9 @@ def is_of_type(value: Any, wanted: Any) -> bool:
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
-        many = members[1:] == (...,)
-        pairs = [(item, members[0]) for item in value] if many else list(zip(value, members, strict=False))
-        return (many or len(value) == len(members)) and all(is_of_type(*pair) for pair in pairs)
+        any_length = members[1:] == (...,)
+        pairs = [(item, members[0]) for item in value] if any_length else list(zip(value, members, strict=False))
+        return (any_length or len(value) == len(members)) and all(is_of_type(*pair) for pair in pairs)
     if origin is not None:
         return not isinstance(origin, type) or isinstance(value, origin)
     if wanted is None:

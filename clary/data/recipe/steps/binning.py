@@ -72,21 +72,23 @@ class Bin(Step):
             edges = [np.array(self.edges, np.float64)] * len(names)
         elif self.strategy == "equal_width":
             found = yield [Moments(name) for name in names]
-            edges = [_equal_width(name, one, self.n_bins) for name, one in zip(names, found, strict=True)]
+            edges = [_equal_width(name, moment, self.n_bins) for name, moment in zip(names, found, strict=True)]
         elif self.strategy == "equal_frequency":
             # By way of percent, as scikit-learn goes: a value on an edge lies on the same side of it then.
-            shares = tuple(float(one) for one in np.linspace(0, 100, self.n_bins + 1) / 100)
+            shares = tuple(float(share) for share in np.linspace(0, 100, self.n_bins + 1) / 100)
             found = yield [Quantiles(name, shares) for name in names]
-            edges = [_equal_frequency(name, one) for name, one in zip(names, found, strict=True)]
+            edges = [_equal_frequency(name, quantiles) for name, quantiles in zip(names, found, strict=True)]
         else:
-            (drawn,) = yield [SampleColumns(names)]
-            edges = [_clusters(name, drawn, self.n_bins) for name in names]
+            (sample,) = yield [SampleColumns(names)]
+            edges = [_clusters(name, sample, self.n_bins) for name in names]
         if self.encode == "ordinal":
             return Binned(names, tuple(edges))
-        made = [bin_name for name, one in zip(names, edges, strict=True) for bin_name in _names(name, one)]
-        for one in made:
-            if (one in schema and one not in names) or made.count(one) > 1:
-                raise StepError("there is a column of that name already", column=one)
+        made = [
+            bin_name for name, column_edges in zip(names, edges, strict=True) for bin_name in _names(name, column_edges)
+        ]
+        for bin_name in made:
+            if (bin_name in schema and bin_name not in names) or made.count(bin_name) > 1:
+                raise StepError("there is a column of that name already", column=bin_name)
         return BinnedOneHot(names, tuple(edges))
 
 
@@ -123,11 +125,11 @@ def _wide_enough(edges: NDArray[np.float64]) -> NDArray[np.float64]:
     return edges[np.ediff1d(edges, to_begin=np.inf) > _NARROWEST]
 
 
-def _clusters(name: str, drawn: Sample, bins: int) -> NDArray[np.float64]:
+def _clusters(name: str, sample: Sample, bins: int) -> NDArray[np.float64]:
     """Edges half way between the centres of clusters that begin with equal width: scikit-learn's way."""
     from sklearn.cluster import KMeans
 
-    values = numbers(drawn.batch[name])
+    values = numbers(sample.batch[name])
     values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (math.nan, math.nan)
     _checked(name, low, high)
@@ -161,11 +163,15 @@ def _names(name: str, edges: NDArray[np.float64]) -> list[str]:
     return [f"{name}_{place}.0" for place in range(len(edges) - 1)]
 
 
-def _told(names: Sequence[str], edges: Sequence[NDArray[np.float64]]) -> tuple[str, ...]:
+def _notes(names: Sequence[str], edges: Sequence[NDArray[np.float64]]) -> tuple[str, ...]:
     return tuple(
-        f"{name!r} has {len(one) - 1} bins: {', '.join(f'{edge:.6g}' for edge in one[:12])}{', …' * (len(one) > 12)}."
-        for name, one in zip(names, edges, strict=True)
+        f"{name!r} has {len(column_edges) - 1} bins: {_shown(column_edges)}."
+        for name, column_edges in zip(names, edges, strict=True)
     )
+
+
+def _shown(edges: NDArray[np.float64]) -> str:
+    return ", ".join(f"{edge:.6g}" for edge in edges[:12]) + ", …" * (len(edges) > 12)
 
 
 @dataclass(frozen=True)
@@ -188,7 +194,7 @@ class Binned(PerColumn):
             code.write(name, f"float({find}({inner}, {value})) if {value} == {value} else {value}")
 
     def notes(self) -> Sequence[str]:
-        return _told(self.names, self.edges)
+        return _notes(self.names, self.edges)
 
 
 @dataclass(frozen=True)
@@ -205,7 +211,7 @@ class BinnedOneHot(FittedStep):
     @property
     def made(self) -> tuple[Field, ...]:
         pairs = zip(self.names, self.edges, strict=True)
-        return tuple(Field(one, Kind.NUMBER) for name, edges in pairs for one in _names(name, edges))
+        return tuple(Field(bin_name, Kind.NUMBER) for name, edges in pairs for bin_name in _names(name, edges))
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -220,10 +226,10 @@ class BinnedOneHot(FittedStep):
         made = {}
         for name, edges in zip(self.names, self.edges, strict=True):
             values = numbers(batch[name])
-            there = ~np.isnan(values)
+            present = ~np.isnan(values)
             found = _bins_of(values, edges)
-            for place, one in enumerate(_names(name, edges)):
-                made[one] = ((found == place) & there).view(np.uint8)
+            for place, bin_name in enumerate(_names(name, edges)):
+                made[bin_name] = ((found == place) & present).view(np.uint8)
         return batch.replaced(self.names, made)
 
     def row(self, code: RowCode) -> None:
@@ -236,4 +242,4 @@ class BinnedOneHot(FittedStep):
             code.write_many(made, f"{table}[{find}({inner}, {value})] if {value} == {value} else {none}")
 
     def notes(self) -> Sequence[str]:
-        return _told(self.names, self.edges)
+        return _notes(self.names, self.edges)

@@ -91,9 +91,9 @@ PARTS = (*OF_DAYS, *OF_DAY)
 
 def microseconds(times: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """(microseconds since 1970, 0 where missing; where missing)."""
-    gone = np.isnat(times)
+    missing = np.isnat(times)
     values = times.astype("datetime64[us]", copy=False).view(np.int64)
-    return (np.where(gone, 0, values) if gone.any() else values), gone
+    return (np.where(missing, 0, values) if missing.any() else values), missing
 
 
 class Calendar:
@@ -112,8 +112,8 @@ class Calendar:
         if name in OF_DAYS:
             found = self._of_days(name, table)
         else:
-            one, many = OF_DAY[name]
-            whole = (self._values - self._days * DAY_US) // one % many
+            unit, period = OF_DAY[name]
+            whole = (self._values - self._days * DAY_US) // unit % period
             found = whole.astype(np.float64) if table is None else table.take(whole)
         if self._any_gone:
             found[self._gone] = np.nan
@@ -160,7 +160,7 @@ _OF_DATE: Mapping[str, Callable[[datetime.date], int]] = {
 }
 
 
-class PartsOfOne:
+class PartsOfTime:
     """The parts of one time as a tuple of floats, the same numbers as `Calendar`'s; NaN where it is missing."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -176,8 +176,8 @@ class PartsOfOne:
 
     def _part(self, name: str, value: int, days: int, date: datetime.date | None) -> int:
         if name in OF_DAY:
-            one, many = OF_DAY[name]
-            return (value - days * DAY_US) // one % many
+            unit, period = OF_DAY[name]
+            return (value - days * DAY_US) // unit % period
         if date is None:
             return int(OF_DAYS[name](np.array([days]))[0])
         return _OF_DATE[name](date)

@@ -55,20 +55,22 @@ class Cast(Step):
                 raise StepError(f"there is no {to} for a {kind}; cast it to number or text first", column=name)
         unsure = [name for name, kind in zip(names, kinds, strict=True) if (kind, to) not in SURE]
         found = yield [Misfits(name, Conversion(schema[name].kind, to)) for name in unsure]
-        told = _judged(unsure, found, self.errors, self.to)
-        return Casted(names, tuple(map(str, kinds)), self.to, self.errors == "missing", told)
+        notes = _judged(unsure, found, self.errors, self.to)
+        return Casted(names, tuple(map(str, kinds)), self.to, self.errors == "missing", notes)
 
 
 def _judged(names: Sequence[str], found: Sequence[Misfit], errors: str, to: str) -> tuple[str, ...]:
     """What is to be told of the misfits. Raises StepError where there are any and errors is "raise"."""
-    told = []
-    for name, one in zip(names, found, strict=True):
-        if one.count and errors == "raise":
-            raise StepError(_reason(one.count, one.rows, one.examples, to), column=name)
-        if one.count:
-            examples = some(one.examples)
-            told.append(f"{one.count:,} of {one.rows:,} values of {name!r} were no {to}: missing now, as {examples}.")
-    return tuple(told)
+    notes = []
+    for name, misfits in zip(names, found, strict=True):
+        if misfits.count and errors == "raise":
+            raise StepError(_reason(misfits.count, misfits.rows, misfits.examples, to), column=name)
+        if misfits.count:
+            examples = some(misfits.examples)
+            notes.append(
+                f"{misfits.count:,} of {misfits.rows:,} values of {name!r} were no {to}: missing now, as {examples}."
+            )
+    return tuple(notes)
 
 
 def _reason(count: int, rows: int, examples: Sequence[Any], to: str) -> str:
@@ -109,11 +111,12 @@ class Casted(PerColumn):
             if scalar is None:
                 code.write(name, value)
                 continue
-            gone = f"{value} is None" if self.kinds[place] == Kind.TEXT else f"{value} != {value}"
+            is_missing = f"{value} is None" if self.kinds[place] == Kind.TEXT else f"{value} != {value}"
             nothing: Any = {"text": None, "time": np.datetime64("NaT", "us")}.get(self.to, float("nan"))
             either = code.constant(nothing)
             code.write(
-                name, f"{either} if {gone} else {code.constant(_Scalar(scalar, nothing, self.to_missing))}({value})"
+                name,
+                f"{either} if {is_missing} else {code.constant(_Scalar(scalar, nothing, self.to_missing))}({value})",
             )
 
     def notes(self) -> Sequence[str]:
@@ -167,12 +170,12 @@ class ParseDates(Step):
         names = self.chosen(schema)
         formats = [self.format or ""] * len(names)
         if self.format is None:
-            (drawn,) = yield [SampleColumns(names)]
-            formats = [_inferred(name, drawn.batch[name], self.dayfirst) for name in names]
-        found = yield [Misfits(name, Dates(one)) for name, one in zip(names, formats, strict=True)]
-        told = [f"{name!r} is read as {one}." for name, one in zip(names, formats, strict=True)]
-        told += _judged(names, found, self.errors, "time")
-        return DatesParsed(names, tuple(formats), self.errors == "missing", tuple(told))
+            (sample,) = yield [SampleColumns(names)]
+            formats = [_inferred(name, sample.batch[name], self.dayfirst) for name in names]
+        found = yield [Misfits(name, Dates(format_)) for name, format_ in zip(names, formats, strict=True)]
+        notes = [f"{name!r} is read as {format_}." for name, format_ in zip(names, formats, strict=True)]
+        notes += _judged(names, found, self.errors, "time")
+        return DatesParsed(names, tuple(formats), self.errors == "missing", tuple(notes))
 
 
 def _is_format(given: str) -> bool:
@@ -198,8 +201,8 @@ def _inferred(name: str, column: pa.Array, dayfirst: bool) -> str:
         warnings.simplefilter("ignore")  # of day and month the wrong way round: the others tell
         guesses = [guess_datetime_format(value, dayfirst=dayfirst) for value in values.to_pylist()[:100]]
     formats = ["ISO8601", *dict.fromkeys(guess for guess in guesses if guess)]
-    fits = {one: int(len(values) - Dates(one)(values)[1].sum()) for one in formats}
-    best = max(formats, key=lambda one: fits[one])  # of equal ones the first
+    fits = {format_: int(len(values) - Dates(format_)(values)[1].sum()) for format_ in formats}
+    best = max(formats, key=lambda format_: fits[format_])  # of equal ones the first
     if not fits[best]:
         examples = some(values.to_pylist(), 3)
         raise StepError(f"its values have no format that is known, as {examples}; say `format`", column=name)

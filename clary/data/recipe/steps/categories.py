@@ -61,13 +61,13 @@ class PerSource(PerColumn):
 
     @property
     def made(self) -> tuple[Field, ...]:
-        return tuple(one for place in range(len(self.names)) for one in self.made_of(place))
+        return tuple(field for place in range(len(self.names)) for field in self.made_of(place))
 
     @property
     def removed(self) -> tuple[str, ...]:
         if self.keeps_source:
             return ()
-        made = {one.name for one in self.made}
+        made = {field.name for field in self.made}
         return tuple(name for name in self.names if name not in made)
 
     def transform(self, batch: Batch) -> Batch:
@@ -80,20 +80,20 @@ class PerSource(PerColumn):
         return batch.replaced(self.removed, made)
 
     def only(self, wanted: Collection[str]) -> FittedStep | None:
-        places = [p for p in range(len(self.names)) if any(one.name in wanted for one in self.made_of(p))]
+        places = [p for p in range(len(self.names)) if any(field.name in wanted for field in self.made_of(p))]
         if len(places) == len(self.names):
             return self
         return self.at(places) if places else None
 
 
-def free(schema: Schema, gone: Iterable[str], made: Iterable[Field]) -> None:
+def check_free(schema: Schema, removed: Iterable[str], made: Iterable[Field]) -> None:
     """Raise StepError where two columns would have one name afterwards."""
-    out = set(gone)
-    left = Schema(tuple(one for one in schema.fields if one.name not in out))
-    taken, blocks = set(left.flat_names), {one.name for one in left.fields if one.kind is Kind.BLOCK}
-    for one in made:
-        for name in one.names or (one.name,):
-            if name in taken or (name == one.name and name in blocks):
+    out = set(removed)
+    left = Schema(tuple(field for field in schema.fields if field.name not in out))
+    taken, blocks = set(left.flat_names), {field.name for field in left.fields if field.kind is Kind.BLOCK}
+    for field in made:
+        for name in field.names or (field.name,):
+            if name in taken or (name == field.name and name in blocks):
                 raise StepError(
                     f"there would be two columns {name!r}; rename one of those that they come from (step `rename`)",
                     column=name,
@@ -147,9 +147,9 @@ def refuse_unknown(codes: NDArray[np.int32], table: NDArray[np.int32], dictionar
     unknown = np.flatnonzero(table == UNKNOWN)
     if not len(unknown):
         return
-    here = np.isin(codes, unknown)
-    if here.any():
-        values = dictionary.take(pa.array(np.unique(codes[here])))
+    of_unknown = np.isin(codes, unknown)
+    if of_unknown.any():
+        values = dictionary.take(pa.array(np.unique(codes[of_unknown])))
         raise StepError(unknown_levels(values, remedy))
 
 

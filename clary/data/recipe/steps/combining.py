@@ -46,8 +46,8 @@ class Polynomial(Step):
     def terms(self, columns: int) -> Iterator[tuple[int, ...]]:
         """The places of the columns in each product, in scikit-learn's order."""
         choose = combinations if self.interaction_only else combinations_with_replacement
-        every = chain.from_iterable(choose(range(columns), degree) for degree in range(2, self.degree + 1))
-        return chain([()] if self.include_bias else [], every)
+        products = chain.from_iterable(choose(range(columns), degree) for degree in range(2, self.degree + 1))
+        return chain([()] if self.include_bias else [], products)
 
     def writes(self, schema: Schema) -> tuple[str, ...]:
         names = self.chosen(schema)
@@ -59,22 +59,24 @@ class Polynomial(Step):
         names = self.chosen(schema)
         self._check_size(len(names))
         made = Multiplied(names, tuple(self.terms(len(names))))
-        for one in made.made:
-            if one.name in schema:
-                raise StepError("there is a column of that name already", column=one.name)
+        for field in made.made:
+            if field.name in schema:
+                raise StepError("there is a column of that name already", column=field.name)
         return made
 
     def _check_size(self, columns: int) -> None:
         terms = range(2, self.degree + 1)
-        many = sum(comb(columns, k) if self.interaction_only else comb(columns + k - 1, k) for k in terms)
-        if many > _MOST_TERMS:
-            raise StepError(f"{columns} columns have {many:,} products up to degree {self.degree}: choose fewer")
+        count = sum(comb(columns, k) if self.interaction_only else comb(columns + k - 1, k) for k in terms)
+        if count > _MOST_TERMS:
+            raise StepError(f"{columns} columns have {count:,} products up to degree {self.degree}: choose fewer")
 
 
 def _name(term: tuple[int, ...], names: Sequence[str]) -> str:
     if not term:
         return "1"
-    return " ".join(f"{names[place]}^{many}" if many > 1 else names[place] for place, many in Counter(term).items())
+    return " ".join(
+        f"{names[place]}^{exponent}" if exponent > 1 else names[place] for place, exponent in Counter(term).items()
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Multiplied(FittedStep):
             code.write(_name(term, self.names), where[term] if term else "1.0")
 
     def notes(self) -> Sequence[str]:
-        return (f"{len(self.terms):,} product(s) were added: {some(one.name for one in self.made)}.",)
+        return (f"{len(self.terms):,} product(s) were added: {some(field.name for field in self.made)}.",)
 
 
 @step

@@ -11,8 +11,17 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, step
-from clary.data.recipe.steps.derived import Extraction, Made
-from clary.data.recipe.steps.features import Feature, by_row, features, free, refuse_gaps, sampled, varies, whole_matrix
+from clary.data.recipe.steps.derived_columns import DerivedColumns, Extraction
+from clary.data.recipe.steps.features import (
+    Feature,
+    by_row,
+    check_free,
+    features,
+    refuse_gaps,
+    sampled,
+    varies,
+    whole_matrix,
+)
 from clary.data.statistics.gram import Gram, Sums
 from clary.data.statistics.products import Product, Products
 from clary.data.statistics.samples import SampleColumns
@@ -56,9 +65,9 @@ class Pca(Extraction):
             )
         (product,) = yield [Products(names)]
         if product.left_out:
-            yield from refuse_gaps(names, [one.name for one in flat])
+            yield from refuse_gaps(names, [feature.name for feature in flat])
         fitted = self._fitted(names, flat, product)
-        free(schema, fitted.removed, fitted.outputs)
+        check_free(schema, fitted.removed, fitted.outputs)
         return fitted
 
     def _fitted(self, names: tuple[str, ...], flat: tuple[Feature, ...], product: Product) -> FittedPca:
@@ -73,7 +82,7 @@ class Pca(Extraction):
         count = self._count(variance / total, most)
         return FittedPca(
             names=names,
-            features=tuple(one.name for one in flat),
+            features=tuple(feature.name for feature in flat),
             outputs=self.named(count),
             keep_columns=self.keep_columns,
             mean=product.mean,
@@ -111,7 +120,7 @@ def signed(components: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class FittedPca(Made):
+class FittedPca(DerivedColumns):
     """mean        (features,)
     components  (outputs, features), of length 1 each
     variance    (outputs,), along each component, with ddof=1
@@ -128,7 +137,7 @@ class FittedPca(Made):
     noise: float
     rows: int
 
-    def worked_out(self, matrix: Any) -> NDArray[np.float64]:
+    def compute(self, matrix: Any) -> NDArray[np.float64]:
         made = by_row(matrix, np.ascontiguousarray(self.components.T), self.mean)
         if self.whiten:
             # A component along which nothing differs would be divided by zero; scikit-learn stops at this, too.
@@ -186,17 +195,19 @@ class TruncatedSvd(Extraction):
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
         flat = features(schema, names)
-        base = Made(names, tuple(one.name for one in flat), self.named(self.n_components), self.keep_columns)
-        free(schema, base.removed, base.outputs)
+        base = DerivedColumns(
+            names, tuple(feature.name for feature in flat), self.named(self.n_components), self.keep_columns
+        )
+        check_free(schema, base.removed, base.outputs)
         if len(flat) > MOST_EXACT:
             (sample,) = yield [SampleColumns(names)]
             return self._of_sample(base, sample.batch, sample.complete)
         (sums,) = yield [Gram(names)]
         if sums.left_out:
-            yield from refuse_gaps(names, [one.name for one in flat])
+            yield from refuse_gaps(names, [feature.name for feature in flat])
         return self._of_sums(base, sums)
 
-    def _of_sums(self, base: Made, sums: Sums) -> FittedSvd:
+    def _of_sums(self, base: DerivedColumns, sums: Sums) -> FittedSvd:
         self._fits(sums.count, len(base.features))
         squares, vectors = np.linalg.eigh(sums.products)
         components = np.ascontiguousarray(signed(vectors.T[::-1])[: self.n_components])
@@ -213,7 +224,7 @@ class TruncatedSvd(Extraction):
             sample=(),
         )
 
-    def _of_sample(self, base: Made, batch: Batch, complete: bool) -> FittedSvd:
+    def _of_sample(self, base: DerivedColumns, batch: Batch, complete: bool) -> FittedSvd:
         from sklearn.decomposition import TruncatedSVD
 
         matrix = whole_matrix(batch, base.names)
@@ -237,7 +248,7 @@ class TruncatedSvd(Extraction):
 
 
 @dataclass(frozen=True)
-class FittedSvd(Made):
+class FittedSvd(DerivedColumns):
     """components  (outputs, features)
     singular    (outputs,), singular values
     variance    (outputs,), of the new columns; ratio  (outputs,), of all variance
@@ -250,7 +261,7 @@ class FittedSvd(Made):
     ratio: NDArray[np.float64]
     sample: tuple[str, ...]
 
-    def worked_out(self, matrix: Any) -> NDArray[np.float64]:
+    def compute(self, matrix: Any) -> NDArray[np.float64]:
         return by_row(matrix, np.ascontiguousarray(self.components.T))
 
     def notes(self) -> tuple[str, ...]:

@@ -160,8 +160,8 @@ def narrowed(values: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def _times(seconds: NDArray[np.float64]) -> tuple[Column, NDArray[np.bool_]]:
-    gone = np.isnan(seconds)
+    is_missing = np.isnan(seconds)
     with np.errstate(invalid="ignore"):
-        out = ~(np.abs(seconds) <= _LATEST_S) & ~gone
-    whole = np.rint(np.where(out | gone, 0.0, seconds) * 1e6).astype(np.int64).view("datetime64[us]")
-    return np.where(out | gone, _NAT, whole), out
+        out = ~(np.abs(seconds) <= _LATEST_S) & ~is_missing
+    whole = np.rint(np.where(out | is_missing, 0.0, seconds) * 1e6).astype(np.int64).view("datetime64[us]")
+    return np.where(out | is_missing, _NAT, whole), out

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Kind, Schema, some
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.step import Fitting, Step, need, step
-from clary.data.recipe.steps.estimators import told
-from clary.data.recipe.steps.features import free, sampled
+from clary.data.recipe.steps.estimators import errors_reported
+from clary.data.recipe.steps.features import check_free, sampled
 from clary.data.recipe.steps.imports import check, check_parameters, found
 from clary.data.recipe.steps.targets import with_target
 from clary.data.recipe.steps.user_code import (
-    Foreign,
+    UserCodeStep,
     columns_from,
     empty,
     field_of,
@@ -79,7 +79,7 @@ class SklearnStep(Step):
         target = self._target(estimator, schema, names)
         (sample,) = yield [SampleColumns((*names, target) if target else names)]
         given = _given(sample.batch.only(names), self.frame, estimator)
-        with told(self._called):
+        with errors_reported(self._called):
             estimator.fit(given, *([_target_values(sample.batch[target])] if target else []))
         trial = _result(estimator, _given(_head(sample.batch.only(names)), self.frame, estimator), self._called)
         outputs = output_names(estimator, trial, self.prefix)
@@ -95,7 +95,7 @@ class SklearnStep(Step):
             estimator=estimator,
             sample=sampled(sample.complete, sample.batch.rows),
         )
-        free(schema, names if not self.keep_columns else (), list(columns))
+        check_free(schema, names if not self.keep_columns else (), list(columns))
         return fitted
 
     @property
@@ -106,7 +106,7 @@ class SklearnStep(Step):
         if not isinstance(self.transformer, str):
             from sklearn.base import clone
 
-            with told(self._called):
+            with errors_reported(self._called):
                 return clone(self.transformer).set_params(**self.params)
         module, _, name = self.transformer.rpartition(".")
         kind = found(module, name, "transformer")
@@ -133,7 +133,7 @@ class SklearnStep(Step):
 
 
 @dataclass(frozen=True)
-class FittedSklearn(Foreign):
+class FittedSklearn(UserCodeStep):
     """estimator  fitted."""
 
     outputs: tuple[str, ...]
@@ -144,8 +144,8 @@ class FittedSklearn(Foreign):
 
     def transform(self, batch: Batch) -> Batch:
         if not batch.rows:
-            return batch.replaced(self.removed, {one.name: empty(one) for one in self.made})
-        with told(self.called):
+            return batch.replaced(self.removed, {field.name: empty(field) for field in self.made})
+        with errors_reported(self.called):
             given = _given(batch.only(self.names), self.frame, self.estimator)
         result = _result(self.estimator, given, self.called)
         return self.put(batch, columns_from(result, self.outputs, self.prefix))
@@ -197,7 +197,7 @@ class FunctionStep(Step):
         result = call(_head(sample.batch.only(names)))
         outputs = output_names(None, result, self.prefix)
         columns = columns_from(result, outputs, self.prefix)
-        free(schema, () if self.keep_columns else names, [name for name in columns if name not in names])
+        check_free(schema, () if self.keep_columns else names, [name for name in columns if name not in names])
         return FittedFunction(
             names=names,
             fields_made=tuple(field_of(name, column) for name, column in columns.items()),
@@ -232,13 +232,13 @@ class _Call:
 
     def __call__(self, batch: Batch) -> Any:
         function = self.resolved()
-        with told(f"the function {self.name}"):
+        with errors_reported(f"the function {self.name}"):
             result = function(frame_of(batch), **dict(self.params))
         return table_of(result, batch.rows, self.name)
 
 
 @dataclass(frozen=True)
-class FittedFunction(Foreign):
+class FittedFunction(UserCodeStep):
     """function  or its path, which is looked up again where the recipe is used."""
 
     function: Any
@@ -247,12 +247,12 @@ class FittedFunction(Foreign):
 
     def transform(self, batch: Batch) -> Batch:
         if not batch.rows:
-            return batch.replaced(self.removed, {one.name: empty(one) for one in self.made})
+            return batch.replaced(self.removed, {field.name: empty(field) for field in self.made})
         result = _Call(self.function, tuple(self.params.items()))(batch.only(self.names))
         return self.put(batch, columns_from(result, output_names(None, result, self.prefix), self.prefix))
 
     def notes(self) -> tuple[str, ...]:
-        return (f"{self.called} made the columns {some(one.name for one in self.fields_made)}.",)
+        return (f"{self.called} made the columns {some(field.name for field in self.fields_made)}.",)
 
 
 # ---- what goes in ----
@@ -291,6 +291,6 @@ def _target_values(column: Column) -> NDArray[Any]:
 
 def _result(estimator: Any, given: Any, called: str) -> Any:
     rows = given.shape[0]
-    with told(called):
+    with errors_reported(called):
         result = estimator.transform(given)
     return table_of(result, rows, called)

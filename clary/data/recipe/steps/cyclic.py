@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from clary.data.batch import Column, Field, Kind, Schema, numbers
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
-from clary.data.recipe.steps.calendar import Calendar, PartsOfOne, refuse_text, times_of
-from clary.data.recipe.steps.categories import PerSource, free
+from clary.data.recipe.steps.calendar import Calendar, PartsOfTime, refuse_text, times_of
+from clary.data.recipe.steps.categories import PerSource, check_free
 
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
@@ -65,8 +65,8 @@ class Cyclic(Step):
     def chosen(self, schema: Schema) -> tuple[str, ...]:
         """The times, where the recipe names none."""
         refuse_text(schema, self.columns)
-        every = super().chosen(schema)
-        return every if self.columns else tuple(name for name in every if schema[name].kind is Kind.TIME)
+        names = super().chosen(schema)
+        return names if self.columns else tuple(name for name in names if schema[name].kind is Kind.TIME)
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -75,7 +75,7 @@ class Cyclic(Step):
             if kind == Kind.NUMBER and self.period is None:
                 raise StepError("it holds numbers: give the `period` after which they begin anew", column=name)
         fitted = CyclicFitted(names, kinds, {part: part for part in self.parts}, self.period or math.nan, self.drop)
-        free(schema, fitted.removed, fitted.made)
+        check_free(schema, fitted.removed, fitted.made)
         yield []  # nothing is learnt
         return fitted
 
@@ -96,10 +96,10 @@ class CyclicFitted(PerSource):
     def made_of(self, place: int) -> Sequence[Field]:
         name = self.names[place]
         before = [name] if self.kinds[place] == Kind.NUMBER else [f"{name}_{part}" for part in self.parts]
-        return tuple(Field(f"{one}_{which}", Kind.NUMBER) for one in before for which in ("sin", "cos"))
+        return tuple(Field(f"{prefix}_{which}", Kind.NUMBER) for prefix in before for which in ("sin", "cos"))
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
-        names = [one.name for one in self.made_of(place)]
+        names = [field.name for field in self.made_of(place)]
         if self.kinds[place] == Kind.NUMBER:
             with np.errstate(invalid="ignore", over="ignore"):  # of infinity there is none
                 angle = numbers(column) * self._step
@@ -113,12 +113,12 @@ class CyclicFitted(PerSource):
         return 2 * math.pi / self.period
 
     def row(self, code: RowCode) -> None:
-        of_one, tables = PartsOfOne(tuple(self.parts)), [circle(part) for part in self.parts]
+        of_one, tables = PartsOfTime(tuple(self.parts)), [circle(part) for part in self.parts]
         for place, name in enumerate(self.names):
-            names, value = [one.name for one in self.made_of(place)], code.read(name)
+            names, value = [field.name for field in self.made_of(place)], code.read(name)
             if self.kinds[place] == Kind.NUMBER:
-                for one, function in zip(names, (np.sin, np.cos), strict=True):
-                    code.write(one, code.ufunc(function, f"{value} * {code.constant(self._step)}"))
+                for made, function in zip(names, (np.sin, np.cos), strict=True):
+                    code.write(made, code.ufunc(function, f"{value} * {code.constant(self._step)}"))
             else:
                 code.write_many(names, f"{code.constant(OnCircle(of_one, tables))}({value})")
 
@@ -133,7 +133,7 @@ def circle(part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 class OnCircle:
     """Sines and cosines of one time's parts."""
 
-    def __init__(self, of_one: PartsOfOne, tables: Sequence[Sequence[NDArray[np.float64]]]) -> None:
+    def __init__(self, of_one: PartsOfTime, tables: Sequence[Sequence[NDArray[np.float64]]]) -> None:
         self._of_one = of_one
         self._tables = [[table.tolist() for table in pair] for pair in tables]
         self._missing = (math.nan,) * (2 * len(tables))

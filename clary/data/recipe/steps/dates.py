@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from clary.data.batch import Column, Field, Kind, Schema
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
-from clary.data.recipe.steps.calendar import PARTS, Calendar, PartsOfOne, refuse_text, times_of
-from clary.data.recipe.steps.categories import PerSource, free
+from clary.data.recipe.steps.calendar import PARTS, Calendar, PartsOfTime, refuse_text, times_of
+from clary.data.recipe.steps.categories import PerSource, check_free
 
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
@@ -46,7 +46,7 @@ class DateParts(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         fitted = DatePartsFitted(self.chosen(schema), {part: part for part in self.parts}, self.drop)
-        free(schema, fitted.removed, fitted.made)
+        check_free(schema, fitted.removed, fitted.made)
         yield []  # nothing is learnt
         return fitted
 
@@ -70,6 +70,6 @@ class DatePartsFitted(PerSource):
         return {f"{self.names[place]}_{part}": calendar.part(part) for part in self.parts}
 
     def row(self, code: RowCode) -> None:
-        parts = code.constant(PartsOfOne(tuple(self.parts)))
+        parts = code.constant(PartsOfTime(tuple(self.parts)))
         for place, name in enumerate(self.names):
-            code.write_many([one.name for one in self.made_of(place)], f"{parts}({code.read(name)})")
+            code.write_many([field.name for field in self.made_of(place)], f"{parts}({code.read(name)})")

@@ -12,8 +12,8 @@ from clary.data.batch import Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, step
 from clary.data.recipe.steps.components import MOST_EXACT, signed
-from clary.data.recipe.steps.derived import Extraction, Made
-from clary.data.recipe.steps.features import by_row, features, free, refuse_gaps
+from clary.data.recipe.steps.derived_columns import DerivedColumns, Extraction
+from clary.data.recipe.steps.features import by_row, check_free, features, refuse_gaps
 from clary.data.recipe.steps.targets import target_of, with_target
 from clary.data.statistics.groups import Classes, Groups
 from clary.data.statistics.products import Product, Products
@@ -51,7 +51,7 @@ class Lda(Extraction):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        flat = tuple(one.name for one in features(schema, names))
+        flat = tuple(feature.name for feature in features(schema, names))
         target = target_of(self, schema, names)
         if len(flat) > MOST_EXACT:
             raise StepError(f"they are {len(flat):,} columns, more than {MOST_EXACT:,}; put `truncated_svd` before it")
@@ -61,7 +61,7 @@ class Lda(Extraction):
         if classes.unlabelled:
             raise StepError(f"{classes.unlabelled} rows have no value; drop them first", column=target)
         fitted = self._fitted(names, flat, classes, product)
-        free(schema, fitted.removed, fitted.outputs)
+        check_free(schema, fitted.removed, fitted.outputs)
         return fitted
 
     def _fitted(self, names: tuple[str, ...], flat: tuple[str, ...], classes: Classes, product: Product) -> FittedLda:
@@ -71,8 +71,9 @@ class Lda(Extraction):
                 f"two classes at least are needed, and more rows than classes; there are {len(levels)} classes and "
                 f"{product.count} rows"
             )
-        every = [classes.classes[level] for level in levels]
-        counts, means = np.array([one.count for one in every], np.float64), np.array([one.mean for one in every])
+        groups = [classes.classes[level] for level in levels]
+        counts = np.array([group.count for group in groups], np.float64)
+        means = np.array([group.mean for group in groups])
         middle, scalings, ratio = directions(counts, means, product.cross)
         most = min(len(levels) - 1, len(flat), scalings.shape[1])
         count = most if self.n_components is None else self.n_components
@@ -121,7 +122,7 @@ def directions(
 
 
 @dataclass(frozen=True)
-class FittedLda(Made):
+class FittedLda(DerivedColumns):
     """middle    (features,), mean of all rows
     scalings  (features, directions)
     ratio     (directions,), share of the variance between classes
@@ -135,7 +136,7 @@ class FittedLda(Made):
     means: NDArray[np.float64]
     levels: tuple[Any, ...]
 
-    def worked_out(self, matrix: Any) -> NDArray[np.float64]:
+    def compute(self, matrix: Any) -> NDArray[np.float64]:
         return by_row(matrix, np.ascontiguousarray(self.scalings[:, : len(self.outputs)]), self.middle)
 
     def notes(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from clary.data.batch import Batch, Field, Kind, Schema
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.calendar import microseconds, refuse_text, times_of
-from clary.data.recipe.steps.categories import free
+from clary.data.recipe.steps.categories import check_free
 
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
@@ -72,7 +72,7 @@ class Elapsed(Step):
                 raise StepError(f"it holds {schema[other].kind}, not times", column=other)
         start = int(parsed(self.since).astype(np.int64)) if self.since else 0
         fitted = ElapsedFitted(names, other, start, UNITS_US[self.unit], self.drop)
-        free(schema, fitted.removed, fitted.made)
+        check_free(schema, fitted.removed, fitted.made)
         yield []  # nothing is learnt
         return fitted
 
@@ -114,11 +114,11 @@ class ElapsedFitted(FittedStep):
         start, unknown = (self.start, None) if not self.other else microseconds(self._column(batch, self.other))
         made = {}
         for name, field in zip(self.names, self.made, strict=True):
-            values, gone = microseconds(self._column(batch, name))
+            values, is_missing = microseconds(self._column(batch, name))
             # Floats first where whole numbers might not hold the difference.
             apart = values - start if _near(values) and _near(start) else values.astype(np.float64) - start
             elapsed = apart / self.unit
-            elapsed[gone if unknown is None else gone | unknown] = np.nan
+            elapsed[is_missing if unknown is None else is_missing | unknown] = np.nan
             made[field.name] = elapsed
         return batch.replaced(self.removed, made)
 
@@ -129,13 +129,13 @@ class ElapsedFitted(FittedStep):
             raise StepError(error.reason, column=name) from None
 
     def row(self, code: RowCode) -> None:
-        between = code.constant(Between(self.unit))
+        between = code.constant(UnitsBetween(self.unit))
         start = code.read(self.other) if self.other else code.constant(np.datetime64(self.start, "us"))
         for name, field in zip(self.names, self.made, strict=True):
             code.write(field.name, f"{between}({start}, {code.read(name)})")
 
 
-class Between:
+class UnitsBetween:
     """How many units lie between two times."""
 
     def __init__(self, unit: int) -> None:

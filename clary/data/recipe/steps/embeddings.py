@@ -56,7 +56,7 @@ def embedding(
     if n_components < 1 or rows < 3:
         raise DataError("n_components has to be 1 at least, and rows 3")
     sample = _drawn(scan_of(data), columns, leave, rows, seed)
-    matrix, kept, told = _usable(sample)
+    matrix, kept, notes = _usable(sample)
     if scale:
         deviation = matrix.std(axis=0)
         matrix = (matrix - matrix.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
@@ -65,7 +65,7 @@ def embedding(
     except (TypeError, ValueError) as error:
         raise DataError(f"{method} does not take these rows or options: {error}") from None
     frame = pd.DataFrame(placed, columns=list(numbered(method, n_components)), index=pd.Index(kept, name="row"))
-    frame.attrs["told"] = told
+    frame.attrs["told"] = notes
     return frame
 
 
@@ -83,12 +83,12 @@ def _usable(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64], lis
     matrix = batch.matrix()
     matrix = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
     whole = np.isfinite(matrix).all(axis=1)
-    told = [] if sample.complete else [f"A random sample of {batch.rows:,} rows."]
+    notes = [] if sample.complete else [f"A random sample of {batch.rows:,} rows."]
     if not whole.all():
-        told.append(f"{int((~whole).sum()):,} rows were left out: a value is missing or infinite.")
+        notes.append(f"{int((~whole).sum()):,} rows were left out: a value is missing or infinite.")
     if whole.sum() < 3:
         raise StepError(f"three rows without a missing value are needed, there are {int(whole.sum())}")
-    return matrix[whole], batch.row_numbers[whole], told
+    return matrix[whole], batch.row_numbers[whole], notes
 
 
 def _mapper(method: str, rows: int, n_components: int, seed: int, options: dict[str, Any]) -> Any:

@@ -38,9 +38,9 @@ def task_of(task: str, batch: Batch, target: str) -> tuple[str, str]:
     values = numbers(batch[target])
     distinct = np.unique(values[np.isfinite(values)])
     few = len(distinct) <= MOST_CLASSES and bool((distinct == np.floor(distinct)).all())
-    what = f"{len(distinct)} distinct whole numbers" if few else "a number that is measured"
+    description = f"{len(distinct)} distinct whole numbers" if few else "a number that is measured"
     kind = "classification" if few else "regression"
-    return kind, f"The target {target!r} was taken for {what} ({kind}); say otherwise by `task`."
+    return kind, f"The target {target!r} was taken for {description} ({kind}); say otherwise by `task`."
 
 
 def wanted(task: str, batch: Batch, target: str) -> NDArray[Any]:
@@ -92,11 +92,11 @@ def _maker(module: Any, name: str, **defaults: Any) -> Callable[..., Any]:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def errors_reported(subject: str) -> Iterator[None]:
     """What an estimator of others raises becomes a StepError that names it."""
     try:
         yield
     except (StepError, RecipeError):
         raise
     except Exception as error:
-        raise StepError(f"{what} failed: {type(error).__name__}: {error}") from error
+        raise StepError(f"{subject} failed: {type(error).__name__}: {error}") from error

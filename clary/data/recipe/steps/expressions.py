@@ -114,7 +114,7 @@ class FittedExpression(FittedStep):
 
 
 def bound(expression: str, kinds: tuple[str, ...]) -> Node:
-    return parsed(expression).bound(tuple(Kind(one) for one in kinds))
+    return parsed(expression).bound(tuple(Kind(kind) for kind in kinds))
 
 
 def values_of(node: Node, batch: Batch) -> Any:

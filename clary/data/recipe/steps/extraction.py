@@ -16,10 +16,10 @@ from clary.data.batch import Schema
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
 from clary.data.recipe.steps.components import Pca, TruncatedSvd
-from clary.data.recipe.steps.derived import Extraction, Made
+from clary.data.recipe.steps.derived_columns import DerivedColumns, Extraction
 from clary.data.recipe.steps.discriminant import Lda
 from clary.data.recipe.steps.embeddings import embedding
-from clary.data.recipe.steps.features import by_row, features, free, sampled, whole_matrix
+from clary.data.recipe.steps.features import by_row, check_free, features, sampled, whole_matrix
 from clary.data.statistics.samples import SampleColumns
 
 __all__ = ["KMeansDistance", "Lda", "Pca", "TruncatedSvd", "Tsne", "Umap", "embedding"]
@@ -60,9 +60,9 @@ class KMeansDistance(Extraction):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        flat = tuple(one.name for one in features(schema, names))
-        base = Made(names, flat, self.named(self.n_clusters), self.keep_columns)
-        free(schema, base.removed, base.outputs)
+        flat = tuple(feature.name for feature in features(schema, names))
+        base = DerivedColumns(names, flat, self.named(self.n_clusters), self.keep_columns)
+        check_free(schema, base.removed, base.outputs)
         (sample,) = yield [SampleColumns(names)]
         matrix = whole_matrix(sample.batch, names)
         distinct = _distinct(matrix)
@@ -89,13 +89,13 @@ def _distinct(matrix: Any) -> int:
 
 
 @dataclass(frozen=True)
-class FittedKMeans(Made):
+class FittedKMeans(DerivedColumns):
     """centres  (outputs, features)."""
 
     centres: NDArray[np.float64]
     sample: tuple[str, ...]
 
-    def worked_out(self, matrix: Any) -> NDArray[np.float64]:
+    def compute(self, matrix: Any) -> NDArray[np.float64]:
         made = np.empty((matrix.shape[0], len(self.centres)))
         at_once = max(1, 1_000_000 // max(1, matrix.shape[1]))
         for first in range(0, len(made), at_once):
@@ -119,7 +119,7 @@ class FittedKMeans(Made):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _LookingOnly(Step):
+class _VisualizationOnly(Step):
     """A map of the rows it was given: it cannot place a new row, so no recipe may have it."""
 
     title: ClassVar[str]
@@ -137,7 +137,7 @@ class _LookingOnly(Step):
 
 @step
 @dataclass(frozen=True, kw_only=True)
-class Tsne(_LookingOnly):
+class Tsne(_VisualizationOnly):
     """No step: t-SNE cannot be applied to new rows. Naming it in a recipe says so, and offers `pca`.
 
     Reference  van der Maaten & Hinton (2008), Visualizing data using t-SNE, JMLR 9.
@@ -149,7 +149,7 @@ class Tsne(_LookingOnly):
 
 @step
 @dataclass(frozen=True, kw_only=True)
-class Umap(_LookingOnly):
+class Umap(_VisualizationOnly):
     """No step: UMAP is for looking here, as t-SNE is. Naming it in a recipe says so, and offers `pca`.
 
     Reference  McInnes, Healy & Melville (2018), UMAP, arXiv:1802.03426.

@@ -40,9 +40,9 @@ def features(schema: Schema, columns: Iterable[str]) -> tuple[Feature, ...]:
     """Of these columns, in their order. Raises StepError where there is none."""
     found: list[Feature] = []
     for name in columns:
-        one = schema[name]
-        if one.kind is Kind.BLOCK:
-            found.extend(Feature(inner, name, place) for place, inner in enumerate(one.names))
+        field = schema[name]
+        if field.kind is Kind.BLOCK:
+            found.extend(Feature(inner, name, place) for place, inner in enumerate(field.names))
         else:
             found.append(Feature(name, name))
     if not found:
@@ -50,10 +50,10 @@ def features(schema: Schema, columns: Iterable[str]) -> tuple[Feature, ...]:
     return tuple(found)
 
 
-def free(schema: Schema, gone: Iterable[str], made: Sequence[str]) -> None:
+def check_free(schema: Schema, removed: Iterable[str], made: Sequence[str]) -> None:
     """Raise StepError where a column of a name that is about to be made is there, and stays."""
-    kept = (one for one in schema.fields if one.name not in set(gone))
-    taken = {name for one in kept for name in (one.name, *one.names)} & set(made)
+    kept = (field for field in schema.fields if field.name not in set(removed))
+    taken = {name for field in kept for name in (field.name, *field.names)} & set(made)
     if taken:
         raise StepError("there is such a column already; rename it, or choose another `prefix`", column=min(taken))
 
@@ -70,9 +70,11 @@ def whole_matrix(batch: Batch, names: Iterable[str]) -> Any:
         total = float(values.sum())
     if not math.isfinite(total) and not np.isfinite(values).all():
         row, place = _first_bad(matrix)
-        what = "infinite" if np.isinf(matrix[row, place]) else "missing"
+        problem = "infinite" if np.isinf(matrix[row, place]) else "missing"
         number = int(batch.row_numbers[row])
-        raise StepError(f"row {number} (the first is 0): the value is {what}; {FILL}", column=_name_at(chosen, place))
+        raise StepError(
+            f"row {number} (the first is 0): the value is {problem}; {FILL}", column=_name_at(chosen, place)
+        )
     return matrix
 
 

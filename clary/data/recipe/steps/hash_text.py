@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from clary.data.batch import Block, Column, Field, Kind, Schema
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps.categories import free
+from clary.data.recipe.steps.categories import check_free
 from clary.data.recipe.steps.terms import Norm, TermsFitted, TermsStep, normalized
 
 
@@ -44,7 +44,7 @@ class HashText(TermsStep):
         names = self.chosen(schema)
         made = tuple(tuple(f"{name}_{number}" for number in range(self.n_features)) for name in names)
         fitted = HashTextFitted(names, self.options(), made, self.n_features, self.alternate_sign, self.norm)
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         yield []  # nothing is learnt
         return fitted
 

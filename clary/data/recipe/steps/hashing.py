@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Block, Column, Field, Kind, Schema, coded
 from clary.data.recipe.step import Fitting, need, step
-from clary.data.recipe.steps.categories import MOST_COLUMNS, CategoryStep, PerSource, free, level_name
+from clary.data.recipe.steps.categories import MOST_COLUMNS, CategoryStep, PerSource, check_free, level_name
 from clary.data.statistics.categories import category
 
 
@@ -43,7 +43,7 @@ class Hash(CategoryStep):
         names = self.chosen(schema)
         made = tuple(tuple(f"{name}_{number}" for number in range(self.n_features)) for name in names)
         fitted = HashFitted(names, made, self.n_features, self.alternate_sign)
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         yield []  # nothing is learnt
         return fitted
 
@@ -90,6 +90,6 @@ class HashFitted(PerSource):
 def _sparse(places: NDArray[np.int32], signs: NDArray[np.int8], width: int) -> object:
     from scipy.sparse import csr_matrix
 
-    there = signs != 0
-    ends = np.concatenate([[0], np.cumsum(there)]).astype(np.int32)
-    return csr_matrix((signs[there].astype(np.float64), places[there], ends), shape=(len(places), width))
+    present = signs != 0
+    ends = np.concatenate([[0], np.cumsum(present)]).astype(np.int32)
+    return csr_matrix((signs[present].astype(np.float64), places[present], ends), shape=(len(places), width))

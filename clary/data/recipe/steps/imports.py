@@ -29,18 +29,18 @@ _allowed: set[str] = {"sklearn"}
 
 def allow(*modules: str) -> None:
     """From now on, in this process, recipes may name these modules and what is below them."""
-    for one in modules:
-        if not _NAME.fullmatch(one):
-            raise RecipeError(f"{one!r} is no module's name")
-        _allowed.add(one)
+    for name in modules:
+        if not _NAME.fullmatch(name):
+            raise RecipeError(f"{name!r} is no module's name")
+        _allowed.add(name)
 
 
 def check(module: str, parameter: str) -> None:
     """Raise RecipeError unless recipes may name this module. Imports nothing."""
     if not _NAME.fullmatch(module):
         raise RecipeError(f"{parameter}: {module!r} is no module's name")
-    inside = any(module == one or module.startswith(f"{one}.") for one in _allowed)
-    closed = any(module == one or module.startswith(f"{one}.") for one in _NOT_OF_SKLEARN)
+    inside = any(module == allowed or module.startswith(f"{allowed}.") for allowed in _allowed)
+    closed = any(module == package or module.startswith(f"{package}.") for package in _NOT_OF_SKLEARN)
     if not inside or closed or ".tests" in module:
         raise RecipeError(
             f"{parameter}: recipes may not import {module!r}; allowed are {some(sorted(_allowed))} and what is below. "
@@ -70,6 +70,6 @@ def found(module: str, name: str, parameter: str) -> Any:
     home = getattr(made, "__module__", None)
     if not isinstance(home, str):
         raise RecipeError(f"{parameter}: {module}.{name} is no class and no function")
-    if not any(home == one or home.startswith(f"{one}.") for one in _allowed):
+    if not any(home == allowed or home.startswith(f"{allowed}.") for allowed in _allowed):
         raise RecipeError(f"{parameter}: {module}.{name} is of {home!r}, which recipes may not import")
     return made

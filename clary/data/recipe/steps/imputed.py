@@ -114,7 +114,7 @@ def _filled_text(column: pa.Array, fill: str) -> pa.Array:
 
 def estimated(
     names: tuple[str, ...],
-    drawn: Sample,
+    sample: Sample,
     *,
     strategy: str,
     n_neighbors: int,
@@ -127,7 +127,7 @@ def estimated(
 
     strategy  knn or iterative; rows: among how many the nearest are sought; the others as scikit-learn has them
     """
-    frame = _frame(drawn.batch, names) if drawn.batch.rows else None
+    frame = _frame(sample.batch, names) if sample.batch.rows else None
     if frame is None or not len(frame):
         raise StepError("there is no row to learn from")
     for name, empty, endless in zip(names, frame.isna().all(), np.isinf(frame.to_numpy()).any(axis=0), strict=True):
@@ -135,14 +135,14 @@ def estimated(
             raise StepError(_EMPTY, column=name)
         if endless:
             raise StepError("a value is infinite: clip it or make it missing first", column=name)
-    told = "" if drawn.complete else f"Learnt from a sample of {len(frame):,} rows."
+    note = "" if sample.complete else f"Learnt from a sample of {len(frame):,} rows."
     if strategy == "knn":
         from sklearn.impute import KNNImputer
 
         if len(frame) > rows:
-            order = np.argsort(uniform(drawn.batch.row_numbers, seed + 1), kind="stable")
+            order = np.argsort(uniform(sample.batch.row_numbers, seed + 1), kind="stable")
             frame = frame.iloc[np.sort(order[:rows])]
-            told = f"The nearest rows are sought among {len(frame):,} of the table's, chosen by chance."
+            note = f"The nearest rows are sought among {len(frame):,} of the table's, chosen by chance."
         estimator = KNNImputer(n_neighbors=n_neighbors, weights=weights)
     else:
         from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -156,8 +156,8 @@ def estimated(
         except ValueError as error:
             raise StepError(f"scikit-learn's {type(estimator).__name__} does not take it: {error}") from None
     if getattr(estimator, "n_iter_", 0) == max_iter and strategy == "iterative":
-        told += f" It had not converged after {max_iter} rounds: a larger max_iter may do better."
-    return Estimated(names, estimator, told.strip())
+        note += f" It had not converged after {max_iter} rounds: a larger max_iter may do better."
+    return Estimated(names, estimator, note.strip())
 
 
 def _frame(batch: Batch, names: Sequence[str]) -> Any:
@@ -184,12 +184,12 @@ class Estimated(FittedStep):
 
     def transform(self, batch: Batch) -> Batch:
         columns = [numbers(batch[name]) for name in self.names]
-        gone = np.zeros(batch.rows, bool)
+        incomplete = np.zeros(batch.rows, bool)
         for values in columns:
             if np.isinf(values).any():
                 raise StepError("a value is infinite: clip it or make it missing first")
-            gone |= np.isnan(values)
-        rows = np.flatnonzero(gone)
+            incomplete |= np.isnan(values)
+        rows = np.flatnonzero(incomplete)
         if len(rows):  # each row's values depend on that row alone
             frame = _frame(batch.only(self.names).take(rows), self.names)
             # IterativeImputer does nothing where all it is given is missing: a last row that has values prevents that.
@@ -208,8 +208,10 @@ class Estimated(FittedStep):
             raise StepError(f"scikit-learn's {type(self.estimator).__name__} does not take it: {error}") from None
 
     def notes(self) -> Sequence[str]:
-        how = type(self.estimator).__name__
-        return tuple(filter(None, (f"Missing values of {some(self.names)} come from scikit-learn's {how}.", self.note)))
+        imputer = type(self.estimator).__name__
+        return tuple(
+            filter(None, (f"Missing values of {some(self.names)} come from scikit-learn's {imputer}.", self.note))
+        )
 
     def sklearn(self) -> Any:
         return self.estimator
@@ -285,6 +287,6 @@ def _carried(column: Column, before: Any) -> tuple[Column, Any]:
     return made, None if filled[-1] < 0 else levels[int(filled[-1])].as_py()
 
 
-def _last_places(there: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _last_places(present: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Of each row the place of the last one up to it that has a value, -1 where none has."""
-    return np.maximum.accumulate(np.where(there, np.arange(len(there)), -1))
+    return np.maximum.accumulate(np.where(present, np.arange(len(present)), -1))

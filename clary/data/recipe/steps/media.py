@@ -18,7 +18,7 @@ T = TypeVar("T")
 Errors = Literal["raise", "missing"]
 
 
-class Broken(Exception):
+class InvalidMedia(Exception):
     """What is in a row is not what it is said to be; the text says why."""
 
 
@@ -62,7 +62,7 @@ class PerRow(FittedStep):
                 continue
             try:
                 made.append(work(read(value)))
-            except Broken as error:
+            except InvalidMedia as error:
                 if self.errors == "missing":
                     made.append(None)
                     continue
@@ -109,9 +109,9 @@ def is_bytes(given: pa.DataType) -> bool:
 
 def is_form(given: pa.DataType, form: pa.StructType) -> bool:
     """Whether it is the struct, its numbers and bytes of any width: pandas and JSON do not keep that."""
-    if not pa.types.is_struct(given) or {one.name for one in given} != {one.name for one in form}:
+    if not pa.types.is_struct(given) or {field.name for field in given} != {field.name for field in form}:
         return False
-    return all(_alike(given.field(one.name).type, one.type) for one in form)
+    return all(_alike(given.field(field.name).type, field.type) for field in form)
 
 
 def _alike(given: pa.DataType, wanted: pa.DataType) -> bool:
@@ -133,14 +133,14 @@ def stacked(rows: list[NDArray[Any] | None], width: int, dtype: Any = np.float64
     return made
 
 
-def needed(module: str, package: str, what: str) -> Any:
+def needed(module: str, package: str, purpose: str) -> Any:
     """The module. Raises DataError naming what to install."""
     import importlib
 
     try:
         return importlib.import_module(module)
     except (ImportError, OSError):  # soundfile raises OSError where the C library is not there
-        raise DataError(f"{what} needs the package {package}: pip install 'clary[media]'") from None
+        raise DataError(f"{purpose} needs the package {package}: pip install 'clary[media]'") from None
 
 
 def counts(parameter: str, *values: int, most: int) -> None:

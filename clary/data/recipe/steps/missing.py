@@ -60,8 +60,8 @@ class Impute(Step):
     keeps_schema: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        every = ("mean", "median", "most_frequent", "constant", "knn", "iterative", "forward_fill")
-        one_of("strategy", self.strategy, every)
+        strategies = ("mean", "median", "most_frequent", "constant", "knn", "iterative", "forward_fill")
+        one_of("strategy", self.strategy, strategies)
         one_of("weights", self.weights, ("uniform", "distance"))
         if self.strategy == "constant":
             need(self.value is not None, "say what to put where a value is missing", "value")
@@ -94,10 +94,10 @@ class Impute(Step):
         if self.strategy == "forward_fill":
             return Carried(names, kinds)
         if self.strategy in ("knn", "iterative") and names:
-            (drawn,) = yield [SampleColumns(names)]
+            (sample,) = yield [SampleColumns(names)]
             return estimated(
                 names,
-                drawn,
+                sample,
                 strategy=self.strategy,
                 n_neighbors=self.n_neighbors,
                 weights=self.weights,
@@ -110,7 +110,7 @@ class Impute(Step):
         return Filled(
             names,
             kinds,
-            tuple(self._fill(*one) for one in zip(names, kinds, fills, strict=True)),
+            tuple(map(self._fill, names, kinds, fills)),
             self.strategy,
         )
 
@@ -179,7 +179,7 @@ class MissingIndicator(Step):
         names = self.chosen(schema)
         if self.features == "missing-only":
             (gaps,) = yield [Gaps(names)]
-            names = tuple(name for name, many in zip(names, gaps.missing, strict=True) if many)
+            names = tuple(name for name, count in zip(names, gaps.missing, strict=True) if count)
         for name in names:
             if f"{name}_missing" in schema:
                 raise StepError("there is a column of that name already", column=f"{name}_missing")
@@ -208,8 +208,8 @@ class Indicated(FittedStep):
     def row(self, code: RowCode) -> None:
         for name in self.names:
             value = code.read(name)
-            gone = f"{value} is None" if code.kind(name) is Kind.TEXT else f"{value} != {value}"
-            code.write(f"{name}_missing", f"1.0 if {gone} else 0.0")
+            is_missing = f"{value} is None" if code.kind(name) is Kind.TEXT else f"{value} != {value}"
+            code.write(f"{name}_missing", f"1.0 if {is_missing} else 0.0")
 
     def notes(self) -> Sequence[str]:
-        return (f"Columns say where a value was missing: {', '.join(repr(one.name) for one in self.made)}.",)
+        return (f"Columns say where a value was missing: {', '.join(repr(field.name) for field in self.made)}.",)

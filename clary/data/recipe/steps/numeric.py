@@ -106,14 +106,14 @@ class Applied(PerColumn):
             if math.isfinite(made.sum()):
                 return made
         out = values <= function.lowest if function.open_end else values < function.lowest
-        many = int(np.count_nonzero(out))
-        if many and not self.to_missing:
+        count = int(np.count_nonzero(out))
+        if count and not self.to_missing:
             border = f"{'at or ' if function.open_end else ''}below {function.lowest:g}"
             raise StepError(
-                f"{many:,} value(s) of a batch of {len(values):,} rows are {border}, as {values[out][0]:g}: "
+                f"{count:,} value(s) of a batch of {len(values):,} rows are {border}, as {values[out][0]:g}: "
                 f"there is no {self.function} of them; {function.remedy}, or errors: missing"
             )
-        if many:
+        if count:
             made[out] = np.nan
         return made
 

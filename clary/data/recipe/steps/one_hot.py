@@ -21,8 +21,8 @@ from clary.data.recipe.steps.categories import (
     PerSource,
     Value,
     at,
+    check_free,
     examples,
-    free,
     frequent,
     given_levels,
     in_order,
@@ -85,10 +85,10 @@ class OneHot(CategoryStep):
         names = self.chosen(schema)
         found: Sequence[Levels] = (yield [Categories(name, MOST_LEVELS) for name in names]) if names else []
         levels, left, made, blocks = [], [], [], []
-        for name, one in zip(names, found, strict=True):
-            kept, rest = self._kept(name, one, schema[name].kind)
+        for name, column_levels in zip(names, found, strict=True):
+            kept, dropped = self._kept(name, column_levels, schema[name].kind)
             levels.append(kept)
-            left.append(rest)
+            left.append(dropped)
             made.append(self._made(name, kept, schema[name].kind))
             wanted = len(made[-1]) > MOST_COLUMNS if self.sparse is None else self.sparse
             blocks.append(wanted and len(made[-1]) > 0)
@@ -105,7 +105,7 @@ class OneHot(CategoryStep):
             self.dummy_na,
             self.prefix_sep,
         )
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         return fitted
 
     def _kept(self, name: str, found: Levels, kind: Kind) -> tuple[pa.Array, pa.Array]:
@@ -125,8 +125,8 @@ class OneHot(CategoryStep):
         shown = [level_name(value, boolean=boolean) for value in levels.to_pylist()[1 if self.drop_first else 0 :]]
         shown += ["nan"] if self.dummy_na else []
         shown += ["other"] if self.unknown == "other" else []
-        names = tuple(f"{name}{self.prefix_sep}{one}" for one in shown)
-        twice = next((one for one in names[-2:] if names.count(one) > 1), None)  # levels themselves are distinct
+        names = tuple(f"{name}{self.prefix_sep}{suffix}" for suffix in shown)
+        twice = next((made for made in names[-2:] if names.count(made) > 1), None)  # levels themselves are distinct
         if twice:
             raise StepError(f"there would be two columns {twice!r}: a level is called like that", column=name)
         return names
@@ -214,8 +214,8 @@ class OneHotFitted(PerSource):
             table, missing = code.constant(known), missing_test(Kind(self.kinds[place]), value)
             # A KeyError leaves the row to `apply`, which says what is wrong.
             strict = self.unknown == "error"
-            look = f"{table}[{value}]" if strict else f"{table}.get({value}, {code.constant(rows[-2])})"
-            expression = f"({code.constant(rows[-1])} if {missing} else {look})"
+            lookup = f"{table}[{value}]" if strict else f"{table}.get({value}, {code.constant(rows[-2])})"
+            expression = f"({code.constant(rows[-1])} if {missing} else {lookup})"
             if self.blocks[place]:
                 code.block(name, made, f"{code.constant(hot)}({expression})")
             else:
@@ -285,6 +285,6 @@ def _sparse(hot: NDArray[np.int32], width: int) -> Any:
     """(rows, width) csr_matrix, a 1 where a row's number is not -1."""
     from scipy.sparse import csr_matrix
 
-    there = hot >= 0
-    ends = np.concatenate([[0], np.cumsum(there)]).astype(np.int32)
-    return csr_matrix((np.ones(int(ends[-1])), hot[there], ends), shape=(len(hot), width))
+    present = hot >= 0
+    ends = np.concatenate([[0], np.cumsum(present)]).astype(np.int32)
+    return csr_matrix((np.ones(int(ends[-1])), hot[present], ends), shape=(len(hot), width))

@@ -73,7 +73,7 @@ class Ordinal(CategoryStep):
             levels = tuple(_given(schema, name, self.categories) for name in names)
         else:
             found = (yield [Categories(name) for name in names]) if names else []
-            levels = tuple(in_order(one, self.order).values for one in found)
+            levels = tuple(in_order(column_levels, self.order).values for column_levels in found)
         kinds = tuple(str(schema[name].kind) for name in names)
         missing = math.nan if self.encoded_missing_value is None else float(self.encoded_missing_value)
         unknown = float(self.unknown_value) if self.unknown == "value" else math.nan
@@ -149,7 +149,7 @@ class OrdinalFitted(PerColumn):
 
 
 def _clash(number: float, levels: Sequence[pa.Array]) -> bool:
-    return number.is_integer() and any(0 <= number < len(one) for one in levels)
+    return number.is_integer() and any(0 <= number < len(column_levels) for column_levels in levels)
 
 
 def _with_missing(levels: pa.Array) -> Any:

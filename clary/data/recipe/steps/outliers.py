@@ -169,7 +169,7 @@ class Limited(PerColumn):
 
     def notes(self) -> Sequence[str]:
         become = "become the limit" if self.action == "clip" else "become missing"
-        return _told(self.names, self.low, self.high, become)
+        return _notes(self.names, self.low, self.high, become)
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,13 @@ class RowsWithin(RowStep):
         return batch.take(~out) if out.any() else batch
 
     def notes(self) -> Sequence[str]:
-        return _told(self.names, self.low, self.high, "are left out with their rows")
+        return _notes(self.names, self.low, self.high, "are left out with their rows")
 
 
-def _told(names: Sequence[str], low: Sequence[float], high: Sequence[float], what: str) -> tuple[str, ...]:
+def _notes(names: Sequence[str], low: Sequence[float], high: Sequence[float], outcome: str) -> tuple[str, ...]:
     sentences = []
-    for name, one, two in zip(names, low, high, strict=True):
-        sides = [f"below {one:g}"] * math.isfinite(one) + [f"above {two:g}"] * math.isfinite(two)
+    for name, lower, upper in zip(names, low, high, strict=True):
+        sides = [f"below {lower:g}"] * math.isfinite(lower) + [f"above {upper:g}"] * math.isfinite(upper)
         where = " or ".join(sides)
-        sentences.append(f"Values of {name!r} {where} {what}." if sides else f"No value of {name!r} is an outlier.")
+        sentences.append(f"Values of {name!r} {where} {outcome}." if sides else f"No value of {name!r} is an outlier.")
     return tuple(sentences)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clary.data.batch import Block, Column, Schema
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps.categories import examples, free
+from clary.data.recipe.steps.categories import check_free, examples
 from clary.data.recipe.steps.terms import KnownTerms, TermsStep
 from clary.data.statistics.terms import Analysis, TermCounts, Terms
 
@@ -44,12 +44,13 @@ class PopularWords(TermsStep):
         names = self.chosen(schema)
         options = self.options()
         found = (yield [Terms(name, Analysis(**options)) for name in names]) if names else []
-        terms = tuple(self._popular(one) for one in found)
+        terms = tuple(self._popular(counts) for counts in found)
         made = tuple(
-            tuple(f"{name}_{term}" for term in one.to_pylist()) for name, one in zip(names, terms, strict=True)
+            tuple(f"{name}_{term}" for term in column_terms.to_pylist())
+            for name, column_terms in zip(names, terms, strict=True)
         )
         fitted = PopularWordsFitted(names, options, terms, made, self.values)
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         return fitted
 
     def _popular(self, counts: TermCounts) -> pa.Array:

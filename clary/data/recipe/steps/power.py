@@ -35,8 +35,8 @@ class Power(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        (drawn,) = yield [SampleColumns(names)]
-        found = [self._learnt(name, _values(name, drawn)) for name in names]
+        (sample,) = yield [SampleColumns(names)]
+        found = [self._learnt(name, _values(name, sample)) for name in names]
         return Powered(
             names,
             self.name,
@@ -44,7 +44,7 @@ class Power(Step):
             tuple(mean for _, mean, _ in found),
             tuple(scale for _, _, scale in found),
             self.standardize,
-            _note(drawn),
+            _note(sample),
         )
 
     def _learnt(self, name: str, values: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -72,9 +72,9 @@ class Power(Step):
         return power, mean, scale
 
 
-def _values(name: str, drawn: Sample) -> NDArray[np.float64]:
+def _values(name: str, sample: Sample) -> NDArray[np.float64]:
     """Those of the sample that are there. Raises StepError where there are none, or an infinite one."""
-    values = numbers(drawn.batch[name])
+    values = numbers(sample.batch[name])
     values = values[~np.isnan(values)]
     if not len(values):
         raise StepError(_EMPTY, column=name)
@@ -83,8 +83,8 @@ def _values(name: str, drawn: Sample) -> NDArray[np.float64]:
     return values
 
 
-def _note(drawn: Sample) -> str:
-    return "" if drawn.complete else f"It was learnt from a sample of {drawn.batch.rows:,} rows."
+def _note(sample: Sample) -> str:
+    return "" if sample.complete else f"It was learnt from a sample of {sample.batch.rows:,} rows."
 
 
 @step
@@ -230,18 +230,18 @@ class Quantile(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        (drawn,) = yield [SampleColumns(names)]
+        (sample,) = yield [SampleColumns(names)]
         for name in names:
-            _values(name, drawn)
-        references = np.linspace(0, 1, max(1, min(self.n_quantiles, drawn.batch.rows)))
+            _values(name, sample)
+        references = np.linspace(0, 1, max(1, min(self.n_quantiles, sample.batch.rows)))
         # nanpercentile's own arithmetic, so that the figures are scikit-learn's.
         with np.errstate(all="ignore"):
-            rows = [np.nanpercentile(numbers(drawn.batch[name]), references * 100) for name in names]
+            rows = [np.nanpercentile(numbers(sample.batch[name]), references * 100) for name in names]
         for name, found in zip(names, rows, strict=True):
             if not np.isfinite(found).all():
                 raise StepError("its values are too far from each other: clip it first (step `clip`)", column=name)
         quantiles = np.vstack(rows) if rows else np.empty((0, len(references)))
-        return Ranked(names, quantiles, (references,), self.output_distribution == "normal", _note(drawn))
+        return Ranked(names, quantiles, (references,), self.output_distribution == "normal", _note(sample))
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ class Rare(Step):
         names = self.chosen(schema)
         found = (yield [Categories(name) for name in names]) if names else []
         kept, left, shares = [], [], []
-        for one in found:
-            levels = in_order(one, "frequency")
+        for column_levels in found:
+            levels = in_order(column_levels, "frequency")
             often = frequent(levels, self.min_count, self.max_levels)
             kept.append(at(levels, np.flatnonzero(often)).values)
             left.append(at(levels, np.flatnonzero(~often)).values)

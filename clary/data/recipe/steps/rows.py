@@ -60,18 +60,19 @@ class DropMissing(Step):
             return RowsWithValues(names, self._needed(len(names)))
         gaps = yield [Gaps((name,)) for name in names]
         rows = gaps[0].rows if gaps else 0
-        gone = [int(gap.missing.max(initial=0)) for gap in gaps]
-        dropped = [place for place, many in enumerate(gone) if rows - many < self._needed(rows)]
-        told = tuple(
-            f"{names[place]!r} was dropped: {gone[place]:,} of {rows:,} values are missing." for place in dropped
+        missing_counts = [int(gap.missing.max(initial=0)) for gap in gaps]
+        dropped = [place for place, count in enumerate(missing_counts) if rows - count < self._needed(rows)]
+        reasons = tuple(
+            f"{names[place]!r} was dropped: {missing_counts[place]:,} of {rows:,} values are missing."
+            for place in dropped
         )
-        return ColumnsDropped(tuple(names[place] for place in dropped), told)
+        return ColumnsDropped(tuple(names[place] for place in dropped), reasons)
 
-    def _needed(self, of: int) -> int:
+    def _needed(self, total: int) -> int:
         """How many values have to be there."""
         if self.thresh is not None:
             return self.thresh
-        return of if self.how == "any" else min(1, of)
+        return total if self.how == "any" else min(1, total)
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ class RowsWithValues(RowStep):
         return self.names
 
     def transform(self, batch: Batch) -> Batch:
-        there = np.full(batch.rows, len(self.names), np.int64)
+        present_counts = np.full(batch.rows, len(self.names), np.int64)
         for name in self.names:
-            there -= missing(batch[name])
-        kept = there >= self.needed
+            present_counts -= missing(batch[name])
+        kept = present_counts >= self.needed
         return batch if kept.all() else batch.take(kept)
 
     def notes(self) -> Sequence[str]:
@@ -179,9 +180,9 @@ class RowsNotRepeated(RowStep):
         return batch.take(~np.isin(numbers, self.repeats[first:last]))
 
     def notes(self) -> Sequence[str]:
-        many = len(self.repeats)
+        count = len(self.repeats)
         where = some(self.names, 5)
-        return (f"{many:,} row(s) were left out: the same as another in {where}, by 128 bits of their values.",)
+        return (f"{count:,} row(s) were left out: the same as another in {where}, by 128 bits of their values.",)
 
 
 @step
@@ -215,7 +216,9 @@ class Keep(Step):
     def fitting(self, schema: Schema) -> Fitting:
         yield from ()  # no look at the table is needed
         kept = {*self.chosen(schema), self.target}
-        return ColumnsDropped(tuple(one.name for one in schema.fields if one.name not in kept and not one.aside))
+        return ColumnsDropped(
+            tuple(field.name for field in schema.fields if field.name not in kept and not field.aside)
+        )
 
 
 @step
@@ -258,8 +261,8 @@ class Rename(Step):
         return Renamed(
             old,
             tuple(self.names[name] for name in old),
-            tuple(str(one.kind) for one in kept),
-            tuple(one.names for one in kept),
+            tuple(str(field.kind) for field in kept),
+            tuple(field.names for field in kept),
         )
 
 

@@ -117,15 +117,17 @@ class Balance(Step):
             return (few if self.strategy == "down" else most % rows,)
 
         (found,) = yield [Thresholds(wanted, name, self.seed)]
-        sizes = {str(level): int(many) for level, many in zip(_levels(counts.values), counts.counts, strict=True)}
-        times = {level: 0 if self.strategy == "down" else most // many for level, many in sizes.items()}
-        told = f"Classes had {', '.join(f'{level!r}: {many:,}' for level, many in list(sizes.items())[:20])} rows"
-        told += f"; now each has {few if self.strategy == 'down' else most:,}."
-        return RowsByChance(name, {str(level): one for level, (one,) in found.items()}, times, self.seed, told)
+        sizes = {str(level): int(count) for level, count in zip(_levels(counts.values), counts.counts, strict=True)}
+        times = {level: 0 if self.strategy == "down" else most // count for level, count in sizes.items()}
+        sentence = f"Classes had {', '.join(f'{level!r}: {count:,}' for level, count in list(sizes.items())[:20])} rows"
+        sentence += f"; now each has {few if self.strategy == 'down' else most:,}."
+        return RowsByChance(
+            name, {str(level): threshold for level, (threshold,) in found.items()}, times, self.seed, sentence
+        )
 
 
 def _levels(values: Any) -> list[Any]:
-    return [float(one) if isinstance(one, bool | int) else one for one in values.to_pylist()]
+    return [float(value) if isinstance(value, bool | int) else value for value in values.to_pylist()]
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Scale(Step):
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
         found = yield [self._asked(schema[name]) for name in names]
-        pairs = [self._of(name, one) for name, one in zip(names, found, strict=True)]
+        pairs = [self._of(name, figures) for name, figures in zip(names, found, strict=True)]
         return Scaled(
             names,
             tuple(offset for offset, _, _ in pairs),
@@ -101,19 +101,19 @@ class Scale(Step):
     def _divides(self) -> bool:
         return {"standard": self.with_std, "robust": self.with_scaling}.get(self.method, True)
 
-    def _asked(self, one: Field) -> Statistic[Any, Any]:
-        if one.kind is Kind.BLOCK:
-            return BlockMoments(one.name)
+    def _asked(self, field: Field) -> Statistic[Any, Any]:
+        if field.kind is Kind.BLOCK:
+            return BlockMoments(field.name)
         if self.method == "robust":
             low, high = self.quantile_range
-            return Quantiles(one.name, (low / 100, 0.5, high / 100))
-        return Moments(one.name)
+            return Quantiles(field.name, (low / 100, 0.5, high / 100))
+        return Moments(field.name)
 
     def _of(self, name: str, found: Any) -> tuple[Any, Any, bool]:
         """(offset, scale, constant): floats, or arrays for a block, and whether the column has no variance."""
         if isinstance(found, Moment):
             figures = (found.count, found.missing, found.mean, found.m2, found.low, found.high, found.infinite)
-            offset, scale = self._of_moments(name, BlockMoment(*(np.array([one], np.float64) for one in figures)))
+            offset, scale = self._of_moments(name, BlockMoment(*(np.array([figure], np.float64) for figure in figures)))
             return float(offset[0]), float(scale[0]), found.low == found.high
         if isinstance(found, np.ndarray):
             return self._of_quantiles(name, found)
@@ -144,7 +144,7 @@ class Scale(Step):
         return low - found.low * scale, scale
 
     def _of_quantiles(self, name: str, found: NDArray[np.float64]) -> tuple[float, float, bool]:
-        low, middle, high = (float(one) for one in found)
+        low, middle, high = map(float, found)
         if math.isnan(middle):
             raise StepError(
                 "it has no value to learn a scale from; drop it (step `drop_missing`, axis: columns)", column=name
@@ -242,7 +242,7 @@ class Scaled(PerColumn):
 
     def _expression(self, code: RowCode, value: str, offset: str, scale: str) -> str:
         if self.method == "min_max" and self.clip:
-            made, (low, high) = code.fresh(), (code.constant(one) for one in (self.low, self.high))
+            made, (low, high) = code.fresh(), (code.constant(limit) for limit in (self.low, self.high))
             code.statement(f"{made} = {value} * {scale} + {offset}")
             return f"({low} if {made} < {low} else {high} if {made} > {high} else {made}) + 0.0"
         if self.method == "min_max":

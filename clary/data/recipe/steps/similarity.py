@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Column, Field, Kind, Schema, coded
 from clary.data.recipe.step import Fitting, Step, need, step
-from clary.data.recipe.steps.categories import PerSource, examples, free, in_order
+from clary.data.recipe.steps.categories import PerSource, check_free, examples, in_order
 from clary.data.statistics.categories import Categories
 from clary.data.statistics.words import text_of
 
@@ -49,13 +49,16 @@ class SimilarityEncode(Step):
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
         found = (yield [Categories(name) for name in names]) if names else []
-        levels = tuple(in_order(one, "frequency").values.slice(0, self.n_prototypes) for one in found)
+        levels = tuple(
+            in_order(column_levels, "frequency").values.slice(0, self.n_prototypes) for column_levels in found
+        )
         made = tuple(
-            tuple(f"{name}_{level}" for level in one.to_pylist()) for name, one in zip(names, levels, strict=True)
+            tuple(f"{name}_{level}" for level in column_levels.to_pylist())
+            for name, column_levels in zip(names, levels, strict=True)
         )
         low, high = self.ngram_range
         fitted = SimilarityFitted(names, levels, made, low, high)
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         return fitted
 
 
@@ -83,7 +86,7 @@ class SimilarityFitted(PerSource):
 
     @cached_property
     def _prepared(self) -> tuple[Prototypes, ...]:
-        return tuple(Prototypes(one.to_pylist(), self.low, self.high) for one in self.prototypes)
+        return tuple(Prototypes(column_levels.to_pylist(), self.low, self.high) for column_levels in self.prototypes)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_prepared"}
@@ -100,10 +103,10 @@ class Prototypes:
 
     def __init__(self, levels: Sequence[str], low: int, high: int) -> None:
         grams = [ngrams(level, low, high) for level in levels]
-        self._sizes: NDArray[np.float64] = np.array([len(one) for one in grams], np.float64)
+        self._sizes: NDArray[np.float64] = np.array([len(level_grams) for level_grams in grams], np.float64)
         self._having: dict[str, list[int]] = {}
-        for number, one in enumerate(grams):
-            for gram in one:
+        for number, level_grams in enumerate(grams):
+            for gram in level_grams:
                 self._having.setdefault(gram, []).append(number)
 
     def similar(self, level: str, low: int, high: int) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ class Split(Step):
     def __post_init__(self) -> None:
         need(not self.columns, "the step divides whole rows; say `by`", "columns")
         shares = (self.train, self.validation, self.test)
-        need(all(0 <= one <= 1 for one in shares), "shares are from 0 to 1")
+        need(all(0 <= share <= 1 for share in shares), "shares are from 0 to 1")
         need(math.isclose(sum(shares), 1, abs_tol=1e-9), f"the shares' sum is {sum(shares):g}, not 1")
         need(self.train > 0, "there have to be rows to learn from", "train")
         one_of("method", self.method, ("random", "stratified", "group", "time"))
@@ -117,9 +117,11 @@ class Split(Step):
         """Where the first part ends, and the second."""
         return round(self.train * rows), round((self.train + self.validation) * rows)
 
-    def _all_there(self, gone: int, name: str) -> None:
-        if gone:
-            raise StepError(f"{gone:,} values are missing; drop those rows first (step `drop_missing`)", column=name)
+    def _all_there(self, missing_count: int, name: str) -> None:
+        if missing_count:
+            raise StepError(
+                f"{missing_count:,} values are missing; drop those rows first (step `drop_missing`)", column=name
+            )
 
 
 def _column(values: pa.Array) -> NDArray[np.float64] | pa.Array:
@@ -190,5 +192,5 @@ class Divided(FittedStep):
 
 def _above(hashes: NDArray[np.uint64], limits: tuple[float, float]) -> NDArray[np.int64]:
     """0 below the first limit, 1 below the second, else 2."""
-    first, second = (np.uint64(int(one)) for one in limits)
+    first, second = (np.uint64(int(limit)) for limit in limits)
     return (hashes >= first).astype(np.int64) + (hashes >= second)

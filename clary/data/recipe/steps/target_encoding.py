@@ -19,7 +19,7 @@ from clary.data.recipe.steps.categories import (
     CategoryStep,
     PerSource,
     by_level,
-    free,
+    check_free,
     in_order,
     level_name,
     looked_up,
@@ -101,16 +101,16 @@ class TargetEncode(CategoryStep):
         if ask:
             asked.append(Categories(target, 1_000 if strict else MOST_CLASSES, all_or_error=strict))
         found = yield asked
-        levels = [in_order(one, "sorted").values for one in found[: len(names)]]
+        levels = [in_order(column_levels, "sorted").values for column_levels in found[: len(names)]]
         classes = self._classes(found[-1], schema[target]) if ask else None
-        for name, one in zip(names, levels, strict=True):
-            self._check_size(name, len(one), 1 if classes is None else len(classes))
+        for name, column_levels in zip(names, levels, strict=True):
+            self._check_size(name, len(column_levels), 1 if classes is None else len(classes))
         sums = yield [
-            TargetsByLevel(name, target, self.cv, self.seed, one, classes)
-            for name, one in zip(names, levels, strict=True)
+            TargetsByLevel(name, target, self.cv, self.seed, column_levels, classes)
+            for name, column_levels in zip(names, levels, strict=True)
         ]
         fitted = self._fitted(schema, names, levels, classes, sums)
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         return fitted
 
     def _classes(self, found: Levels | None, target: Field) -> pa.Array | None:
@@ -150,17 +150,19 @@ class TargetEncode(CategoryStep):
     ) -> TargetEncodeFitted:
         outputs: list[str] = []
         if classes is not None and len(classes) > 2:
-            outputs = [level_name(one) for one in classes.to_pylist()]
-        whole = [_encoded(one.together(0), self.smooth) for one in sums]
-        crossed = [[_encoded(one.without(fold), self.smooth) for fold in range(self.cv)] for one in sums]
+            outputs = [level_name(class_) for class_ in classes.to_pylist()]
+        whole = [_encoded(column_sums.together(0), self.smooth) for column_sums in sums]
+        crossed = [
+            [_encoded(column_sums.without(fold), self.smooth) for fold in range(self.cv)] for column_sums in sums
+        ]
         return TargetEncodeFitted(
             names,
             tuple(levels),
             tuple(str(schema[name].kind) for name in names),
-            tuple(tuple(f"{name}_{one}" for one in outputs) or (name,) for name in names),
+            tuple(tuple(f"{name}_{output}" for output in outputs) or (name,) for name in names),
             tuple(whole),
-            tuple(np.stack(_filled(folds, one)) for folds, one in zip(crossed, whole, strict=True)),
-            tuple(bool(one.count[:, -1].any()) for one in sums),
+            tuple(np.stack(_filled(folds, encoding)) for folds, encoding in zip(crossed, whole, strict=True)),
+            tuple(bool(column_sums.count[:, -1].any()) for column_sums in sums),
             "continuous" if classes is None else "binary" if len(classes) <= 2 else "multiclass",
             classes,
             self.smooth,
@@ -172,12 +174,12 @@ class TargetEncode(CategoryStep):
 def _encoded(targets: LevelTargets, smooth: float | str) -> NDArray[np.float64]:
     """(levels + 2, outputs): of each level, of missing values, of unknown levels; NaN where there was no row at all."""
     count, mean, m2 = targets.count[0], targets.mean[0], targets.m2[0]
-    every = targets.together(1)
-    rows, overall = every.count[0], every.mean[0]
+    all_rows = targets.together(1)
+    rows, overall = all_rows.count[0], all_rows.mean[0]
     overall = np.where(rows > 0, overall, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         if isinstance(smooth, str):
-            variance = every.m2[0] / rows
+            variance = all_rows.m2[0] / rows
             weight = variance * count / (variance * count + m2 / count)
             made = weight * mean + (1 - weight) * overall
             made = np.where(np.isnan(weight), overall, made)
@@ -188,7 +190,7 @@ def _encoded(targets: LevelTargets, smooth: float | str) -> NDArray[np.float64]:
 
 def _filled(folds: Sequence[NDArray[np.float64]], whole: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Where all rows are in one fold, the others have nothing to say: then it is the mean of all rows."""
-    return [np.where(np.isnan(one), whole[-1], one) for one in folds]
+    return [np.where(np.isnan(encoding), whole[-1], encoding) for encoding in folds]
 
 
 @dataclass(frozen=True)

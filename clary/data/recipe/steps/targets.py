@@ -30,9 +30,9 @@ def with_target(step: Step, chosen: tuple[str, ...]) -> tuple[str, ...]:
 def labels(batch: Batch, target: str) -> NDArray[np.int32]:
     """The target's classes as codes. Raises StepError where a value is missing."""
     codes, _ = coded(batch[target])
-    gone = codes < 0
-    if gone.any():
-        row = int(batch.row_numbers[int(gone.argmax())])
+    missing = codes < 0
+    if missing.any():
+        row = int(batch.row_numbers[int(missing.argmax())])
         raise StepError(f"row {row} (the first is 0) has no value; drop such rows first", column=target)
     return codes
 
@@ -43,8 +43,8 @@ def measures(batch: Batch, target: str) -> NDArray[np.float64]:
         values = numbers(batch[target])
     except StepError as error:
         raise StepError(error.reason, column=target) from None
-    gone = ~np.isfinite(values)
-    if gone.any():
-        row = int(batch.row_numbers[int(gone.argmax())])
+    invalid = ~np.isfinite(values)
+    if invalid.any():
+        row = int(batch.row_numbers[int(invalid.argmax())])
         raise StepError(f"row {row} (the first is 0): no finite value; drop such rows first", column=target)
     return values

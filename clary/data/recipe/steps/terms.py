@@ -91,7 +91,9 @@ class KnownTerms(TermsFitted):
 
     @cached_property
     def _numbers(self) -> tuple[dict[str, int], ...]:
-        return tuple({term: number for number, term in enumerate(one.to_pylist())} for one in self.terms)
+        return tuple(
+            {term: number for number, term in enumerate(column_terms.to_pylist())} for column_terms in self.terms
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_numbers"}

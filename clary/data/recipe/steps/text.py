@@ -50,22 +50,22 @@ class TextFitted(PerColumn):
 
     @property
     @abstractmethod
-    def one(self) -> Callable[[str], str]:
-        """What becomes of one text: the definition."""
+    def transform_text(self) -> Callable[[str], str]:
+        """The function of a text that defines the step."""
 
-    def many(self, texts: pa.Array) -> pa.Array:
-        """The same of each of a pa.StringArray."""
-        one = self.one
-        return pa.array([None if text is None else one(text) for text in texts.to_pylist()], pa.string())
+    def transform_texts(self, texts: pa.Array) -> pa.Array:
+        """The function applied to each of a pa.StringArray."""
+        function = self.transform_text
+        return pa.array([None if text is None else function(text) for text in texts.to_pylist()], pa.string())
 
     def apply(self, place: int, column: Column) -> Column:
-        return of_distinct(column, self.many)
+        return of_distinct(column, self.transform_texts)
 
     def row(self, code: RowCode) -> None:
-        one = code.constant(self.one)
+        function = code.constant(self.transform_text)
         for name in self.names:
             value = code.read(name)
-            code.write(name, f"None if {value} is None else {one}({value})")
+            code.write(name, f"None if {value} is None else {function}({value})")
 
 
 # ---- clean_text ----
@@ -120,7 +120,7 @@ class CleanTextFitted(TextFitted):
     white_space: bool
 
     @property
-    def one(self) -> Callable[[str], str]:
+    def transform_text(self) -> Callable[[str], str]:
         changes: list[Callable[[str], str]] = []
         if self.html:
             changes.append(_without_html)
@@ -134,19 +134,19 @@ class CleanTextFitted(TextFitted):
             changes.append(functools.partial(_DIGIT.sub, " "))
         if self.white_space:
             changes.append(_tidy)
-        return InTurn(tuple(changes))
+        return Composition(tuple(changes))
 
-    def many(self, texts: pa.Array) -> pa.Array:
+    def transform_texts(self, texts: pa.Array) -> pa.Array:
         table = self._table()
 
-        def quick(some: pa.Array) -> pa.Array:
+        def quick(batch: pa.Array) -> pa.Array:
             if self.html:
-                some = pc.replace_substring_regex(some, _TAG.pattern, " ")
-            data, ends = bytes_of(some)
+                batch = pc.replace_substring_regex(batch, _TAG.pattern, " ")
+            data, ends = bytes_of(batch)
             data = table.take(data)
             return runs(data, ends, ~SPACE).joined() if self.white_space else texts_of(data, ends)
 
-        return each_text(texts, quick, self.one, also_slow="&" if self.html else "")
+        return each_text(texts, quick, self.transform_text, also_slow="&" if self.html else "")
 
     def _table(self) -> NDArray[np.uint8]:
         """What each byte of ASCII becomes."""
@@ -157,7 +157,7 @@ class CleanTextFitted(TextFitted):
 
 
 @dataclass(frozen=True)
-class InTurn:
+class Composition:
     """Several changes of a text as one."""
 
     changes: tuple[Callable[[str], str], ...]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Column, Field, Kind, Schema, strings
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
-from clary.data.recipe.steps.categories import PerSource, free
+from clary.data.recipe.steps.categories import PerSource, check_free
 from clary.data.statistics.words import SPACE, bytes_of, in_two, runs, text_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TextLength(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         fitted = TextLengthFitted(self.chosen(schema), {measure: measure for measure in self.measures}, self.drop)
-        free(schema, fitted.removed, fitted.made)
+        check_free(schema, fitted.removed, fitted.made)
         yield []  # nothing is learnt
         return fitted
 
@@ -83,14 +83,14 @@ class TextLengthFitted(PerSource):
         # A missing text's code is the last place, which is NaN.
         codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False) if coded else None
         return {
-            f"{self.names[place]}_{one}": row[:-1] if codes is None else row.take(codes)
-            for one, row in ((one, found[MEASURES.index(one)]) for one in self.measures)
+            f"{self.names[place]}_{measure}": row[:-1] if codes is None else row.take(codes)
+            for measure, row in ((measure, found[MEASURES.index(measure)]) for measure in self.measures)
         }
 
     def row(self, code: RowCode) -> None:
-        measure = code.constant(Measured(tuple(MEASURES.index(one) for one in self.measures)))
+        measure = code.constant(Measured(tuple(map(MEASURES.index, self.measures))))
         for place, name in enumerate(self.names):
-            code.write_many([one.name for one in self.made_of(place)], f"{measure}({code.read(name)})")
+            code.write_many([field.name for field in self.made_of(place)], f"{measure}({code.read(name)})")
 
 
 class Measured:

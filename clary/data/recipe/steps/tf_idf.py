@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Block, Column, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps.categories import free
+from clary.data.recipe.steps.categories import check_free
 from clary.data.recipe.steps.terms import KnownTerms, Norm, TermsStep, normalized
 from clary.data.statistics.terms import Analysis, TermCounts, Terms
 
@@ -63,21 +63,24 @@ class TfIdf(TermsStep):
         names = self.chosen(schema)
         options = self.options()
         found = (yield [Terms(name, Analysis(**options)) for name in names]) if names else []
-        kept = [self._kept(name, one) for name, one in zip(names, found, strict=True)]
-        terms = tuple(one.terms.take(pa.array(places)) for one, places in zip(found, kept, strict=True))
+        kept = [self._kept(name, counts) for name, counts in zip(names, found, strict=True)]
+        terms = tuple(counts.terms.take(pa.array(places)) for counts, places in zip(found, kept, strict=True))
         fitted = TfIdfFitted(
             names,
             options,
             terms,
-            tuple(tuple(f"{name}_{one}" for one in some.to_pylist()) for name, some in zip(names, terms, strict=True)),
-            tuple(self._idf(one.documents[places], one.rows) for one, places in zip(found, kept, strict=True)),
-            tuple(len(one.terms) for one in found),
+            tuple(
+                tuple(f"{name}_{term}" for term in column_terms.to_pylist())
+                for name, column_terms in zip(names, terms, strict=True)
+            ),
+            tuple(self._idf(counts.documents[places], counts.rows) for counts, places in zip(found, kept, strict=True)),
+            tuple(len(counts.terms) for counts in found),
             self.norm,
             self.use_idf,
             self.smooth_idf,
             self.sublinear_tf,
         )
-        free(schema, names, fitted.made)
+        check_free(schema, names, fitted.made)
         return fitted
 
     def _kept(self, name: str, counts: TermCounts) -> NDArray[np.int64]:

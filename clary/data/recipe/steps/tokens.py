@@ -50,15 +50,15 @@ class TokenizeFitted(TextFitted):
     pattern: str
 
     @property
-    def one(self) -> Callable[[str], str]:
+    def transform_text(self) -> Callable[[str], str]:
         find = finder(self.pattern)
         return lambda text: " ".join("_".join(word.split()) for word in find(text) if not word.isspace())
 
-    def many(self, texts: pa.Array) -> pa.Array:
+    def transform_texts(self, texts: pa.Array) -> pa.Array:
         if self.pattern not in QUICK_PATTERNS:
-            return super().many(texts)
+            return super().transform_texts(texts)
         inside, least = QUICK_PATTERNS[self.pattern]
-        return each_text(texts, lambda some: runs(*bytes_of(some), inside, least).joined(), self.one)
+        return each_text(texts, lambda batch: runs(*bytes_of(batch), inside, least).joined(), self.transform_text)
 
 
 # ---- stop_words ----
@@ -103,11 +103,11 @@ class StopWordsFitted(TextFitted):
     words: dict[str, int]
 
     @property
-    def one(self) -> Callable[[str], str]:
+    def transform_text(self) -> Callable[[str], str]:
         words = self.words
         return lambda text: " ".join(word for word in text.split() if word.lower() not in words)
 
-    def many(self, texts: pa.Array) -> pa.Array:
+    def transform_texts(self, texts: pa.Array) -> pa.Array:
         found = split_words(texts)
         encoded = pc.dictionary_encode(found.words)
         kept = np.array([word.lower() not in self.words for word in encoded.dictionary.to_pylist()], bool)
@@ -144,7 +144,7 @@ class NGrams(TextStep):
             f"{low}, {high} are not two numbers of words, 1 … 10, the fewer first",
             "ngram_range",
         )
-        need(not any(one.isspace() for one in self.joined_by), "white space separates runs", "joined_by")
+        need(not any(character.isspace() for character in self.joined_by), "white space separates runs", "joined_by")
 
     def fitting(self, schema: Schema) -> Fitting:
         yield []  # nothing is learnt
@@ -159,21 +159,21 @@ class NGramsFitted(TextFitted):
     joined_by: str
 
     @property
-    def one(self) -> Callable[[str], str]:
+    def transform_text(self) -> Callable[[str], str]:
         return self._runs
 
-    def many(self, texts: pa.Array) -> pa.Array:
+    def transform_texts(self, texts: pa.Array) -> pa.Array:
         found = split_words(texts)
         places, runs = [], []
         for n in range(self.low, self.high + 1):
-            many = max(0, len(found.texts) - n + 1)
-            inside = found.texts[n - 1 :] == found.texts[:many]  # the run does not go on into the next text
-            made = pc.binary_join_element_wise(*(found.words.slice(k, many) for k in range(n)), self.joined_by)
-            places.append(found.texts[:many][inside])
+            count = max(0, len(found.texts) - n + 1)
+            inside = found.texts[n - 1 :] == found.texts[:count]  # the run does not go on into the next text
+            made = pc.binary_join_element_wise(*(found.words.slice(k, count) for k in range(n)), self.joined_by)
+            places.append(found.texts[:count][inside])
             runs.append(made.filter(pa.array(inside)))
-        every = np.concatenate(places)
-        order = np.argsort(every, kind="stable")
-        joined = Words(every[order], pa.concat_arrays(runs).take(pa.array(order)), len(texts)).joined()
+        text_numbers = np.concatenate(places)
+        order = np.argsort(text_numbers, kind="stable")
+        joined = Words(text_numbers[order], pa.concat_arrays(runs).take(pa.array(order)), len(texts)).joined()
         return pc.if_else(texts.is_valid(), joined, pa.scalar(None, pa.string())) if texts.null_count else joined
 
     def _runs(self, text: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from clary.data.batch import Batch, Block, Column, Field, Kind, column_of, kind_of, some, strings
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep
-from clary.data.recipe.steps.estimators import told
+from clary.data.recipe.steps.estimators import errors_reported
 from clary.data.recipe.steps.features import numbered
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _MANY = 256  # columns of numbers are one block from here on
 
 
 @dataclass(frozen=True)
-class Foreign(FittedStep):
+class UserCodeStep(FittedStep):
     """Columns made by code that is not ours: what comes out is held against what came out while fitting."""
 
     names: tuple[str, ...]
@@ -40,18 +40,18 @@ class Foreign(FittedStep):
 
     @property
     def removed(self) -> tuple[str, ...]:
-        made = {one.name for one in self.fields_made}
+        made = {field.name for field in self.fields_made}
         return () if self.keep_columns else tuple(name for name in self.names if name not in made)
 
     def put(self, batch: Batch, columns: Mapping[str, Column]) -> Batch:
-        if tuple(columns) != tuple(one.name for one in self.fields_made):
+        if tuple(columns) != tuple(field.name for field in self.fields_made):
             raise StepError(
                 f"{self.called} made the columns {some(columns)}; while fitting it made "
-                f"{some(one.name for one in self.fields_made)}"
+                f"{some(field.name for field in self.fields_made)}"
             )
         made = {}
-        for one in self.fields_made:
-            made[one.name] = same_kind(one, columns[one.name], self.called)
+        for field in self.fields_made:
+            made[field.name] = same_kind(field, columns[field.name], self.called)
         return batch.replaced(self.removed, made)
 
 
@@ -63,11 +63,11 @@ def frame_of(batch: Batch) -> pd.DataFrame:
     return Batch(columns, batch.rows).to_pandas()
 
 
-def empty(one: Field) -> Column:
+def empty(field: Field) -> Column:
     """No rows of such a column."""
-    match one.kind:
+    match field.kind:
         case Kind.BLOCK:
-            return Block(one.names, np.empty((0, len(one.names))))
+            return Block(field.names, np.empty((0, len(field.names))))
         case Kind.TEXT:
             return pa.array([], pa.string())
         case Kind.TIME:
@@ -89,7 +89,7 @@ def table_of(result: Any, rows: int, called: str) -> Any:
     if isinstance(result, pd.DataFrame) or hasattr(result, "tocsr"):
         table = result
     else:
-        with told(called):
+        with errors_reported(called):
             table = np.asarray(result)
         table = table[:, None] if table.ndim == 1 else table
     if len(table.shape) != 2 or table.shape[0] != rows:
@@ -106,7 +106,7 @@ def output_names(estimator: Any, result: Any, prefix: str) -> tuple[str, ...]:
     else:
         names = list(numbered(prefix, result.shape[1]))
         if hasattr(estimator, "get_feature_names_out"):
-            with told(f"get_feature_names_out of {type(estimator).__name__}"):
+            with errors_reported(f"get_feature_names_out of {type(estimator).__name__}"):
                 names = [str(name) for name in estimator.get_feature_names_out()]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
@@ -139,13 +139,13 @@ def field_of(name: str, column: Column) -> Field:
     return Field(name, kind_of(column), column.names if isinstance(column, Block) else ())
 
 
-def same_kind(one: Field, column: Column, called: str) -> Column:
+def same_kind(field: Field, column: Column, called: str) -> Column:
     """The column, if it is of the kind it was while fitting. A column without any value is of any kind."""
     kind = kind_of(column)
-    if kind is one.kind or {kind, one.kind} == {Kind.NUMBER, Kind.BOOLEAN}:
+    if kind is field.kind or {kind, field.kind} == {Kind.NUMBER, Kind.BOOLEAN}:
         return column
     if kind is Kind.NUMBER and np.isnan(column).all():
-        nothing = {Kind.TEXT: pa.string(), Kind.TIME: pa.timestamp("us")}.get(one.kind)
+        nothing = {Kind.TEXT: pa.string(), Kind.TIME: pa.timestamp("us")}.get(field.kind)
         if nothing is not None:
             return column_of(pa.nulls(len(column), nothing))
-    raise StepError(f"{called} made {kind}; while fitting it made {one.kind}", column=one.name)
+    raise StepError(f"{called} made {kind}; while fitting it made {field.kind}", column=field.name)

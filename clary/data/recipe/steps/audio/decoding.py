@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.errors import StepError
-from clary.data.recipe.steps.media import Broken, bytes_of, is_bytes, is_form, needed
+from clary.data.recipe.steps.media import InvalidMedia, bytes_of, is_bytes, is_form, needed
 
 SOUND = pa.struct([("samples", pa.large_binary()), ("channels", pa.int32()), ("rate", pa.int32())])
 MAX_RATE = 384_000  # frames a second; the fastest that recorders offer
@@ -41,7 +41,7 @@ class Sound:
 
 
 def sound_of(value: pa.Scalar, orig_sr: int, max_seconds: float) -> Sound:
-    """A row's sound. Raises Broken; StepError where the column is of no such form."""
+    """A row's sound. Raises InvalidMedia; StepError where the column is of no such form."""
     given = value.type
     if is_form(given, SOUND):
         return _decoded(value, max_seconds)
@@ -52,37 +52,37 @@ def sound_of(value: pa.Scalar, orig_sr: int, max_seconds: float) -> Sound:
 
 def packed(sounds: Sequence[Sound | None]) -> pa.Array:
     """Decoded sounds as a column."""
-    data = [None if one is None else np.ascontiguousarray(one.samples).tobytes() for one in sounds]
+    data = [None if sound is None else np.ascontiguousarray(sound.samples).tobytes() for sound in sounds]
     return pa.StructArray.from_arrays(
         [
             pa.array(data, pa.large_binary()),
-            pa.array([None if one is None else one.samples.shape[1] for one in sounds], pa.int32()),
-            pa.array([None if one is None else one.rate for one in sounds], pa.int32()),
+            pa.array([None if sound is None else sound.samples.shape[1] for sound in sounds], pa.int32()),
+            pa.array([None if sound is None else sound.rate for sound in sounds], pa.int32()),
         ],
         fields=list(SOUND),
-        mask=pa.array([one is None for one in sounds], pa.bool_()),
+        mask=pa.array([sound is None for sound in sounds], pa.bool_()),
     )
 
 
 def bounded(frames: int, channels: int, rate: int, max_seconds: float) -> None:
-    """Raise Broken for what would be too much before it is held in memory."""
+    """Raise InvalidMedia for what would be too much before it is held in memory."""
     if not 1 <= rate <= MAX_RATE:
-        raise Broken(f"its rate of {rate} frames a second is not from 1 to {MAX_RATE:,}")
+        raise InvalidMedia(f"its rate of {rate} frames a second is not from 1 to {MAX_RATE:,}")
     if not 1 <= channels <= MAX_CHANNELS:
-        raise Broken(f"it has {channels} channels, not from 1 to {MAX_CHANNELS}")
+        raise InvalidMedia(f"it has {channels} channels, not from 1 to {MAX_CHANNELS}")
     if frames < 1:
-        raise Broken("it has no samples")
+        raise InvalidMedia("it has no samples")
     if frames / rate > max_seconds or frames * channels > MAX_SAMPLES:
-        raise Broken(f"it is {frames / rate:,.1f} s long, and `max_seconds` is {max_seconds:g}")
+        raise InvalidMedia(f"it is {frames / rate:,.1f} s long, and `max_seconds` is {max_seconds:g}")
 
 
 def _decoded(value: pa.Scalar, max_seconds: float) -> Sound:
     channels, rate = value["channels"].as_py(), value["rate"].as_py()
     if not value["samples"].is_valid or channels is None or rate is None:
-        raise Broken("its samples, channels or rate are missing")
+        raise InvalidMedia("its samples, channels or rate are missing")
     data = bytes_of(value["samples"])
     if channels < 1 or len(data) % (4 * channels):
-        raise Broken(f"its {len(data)} bytes are not float32 samples of {channels} channels")
+        raise InvalidMedia(f"its {len(data)} bytes are not float32 samples of {channels} channels")
     bounded(len(data) // (4 * channels), channels, rate, max_seconds)
     return Sound(_finite(np.frombuffer(data, np.float32).reshape(-1, channels)), rate)
 
@@ -95,12 +95,12 @@ def _opened(value: pa.Scalar, max_seconds: float) -> Sound:
             frames, rate = int(file.frames), int(file.samplerate)
             bounded(frames, int(file.channels), rate, max_seconds)
             samples = file.read(dtype="float32", always_2d=True)
-    except Broken:
+    except InvalidMedia:
         raise
     except Exception as error:  # libsndfile's own errors, and what broken headers make of the numbers in them
-        raise Broken(f"its {len(data)} bytes are no sound that libsndfile reads: {error}") from None
+        raise InvalidMedia(f"its {len(data)} bytes are no sound that libsndfile reads: {error}") from None
     if len(samples) < frames:
-        raise Broken(f"it breaks off after {len(samples)} of {frames} frames")
+        raise InvalidMedia(f"it breaks off after {len(samples)} of {frames} frames")
     return Sound(_finite(samples), rate)
 
 
@@ -115,7 +115,7 @@ def _listed(value: pa.Scalar, orig_sr: int, max_seconds: float) -> Sound:
     try:
         samples = np.array(value.as_py(), np.float64)
     except (TypeError, ValueError):
-        raise Broken("its lists are not all of one length") from None
+        raise InvalidMedia("its lists are not all of one length") from None
     samples = samples.reshape(len(samples), -1) if len(samples) else samples.reshape(0, 1)
     bounded(*samples.shape, orig_sr, max_seconds)
     return Sound(_finite(samples.astype(np.float32)), orig_sr)
@@ -123,6 +123,6 @@ def _listed(value: pa.Scalar, orig_sr: int, max_seconds: float) -> Sound:
 
 def _finite(samples: Any) -> NDArray[np.float32]:
     if not np.isfinite(samples).all():
-        raise Broken("some of its samples are missing or infinite")
+        raise InvalidMedia("some of its samples are missing or infinite")
     made: NDArray[np.float32] = samples
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from clary.data.recipe.step import Fitting, need, one_of, step
 from clary.data.recipe.steps.audio import mel
 from clary.data.recipe.steps.audio.decoding import MAX_RATE, Sound, sound_of
 from clary.data.recipe.steps.audio.filters import AudioStep, resampled
-from clary.data.recipe.steps.features import free
+from clary.data.recipe.steps.features import check_free
 from clary.data.recipe.steps.media import PerRow, counts, stacked
 
 
@@ -46,8 +46,8 @@ class _Spectral(AudioStep):
         )
         need(bool(self.statistics), "one at least is wanted", "statistics")
         need(len(set(self.statistics)) == len(self.statistics), "one is named twice", "statistics")
-        for one in self.statistics:
-            one_of("statistics", one, mel.STATISTICS)
+        for statistic in self.statistics:
+            one_of("statistics", statistic, mel.STATISTICS)
 
     @property
     def count(self) -> int:
@@ -72,7 +72,7 @@ class _Spectral(AudioStep):
             keep_columns=self.keep_columns,
             suffix=self.suffix,
         )
-        free(schema, fitted.removed, [each for one in fitted.made for each in (one.name, *one.names)])
+        check_free(schema, fitted.removed, [name for field in fitted.made for name in (field.name, *field.names)])
         return fitted
 
 
@@ -146,7 +146,7 @@ class FittedSpectral(PerRow):
 
     def _inner(self, name: str) -> tuple[str, ...]:
         places = range(1, (self.n_mfcc or self.n_mels) + 1)
-        return tuple(f"{name}_{self.suffix}_{place}_{one}" for place in places for one in self.statistics)
+        return tuple(f"{name}_{self.suffix}_{place}_{statistic}" for place in places for statistic in self.statistics)
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -154,12 +154,17 @@ class FittedSpectral(PerRow):
 
     def transform(self, batch: Batch) -> Batch:
         made = {}
-        for one, name in zip(self.made, self.names, strict=True):
-            rows = self.rows_of(batch, name, self.worked, lambda value: sound_of(value, self.orig_sr, self.max_seconds))
-            made[one.name] = Block(one.names, stacked(rows, len(one.names)))
+        for field, name in zip(self.made, self.names, strict=True):
+            rows = self.rows_of(
+                batch, name, self.process, lambda value: sound_of(value, self.orig_sr, self.max_seconds)
+            )
+            made[field.name] = Block(field.names, stacked(rows, len(field.names)))
         return batch.replaced(self.removed, made)
 
-    def worked(self, sound: Sound) -> NDArray[np.float64]:
+    def _decoded(self, value: Any) -> Sound:
+        return sound_of(value, self.orig_sr, self.max_seconds)
+
+    def process(self, sound: Sound) -> NDArray[np.float64]:
         """The numbers of one sound."""
         samples = resampled(sound, self.sr, self.max_seconds).mono()
         found = mel.log_mel(samples, self.sr, self.n_fft, self.hop_length, self.n_mels, self.fmin, self.fmax)

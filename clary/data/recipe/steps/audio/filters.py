@@ -12,7 +12,7 @@ import numpy as np
 from clary.data.batch import Batch, Schema
 from clary.data.recipe.step import Fitting, need, one_of, step
 from clary.data.recipe.steps.audio.decoding import MAX_RATE, Sound, bounded, packed, sound_of
-from clary.data.recipe.steps.media import Broken, MediaStep, SameColumns, counts
+from clary.data.recipe.steps.media import InvalidMedia, MediaStep, SameColumns, counts
 
 BANDS = ("lowpass", "highpass", "bandpass", "bandstop")
 
@@ -35,19 +35,19 @@ class AudioStep(MediaStep):
 
 
 @dataclass(frozen=True)
-class NewSounds(SameColumns):
+class AudioTransform(SameColumns):
     orig_sr: int
     max_seconds: float
 
     @abstractmethod
-    def worked(self, sound: Sound) -> Sound:
-        """Of one sound. Raises Broken where it cannot be."""
+    def process(self, sound: Sound) -> Sound:
+        """Of one sound. Raises InvalidMedia where it cannot be."""
 
     def transform(self, batch: Batch) -> Batch:
         def read(value: Any) -> Sound:
             return sound_of(value, self.orig_sr, self.max_seconds)
 
-        return batch.replaced((), {name: packed(self.rows_of(batch, name, self.worked, read)) for name in self.names})
+        return batch.replaced((), {name: packed(self.rows_of(batch, name, self.process, read)) for name in self.names})
 
 
 @step
@@ -77,15 +77,15 @@ class AudioResample(AudioStep):
 
 
 @dataclass(frozen=True)
-class FittedResample(NewSounds):
+class FittedResample(AudioTransform):
     target_sr: int
 
-    def worked(self, sound: Sound) -> Sound:
+    def process(self, sound: Sound) -> Sound:
         return resampled(sound, self.target_sr, self.max_seconds)
 
 
 def resampled(sound: Sound, rate: int, max_seconds: float) -> Sound:
-    """At another rate; as long as before, to a frame. Raises Broken where that would be too much to hold."""
+    """At another rate; as long as before, to a frame. Raises InvalidMedia where that would be too much to hold."""
     if sound.rate == rate:
         return sound
     from scipy import signal
@@ -121,7 +121,11 @@ class AudioBand(AudioStep):
         one_of("btype", self.btype, BANDS)
         wanted = 1 if self.btype in ("lowpass", "highpass") else 2
         need(len(self.cutoff) == wanted, f"{self.btype} wants {wanted}", "cutoff")
-        need(all(math.isfinite(one) and one > 0 for one in self.cutoff), "frequencies above 0 are wanted", "cutoff")
+        need(
+            all(math.isfinite(frequency) and frequency > 0 for frequency in self.cutoff),
+            "frequencies above 0 are wanted",
+            "cutoff",
+        )
         need(list(self.cutoff) == sorted(set(self.cutoff)), "the lower one first", "cutoff")
         counts("order", self.order, most=20)
 
@@ -133,22 +137,22 @@ class AudioBand(AudioStep):
             self.orig_sr,
             self.max_seconds,
             self.btype,
-            tuple(float(one) for one in self.cutoff),
+            tuple(float(frequency) for frequency in self.cutoff),
             self.order,
         )
 
 
 @dataclass(frozen=True)
-class FittedBand(NewSounds):
+class FittedBand(AudioTransform):
     btype: str
     cutoff: tuple[float, ...]
     order: int
 
-    def worked(self, sound: Sound) -> Sound:
+    def process(self, sound: Sound) -> Sound:
         from scipy import signal
 
         if max(self.cutoff) >= sound.rate / 2:
-            raise Broken(f"at {sound.rate} frames a second it has no frequencies of {max(self.cutoff):g} Hz")
+            raise InvalidMedia(f"at {sound.rate} frames a second it has no frequencies of {max(self.cutoff):g} Hz")
         cutoff = self.cutoff if len(self.cutoff) == 2 else self.cutoff[0]
         sections = signal.butter(self.order, cutoff, self.btype, fs=sound.rate, output="sos")
         # By default sosfiltfilt mirrors up to so many frames at both ends; a short sound has no more than itself.

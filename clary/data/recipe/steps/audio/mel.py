@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clary.data.recipe.steps.media import Broken
+from clary.data.recipe.steps.media import InvalidMedia
 
 Row = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def log_mel(samples: Row, rate: int, n_fft: int, hop_length: int, n_mels: int, f
 
     samples    (n,), one channel. Frames are centred on every hop_length-th sample, zeros before and behind; each is
                weighted by a Hann window of n_fft samples
-    Raises     Broken for more frames than memory is meant to hold
+    Raises     InvalidMedia for more frames than memory is meant to hold
     Reference  Davis & Mermelstein (1980), IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4);
                librosa's feature.melspectrogram and power_to_db.
     """
@@ -42,7 +42,7 @@ def log_mel(samples: Row, rate: int, n_fft: int, hop_length: int, n_mels: int, f
     around = np.pad(samples, n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(around, n_fft)[::hop_length]
     if len(frames) * n_mels > _MOST_CELLS:
-        raise Broken(f"{len(frames):,} frames of {n_mels} bands are too many; choose a longer hop_length")
+        raise InvalidMedia(f"{len(frames):,} frames of {n_mels} bands are too many; choose a longer hop_length")
     power = np.empty((len(frames), n_mels))
     for first in range(0, len(frames), _FRAMES):
         spectrum = fft.rfft(frames[first : first + _FRAMES] * window, axis=1)
@@ -62,7 +62,7 @@ def mfcc(loudness: Row, n_mfcc: int) -> Row:
 
 def summed_up(rows: Row, statistics: Sequence[str]) -> Row:
     """(rows × statistics,): of each row its statistics over time, one row after the other."""
-    return np.stack([STATISTICS[one](rows, axis=1) for one in statistics], axis=1).ravel()
+    return np.stack([STATISTICS[statistic](rows, axis=1) for statistic in statistics], axis=1).ravel()
 
 
 @functools.lru_cache(maxsize=32)

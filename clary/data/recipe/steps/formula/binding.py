@@ -55,7 +55,7 @@ class Binder:
                 return Elementwise(ARITHMETIC[type(op)], (self._number(left), self._number(right)))
             case ast.BoolOp(op=op, values=values):
                 word = "and" if isinstance(op, ast.And) else "or"
-                return Logic(word, tuple(self._condition(one) for one in values))
+                return Logic(word, tuple(self._condition(value) for value in values))
             case ast.Compare():
                 return self._compared(given)
             case ast.IfExp(test=test, body=body, orelse=other):
@@ -95,7 +95,7 @@ class Binder:
             return IsNull(self.node(args[0]))
         if name == "where":
             return Where((self._condition(args[0]), self._number(args[1]), self._number(args[2])))
-        given = [self._number(one) for one in args]
+        given = [self._number(argument) for argument in args]
         if len(given) == 1:
             return Elementwise(name, (given[0],))
         return functools.reduce(lambda node, more: Elementwise(name, (node, more)), given)
@@ -117,19 +117,19 @@ class Binder:
         if node.type is Type.TEXT and text:
             return Membership(node, tuple(members), negated)
         if node.type is not Type.TEXT and node.type is not Type.TIME and not text:
-            return Membership(self._number(left), tuple(float(one) for one in members), negated)
+            return Membership(self._number(left), tuple(float(member) for member in members), negated)
         raise StepError(f"{source_of(left)} is {node.type}, the list behind it holds {some(members, 3)}")
 
     def _comparison(self, sign: str, left: ast.expr, right: ast.expr) -> Node:
-        one, two = self.node(left), self.node(right)
-        types = {one.type, two.type}
+        first, second = self.node(left), self.node(right)
+        types = {first.type, second.type}
         if types == {Type.TEXT} or types == {Type.TIME}:
-            return Comparison(sign, one, two)
+            return Comparison(sign, first, second)
         if types == {Type.TEXT, Type.TIME}:
-            return Comparison(sign, _as_time(one), _as_time(two))
+            return Comparison(sign, _as_time(first), _as_time(second))
         if not types & {Type.TEXT, Type.TIME}:
             return Comparison(sign, self._number(left), self._number(right))
-        raise StepError(f"{source_of(left)} is {one.type}, {source_of(right)} {two.type}: they cannot be compared")
+        raise StepError(f"{source_of(left)} is {first.type}, {source_of(right)} {second.type}: they cannot be compared")
 
 
 def _as_time(node: Node) -> Node:

@@ -83,40 +83,40 @@ class Elementwise(Node):
     """A function or an operator of numbers."""
 
     name: str
-    of: tuple[Node, ...]
+    operands: tuple[Node, ...]
     type: Type = Type.NUMBER
 
     def values(self, batch: Batch) -> Any:
-        given = [one.values(batch) for one in self.of]
+        given = [operand.values(batch) for operand in self.operands]
         if self.name == "**" and self._small_power:
             return _product([given[0]] * int(given[1]), np.multiply)
         with np.errstate(all="ignore"):
             return self._function.ufunc(*given)
 
     def code(self, code: RowCode) -> str:
-        given = [one.code(code) for one in self.of]
+        given = [operand.code(code) for operand in self.operands]
         if self.name == "**" and self._small_power:
-            return _in_variable(code, " * ".join([_in_variable(code, given[0])] * int(self.of[1].value)))  # type: ignore[attr-defined]
+            return _in_variable(code, " * ".join([_in_variable(code, given[0])] * int(self.operands[1].value)))  # type: ignore[attr-defined]
         function = self._function
         made = function.python.format(*given) if function.python else code.ufunc(function.ufunc, *given)
         return _in_variable(code, made)
 
     @property
     def _function(self) -> Function:
-        return FUNCTIONS[self.name] if self.name in FUNCTIONS else OPERATORS[self.name][len(self.of) - 1]
+        return FUNCTIONS[self.name] if self.name in FUNCTIONS else OPERATORS[self.name][len(self.operands) - 1]
 
     @property
     def _small_power(self) -> bool:
         """Squares and cubes are products: quicker, and the same however many rows there are."""
-        power = self.of[1]
+        power = self.operands[1]
         return isinstance(power, Constant) and power.value in (2.0, 3.0)
 
 
 def _product(values: list[Any], multiply: Callable[..., Any]) -> Any:
     with np.errstate(all="ignore"):
         made = multiply(values[0], values[1])
-        for one in values[2:]:
-            made = multiply(made, one)
+        for value in values[2:]:
+            made = multiply(made, value)
         return made
 
 
@@ -129,28 +129,28 @@ def _in_variable(code: RowCode, expression: str) -> str:
 
 @dataclass(frozen=True)
 class AsNumber(Node):
-    of: Node
+    operand: Node
     type: Type = Type.NUMBER
 
     def values(self, batch: Batch) -> Any:
-        return np.asarray(self.of.values(batch)).astype(np.float64)
+        return np.asarray(self.operand.values(batch)).astype(np.float64)
 
     def code(self, code: RowCode) -> str:
-        return _in_variable(code, f"1.0 if {self.of.code(code)} else 0.0")
+        return _in_variable(code, f"1.0 if {self.operand.code(code)} else 0.0")
 
 
 @dataclass(frozen=True)
 class AsCondition(Node):
     """Where a boolean is there and true."""
 
-    of: Node
+    operand: Node
     type: Type = Type.CONDITION
 
     def values(self, batch: Batch) -> Any:
-        return np.asarray(self.of.values(batch)) == 1.0
+        return np.asarray(self.operand.values(batch)) == 1.0
 
     def code(self, code: RowCode) -> str:
-        return f"({self.of.code(code)} == 1.0)"
+        return f"({self.operand.code(code)} == 1.0)"
 
 
 @dataclass(frozen=True)
@@ -158,20 +158,20 @@ class Logic(Node):
     """and, or, not."""
 
     word: str
-    of: tuple[Node, ...]
+    operands: tuple[Node, ...]
     type: Type = Type.CONDITION
 
     def values(self, batch: Batch) -> Any:
-        given = [np.asarray(one.values(batch)) for one in self.of]
+        given = [np.asarray(operand.values(batch)) for operand in self.operands]
         if self.word == "not":
             return ~given[0]
         made = given[0]
-        for one in given[1:]:
-            made = made & one if self.word == "and" else made | one
+        for condition in given[1:]:
+            made = made & condition if self.word == "and" else made | condition
         return made
 
     def code(self, code: RowCode) -> str:
-        given = [one.code(code) for one in self.of]
+        given = [operand.code(code) for operand in self.operands]
         return _in_variable(code, f"not {given[0]}" if self.word == "not" else f" {self.word} ".join(given))
 
 
@@ -179,30 +179,30 @@ class Logic(Node):
 class Where(Node):
     """The second where the first is true, else the third."""
 
-    of: tuple[Node, Node, Node]
+    operands: tuple[Node, Node, Node]
     type: Type = Type.NUMBER
 
     def values(self, batch: Batch) -> Any:
-        condition, yes, no = (one.values(batch) for one in self.of)
+        condition, yes, no = (operand.values(batch) for operand in self.operands)
         return np.where(condition, yes, no).astype(np.float64, copy=False)
 
     def code(self, code: RowCode) -> str:
-        condition, yes, no = (one.code(code) for one in self.of)
+        condition, yes, no = (operand.code(code) for operand in self.operands)
         return _in_variable(code, f"{yes} if {condition} else {no}")
 
 
 @dataclass(frozen=True)
 class IsNull(Node):
-    of: Node
+    operand: Node
     type: Type = Type.CONDITION
 
     def values(self, batch: Batch) -> Any:
-        found = self.of.values(batch)
+        found = self.operand.values(batch)
         return missing(found) if isinstance(found, np.ndarray | pa.Array) else bool(found != found)
 
     def code(self, code: RowCode) -> str:
-        value = self.of.code(code)
-        return f"({value} is None)" if self.of.type is Type.TEXT else f"({value} != {value})"
+        value = self.operand.code(code)
+        return f"({value} is None)" if self.operand.type is Type.TEXT else f"({value} != {value})"
 
 
 @dataclass(frozen=True)
@@ -235,28 +235,28 @@ class Comparison(Node):
             return f"bool({left} {self.sign} {right})"
         if self.left.type is not Type.TEXT:
             return f"({left} {self.sign} {right})"
-        there = " and ".join(
+        present = " and ".join(
             f"{value} is not None"
             for value, node in ((left, self.left), (right, self.right))
             if not isinstance(node, Constant)
         )
         if self.sign == "!=":
-            return f"(not ({' and '.join(filter(None, [there, f'{left} == {right}']))}))"
-        return f"({' and '.join(filter(None, [there, f'{left} {self.sign} {right}']))})"
+            return f"(not ({' and '.join(filter(None, [present, f'{left} == {right}']))}))"
+        return f"({' and '.join(filter(None, [present, f'{left} {self.sign} {right}']))})"
 
 
 @dataclass(frozen=True)
 class Membership(Node):
     """in and not in."""
 
-    of: Node
+    operand: Node
     members: tuple[Any, ...]
     negated: bool
     type: Type = Type.CONDITION
 
     def values(self, batch: Batch) -> Any:
-        found = self.of.values(batch)
-        if self.of.type is not Type.TEXT:
+        found = self.operand.values(batch)
+        if self.operand.type is not Type.TEXT:
             return np.isin(found, self.members, invert=self.negated)
         if isinstance(found, str):
             return (found in self.members) != self.negated
@@ -266,7 +266,7 @@ class Membership(Node):
 
     def code(self, code: RowCode) -> str:
         word = "not in" if self.negated else "in"
-        return f"({self.of.code(code)} {word} {code.constant(self.members)})"
+        return f"({self.operand.code(code)} {word} {code.constant(self.members)})"
 
 
 def _of_levels(column: Any, test: Callable[[pa.Array], pa.Array], if_missing: bool) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ _ALLOWED = (
     ast.IfExp, ast.List, ast.Tuple, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 # How many arguments each takes, at least and at most.
-_FUNCTIONS = {"isnull": (1, 1), "where": (3, 3), **{name: one.arguments for name, one in FUNCTIONS.items()}}
+_FUNCTIONS = {"isnull": (1, 1), "where": (3, 3), **{name: function.arguments for name, function in FUNCTIONS.items()}}
 _NAMES = ", ".join(sorted(["col", *_FUNCTIONS]))
 
 
@@ -72,8 +72,8 @@ def columns_of(node: ast.AST) -> Iterator[str]:
             raise RecipeError('col takes the name of one column: col("name")')
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
             _check_arguments(name, args)
-            for one in args:
-                yield from columns_of(one)
+            for argument in args:
+                yield from columns_of(argument)
         case ast.Call():
             raise RecipeError(f"{source_of(node)} is not one of the functions {_NAMES}")
         case ast.Name(id=name):
@@ -118,8 +118,8 @@ def members_of(side: ast.expr) -> list[str | float | bool]:
     """The values of a list behind `in`."""
     if not isinstance(side, ast.List | ast.Tuple) or not side.elts:
         raise RecipeError(f'{source_of(side)}: behind in stands a list of values: in ["a", "b"]')
-    found = [literal_of(one) for one in side.elts]
-    if len({isinstance(one, str) for one in found}) > 1:
+    found = [literal_of(element) for element in side.elts]
+    if len({isinstance(member, str) for member in found}) > 1:
         raise RecipeError(f"{source_of(side)}: the list mixes texts and numbers")
     return found
 

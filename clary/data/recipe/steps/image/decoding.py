@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from clary.data.errors import StepError
 from clary.data.recipe.steps.image.pixels import Pixels
-from clary.data.recipe.steps.media import Broken, bytes_of, is_bytes, is_form, needed
+from clary.data.recipe.steps.media import InvalidMedia, bytes_of, is_bytes, is_form, needed
 
 PICTURE = pa.struct(
     [
@@ -41,7 +41,7 @@ _ORIENTATION = 0x0112
 
 
 def pixels_of(value: pa.Scalar, shape: tuple[int, ...] = ()) -> Pixels:
-    """A row's picture. Raises Broken; StepError where the column is of no such form."""
+    """A row's picture. Raises InvalidMedia; StepError where the column is of no such form."""
     given = value.type
     if is_form(given, PICTURE):
         return _decoded(value)
@@ -60,20 +60,20 @@ def shape_of(value: pa.Scalar, shape: tuple[int, ...] = ()) -> tuple[int, int, i
         try:
             turned = picture.getexif().get(_ORIENTATION) in _TURNED
         except Exception as error:  # as in `_opened`
-            raise Broken(f"the picture cannot be decoded: {error}") from None
+            raise InvalidMedia(f"the picture cannot be decoded: {error}") from None
         return (width, height, _channels(picture)) if turned else (height, width, _channels(picture))
 
 
 def packed(pictures: Sequence[Pixels | None]) -> pa.Array:
     """Decoded pictures as a column."""
-    shapes = [(0, 0, 0) if one is None else one.shape for one in pictures]
+    shapes = [(0, 0, 0) if image is None else image.shape for image in pictures]
     numbers = [pa.array([shape[axis] for shape in shapes], pa.int32()) for axis in range(3)]
-    data = [None if one is None else np.ascontiguousarray(one).tobytes() for one in pictures]
-    types = ["uint8" if one is None else one.dtype.name for one in pictures]
+    data = [None if image is None else np.ascontiguousarray(image).tobytes() for image in pictures]
+    types = ["uint8" if image is None else image.dtype.name for image in pictures]
     return pa.StructArray.from_arrays(
         [pa.array(data, pa.large_binary()), *numbers, pa.array(types, pa.string())],
         fields=list(PICTURE),
-        mask=pa.array([one is None for one in pictures], pa.bool_()),
+        mask=pa.array([image is None for image in pictures], pa.bool_()),
     )
 
 
@@ -81,9 +81,9 @@ def _decoded(value: pa.Scalar) -> Pixels:
     height, width, channels = (value[name].as_py() for name in ("height", "width", "channels"))
     kind = _TYPES.get(str(value["type"].as_py()))
     if not value["pixels"].is_valid or kind is None or not all((height, width, channels)):
-        raise Broken("its height, width, channels, type or pixels are missing")
+        raise InvalidMedia("its height, width, channels, type or pixels are missing")
     if min(height, width, channels) < 1 or len(bytes_of(value["pixels"])) != height * width * channels * kind.itemsize:
-        raise Broken(f"its pixels are not those of {height} × {width} × {channels}")
+        raise InvalidMedia(f"its pixels are not those of {height} × {width} × {channels}")
     pixels: Pixels = np.frombuffer(bytes_of(value["pixels"]), kind).reshape(height, width, channels)
     return pixels
 
@@ -101,7 +101,7 @@ def _opened(value: pa.Scalar) -> Pixels:
             else:
                 made = np.asarray(turned.convert("RGB" if channels == 3 else "RGBA"))
         except Exception as error:  # what Pillow's many readers raise of a broken file is not said anywhere
-            raise Broken(f"the picture cannot be decoded: {error}") from None
+            raise InvalidMedia(f"the picture cannot be decoded: {error}") from None
     return made.reshape(made.shape[0], made.shape[1], channels)
 
 
@@ -112,12 +112,14 @@ def _open(value: pa.Scalar) -> Any:
         picture = image.open(io.BytesIO(bytes_of(value)), formats=FORMATS)
         width, height = picture.size
     except (image.DecompressionBombError, image.DecompressionBombWarning):
-        raise Broken(f"the picture has more than {MAX_PIXELS:,} pixels") from None
+        raise InvalidMedia(f"the picture has more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:
         size = len(bytes_of(value))
-        raise Broken(f"its {size} bytes are no picture of {', '.join(FORMATS)} ({type(error).__name__})") from None
+        raise InvalidMedia(
+            f"its {size} bytes are no picture of {', '.join(FORMATS)} ({type(error).__name__})"
+        ) from None
     if width * height > MAX_PIXELS:
-        raise Broken(f"the picture has more than {MAX_PIXELS:,} pixels: {width} × {height}")
+        raise InvalidMedia(f"the picture has more than {MAX_PIXELS:,} pixels: {width} × {height}")
     return picture
 
 
@@ -145,13 +147,13 @@ def _listed(value: pa.Scalar, shape: tuple[int, ...]) -> Pixels:
         try:
             values = np.array(value.as_py(), np.float64)
         except (TypeError, ValueError):
-            raise Broken("its lists are not all of one length") from None
+            raise InvalidMedia("its lists are not all of one length") from None
         if depth > 1:
             shape = values.shape
     if len(shape) not in (2, 3) or values.size != int(np.prod(shape)) or not values.size:
-        raise Broken(f"its {values.size} numbers are no picture of shape {tuple(shape)}")
+        raise InvalidMedia(f"its {values.size} numbers are no picture of shape {tuple(shape)}")
     if not np.isfinite(values).all():
-        raise Broken("some of its numbers are missing or infinite")
+        raise InvalidMedia("some of its numbers are missing or infinite")
     pixels: Pixels = values.reshape(*shape, 1) if len(shape) == 2 else values.reshape(shape)
     whole = pa.types.is_integer(inner) and pixels.min() >= 0 and pixels.max() <= 255
     kind: type[Any] = np.uint8 if whole else np.float32

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Block, Field, Kind, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps.features import free
+from clary.data.recipe.steps.features import check_free
 from clary.data.recipe.steps.image import hog as outlines
 from clary.data.recipe.steps.image.decoding import pixels_of
 from clary.data.recipe.steps.image.pixels import Pixels
 from clary.data.recipe.steps.image.sizes import Shapes
 from clary.data.recipe.steps.image.transforms import ImageStep
-from clary.data.recipe.steps.media import Broken, PerRow, counts, stacked
+from clary.data.recipe.steps.media import InvalidMedia, PerRow, counts, stacked
 from clary.data.statistics.base import Statistic
 
 MOST_FEATURES = 1_000_000  # of one picture
@@ -45,7 +45,7 @@ class _ToBlock(ImageStep):
                 size = " × ".join(map(str, sizes[names.index(name)]))
                 raise StepError(f"pictures of {size} give {len(inner):,} numbers; resize them", column=name)
         fitted = self._fitted(names, sizes, kept)
-        free(schema, fitted.removed, [each for one in fitted.made for each in (one.name, *one.names)])
+        check_free(schema, fitted.removed, [name for field in fitted.made for name in (field.name, *field.names)])
         return fitted
 
     def _names(self, name: str, size: tuple[int, ...]) -> tuple[str, ...]:
@@ -67,9 +67,9 @@ def _sizes(
         if not sizes:
             raise StepError("there is not one picture in it", column=name)
         if len(sizes) > 1:
-            said = [f"{' × '.join(map(str, size))} (row {row})" for size, row in list(sizes.items())[:3]]
+            shapes = [f"{' × '.join(map(str, size))} (row {row})" for size, row in list(sizes.items())[:3]]
             raise StepError(
-                f"its pictures are not all of one height, width and number of channels: {', '.join(said)} …; "
+                f"its pictures are not all of one height, width and number of channels: {', '.join(shapes)} …; "
                 "put the steps `image_resize` and `image_convert` before this one",
                 column=name,
             )
@@ -104,20 +104,20 @@ class ToBlock(PerRow):
     def transform(self, batch: Batch) -> Batch:
         made = {}
         for name, size, kept in zip(self.names, self.sizes, self.kept, strict=True):
-            rows = self.rows_of(batch, name, self.worked, functools.partial(self._sized, size))
+            rows = self.rows_of(batch, name, self.process, functools.partial(self._sized, size))
             made[f"{name}_{self.suffix}"] = Block(kept, stacked(rows, len(kept), self.dtype))
         return batch.replaced(self.removed, made)
 
     def _sized(self, size: tuple[int, ...], value: Any) -> Pixels:
         pixels = pixels_of(value, self.shape)
         if pixels.shape != size:
-            had, wanted = (" × ".join(map(str, one)) for one in (pixels.shape, size))
-            raise Broken(f"the picture is {had}; the recipe was fitted on {wanted}")
+            had, wanted = (" × ".join(map(str, shape)) for shape in (pixels.shape, size))
+            raise InvalidMedia(f"the picture is {had}; the recipe was fitted on {wanted}")
         return pixels
 
     dtype: ClassVar[Any] = np.float64
 
-    def worked(self, pixels: Pixels) -> NDArray[Any]:
+    def process(self, pixels: Pixels) -> NDArray[Any]:
         """The numbers of one picture."""
         raise NotImplementedError
 
@@ -163,7 +163,7 @@ class FittedFlatten(ToBlock):
 
     dtype: ClassVar[Any] = np.float32
 
-    def worked(self, pixels: Pixels) -> NDArray[Any]:
+    def process(self, pixels: Pixels) -> NDArray[Any]:
         return (pixels.ravel() * self.scale).astype(np.float32)
 
 
@@ -237,9 +237,9 @@ class FittedHog(ToBlock):
     block_norm: str
     transform_sqrt: bool
 
-    def worked(self, pixels: Pixels) -> NDArray[Any]:
+    def process(self, pixels: Pixels) -> NDArray[Any]:
         if self.transform_sqrt and pixels.min() < 0:
-            raise Broken("transform_sqrt is for pixels that are not below zero")
+            raise InvalidMedia("transform_sqrt is for pixels that are not below zero")
         return outlines.hog(
             pixels,
             self.orientations,

@@ -18,9 +18,9 @@ _LUMA = (0.299, 0.587, 0.114)
 def resized(pixels: Pixels, width: int, height: int, resample: str, box: tuple[float, ...] | None = None) -> Pixels:
     """By Pillow, each channel for itself; box: the part that is taken (left, upper, right, lower)."""
     image = needed("PIL.Image", "pillow", "resizing pictures")
-    how = image.Resampling[resample.upper()]
+    filter_ = image.Resampling[resample.upper()]
     made = [
-        np.asarray(image.fromarray(np.ascontiguousarray(pixels[:, :, place])).resize((width, height), how, box))
+        np.asarray(image.fromarray(np.ascontiguousarray(pixels[:, :, place])).resize((width, height), filter_, box))
         for place in range(pixels.shape[2])
     ]
     return np.stack(made, axis=2)

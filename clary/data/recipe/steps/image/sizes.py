@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clary.data.batch import Batch
 from clary.data.errors import StepError
 from clary.data.recipe.steps.image.decoding import shape_of
-from clary.data.recipe.steps.media import Broken, values_of
+from clary.data.recipe.steps.media import InvalidMedia, values_of
 from clary.data.statistics.base import Statistic
 
 Sizes = dict[tuple[int, int, int], int]
@@ -37,7 +37,7 @@ class Shapes(Statistic[Sizes, Sizes]):
                 continue
             try:
                 size = shape_of(value, self.shape)
-            except Broken as error:
+            except InvalidMedia as error:
                 if self.forgiving:
                     continue
                 number = int(batch.row_numbers[row])

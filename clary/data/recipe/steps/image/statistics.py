@@ -9,7 +9,7 @@ import numpy as np
 
 from clary.data.batch import Batch, Field, Kind, Schema
 from clary.data.recipe.step import Fitting, step
-from clary.data.recipe.steps.features import columns_of, free
+from clary.data.recipe.steps.features import check_free, columns_of
 from clary.data.recipe.steps.image.decoding import pixels_of
 from clary.data.recipe.steps.image.pixels import Pixels, converted
 from clary.data.recipe.steps.image.transforms import ImageStep
@@ -37,7 +37,7 @@ class ImageStatistics(ImageStep):
         yield []  # nothing is learnt
         names = self.some_chosen(schema)
         fitted = FittedStatistics(names, self.errors, self.shape, self.keep_columns)
-        free(schema, fitted.removed, [one.name for one in fitted.made])
+        check_free(schema, fitted.removed, [field.name for field in fitted.made])
         return fitted
 
 

@@ -11,7 +11,7 @@ from clary.data.recipe.step import Fitting, need, one_of, step
 from clary.data.recipe.steps.image import pixels as work
 from clary.data.recipe.steps.image.decoding import packed, pixels_of
 from clary.data.recipe.steps.image.pixels import Pixels
-from clary.data.recipe.steps.media import Broken, MediaStep, SameColumns, counts
+from clary.data.recipe.steps.media import InvalidMedia, MediaStep, SameColumns, counts
 
 MOST_A_SIDE = 16_384  # pixels; what JPEG can hold is 65,535
 RESAMPLE = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
@@ -34,20 +34,20 @@ class ImageStep(MediaStep):
 
 
 @dataclass(frozen=True)
-class NewPictures(SameColumns):
+class ImageTransform(SameColumns):
     """shape  of flat lists."""
 
     shape: tuple[int, ...]
 
     @abstractmethod
-    def worked(self, pixels: Pixels) -> Pixels:
-        """Of one picture. Raises Broken where it cannot be."""
+    def process(self, pixels: Pixels) -> Pixels:
+        """Of one picture. Raises InvalidMedia where it cannot be."""
 
     def transform(self, batch: Batch) -> Batch:
         def read(value: Any) -> Pixels:
             return pixels_of(value, self.shape)
 
-        return batch.replaced((), {name: packed(self.rows_of(batch, name, self.worked, read)) for name in self.names})
+        return batch.replaced((), {name: packed(self.rows_of(batch, name, self.process, read)) for name in self.names})
 
 
 @step
@@ -85,15 +85,15 @@ class ImageResize(ImageStep):
 
 
 @dataclass(frozen=True)
-class FittedResize(NewPictures):
+class FittedResize(ImageTransform):
     width: int
     height: int
     resample: str
     method: str
 
-    def worked(self, pixels: Pixels) -> Pixels:
-        how = {"stretch": work.resized, "fit": work.fitted_in, "pad": work.padded}[self.method]
-        return how(pixels, self.width, self.height, self.resample)
+    def process(self, pixels: Pixels) -> Pixels:
+        resize = {"stretch": work.resized, "fit": work.fitted_in, "pad": work.padded}[self.method]
+        return resize(pixels, self.width, self.height, self.resample)
 
 
 @step
@@ -130,15 +130,15 @@ class ImageCrop(ImageStep):
 
 
 @dataclass(frozen=True)
-class FittedCrop(NewPictures):
+class FittedCrop(ImageTransform):
     box: tuple[int, ...]
     centre: bool
 
-    def worked(self, pixels: Pixels) -> Pixels:
+    def process(self, pixels: Pixels) -> Pixels:
         left, upper, right, lower = self.box
         height, width = pixels.shape[:2]
         if width < right or height < lower:
-            raise Broken(f"the picture is {width} × {height}, smaller than the part of it that is wanted")
+            raise InvalidMedia(f"the picture is {width} × {height}, smaller than the part of it that is wanted")
         if self.centre:
             left, upper = (width - right) // 2, (height - lower) // 2
             right, lower = left + right, upper + lower
@@ -185,10 +185,10 @@ class ImageConvert(ImageStep):
 
 
 @dataclass(frozen=True)
-class FittedConvert(NewPictures):
+class FittedConvert(ImageTransform):
     mode: str
 
-    def worked(self, pixels: Pixels) -> Pixels:
+    def process(self, pixels: Pixels) -> Pixels:
         return work.converted(pixels, self.mode)
 
 
@@ -240,14 +240,14 @@ class ImageFilter(ImageStep):
 
 
 @dataclass(frozen=True)
-class FittedFilter(NewPictures):
+class FittedFilter(ImageTransform):
     filter: str
     sigma: float
     size: int
     amount: float
     threshold: float | None
 
-    def worked(self, pixels: Pixels) -> Pixels:
+    def process(self, pixels: Pixels) -> Pixels:
         match self.filter:
             case "blur":
                 return work.blurred(pixels, self.sigma)

@@ -73,7 +73,7 @@ def selection(
     keep: NDArray[np.bool_],
     reasons: Sequence[str],
     figures: NDArray[np.float64] | None = None,
-    told: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Selection:
     """The fitted step that keeps these features.
 
@@ -84,12 +84,12 @@ def selection(
     if not keep.any():
         raise StepError(f"not one of its {len(flat)} columns would stay; {flat[0].name!r}: {reasons[0]}")
     columns: dict[str, list[int]] = {}
-    for place, one in enumerate(flat):
-        columns.setdefault(one.column, []).append(place)
+    for place, feature in enumerate(flat):
+        columns.setdefault(feature.column, []).append(place)
     stay = {name: [place for place in places if keep[place]] for name, places in columns.items()}
     blocks = tuple(name for name, places in columns.items() if 0 < len(stay[name]) < len(places))
-    gone = int(np.count_nonzero(~keep))
-    head = f"{gone} of {len(flat)} columns were dropped." if gone else f"All {len(flat)} columns stay."
+    dropped = int(np.count_nonzero(~keep))
+    head = f"{dropped} of {len(flat)} columns were dropped." if dropped else f"All {len(flat)} columns stay."
     return Selection(
         dropped=tuple(name for name in columns if not stay[name]),
         blocks=blocks,
@@ -97,12 +97,12 @@ def selection(
         kept=tuple(tuple(flat[place].name for place in stay[name]) for name in blocks),
         reasons=(
             head,
-            *told,
+            *notes,
             *(
-                f"{one.name!r} was dropped: {why}."
-                for one, why, kept in zip(flat, reasons, keep, strict=True)
+                f"{feature.name!r} was dropped: {why}."
+                for feature, why, kept in zip(flat, reasons, keep, strict=True)
                 if not kept
             ),
         ),
-        figures={} if figures is None else dict(zip((one.name for one in flat), figures.tolist(), strict=True)),
+        figures={} if figures is None else dict(zip((feature.name for feature in flat), figures.tolist(), strict=True)),
     )

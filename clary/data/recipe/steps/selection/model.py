@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, Step, need, one_of, step
-from clary.data.recipe.steps.estimators import TASKS, checked, model_of, task_of, told, wanted
+from clary.data.recipe.steps.estimators import TASKS, checked, errors_reported, model_of, task_of, wanted
 from clary.data.recipe.steps.features import NUMERIC, Feature, features, sampled, whole_matrix
 from clary.data.recipe.steps.imports import check_parameters
 from clary.data.recipe.steps.selection.fitted import selection
@@ -52,7 +52,7 @@ class _ByModel(Step):
         matrix = whole_matrix(sample.batch, names)
         task, why = task_of(self.task, sample.batch, target)
         selector = self._selector(model_of(self.model, task, self.seed, self.params), len(flat))
-        with told(f"the model {self.model!r}"):
+        with errors_reported(f"the model {self.model!r}"):
             selector.fit(matrix, wanted(task, sample.batch, target))
             keep: NDArray[np.bool_] = selector.get_support()
         figures, reasons = self._reasons(selector)
@@ -110,10 +110,10 @@ class SelectModel(_ByModel):
             figures = np.abs(np.atleast_2d(estimator.coef_)).sum(axis=0)
         least = selector.threshold_
         reasons = [
-            f"its importance {one:.6g} is below {least:.6g}"
-            if one < least
-            else f"its importance {one:.6g} is not among the best {self.max_features}"
-            for one in figures
+            f"its importance {figure:.6g} is below {least:.6g}"
+            if figure < least
+            else f"its importance {figure:.6g} is not among the best {self.max_features}"
+            for figure in figures
         ]
         return figures, reasons
 

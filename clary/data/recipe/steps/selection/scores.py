@@ -54,7 +54,7 @@ def chi2(found: Classes) -> tuple[Row, Row]:
 
 def below_zero(found: Classes) -> NDArray[np.bool_]:
     """(k,), whether a column has a value below zero."""
-    lowest = np.min([one.low for one in found.classes.values()], axis=0)
+    lowest = np.min([group.low for group in found.classes.values()], axis=0)
     below: NDArray[np.bool_] = lowest < 0
     return below
 
@@ -82,8 +82,8 @@ def f_regression(found: Product) -> tuple[Row, Row]:
 
 def _stacked(found: Classes) -> tuple[Row, Row, Row]:
     """(count (classes,), mean (classes, k), m2 (classes, k))."""
-    every = list(found.classes.values())
-    if not every:
+    groups = list(found.classes.values())
+    if not groups:
         raise StepError("there are no rows")
-    count = np.array([one.count for one in every], np.float64)
-    return count, np.array([one.mean for one in every]), np.array([one.m2 for one in every])
+    count = np.array([group.count for group in groups], np.float64)
+    return count, np.array([group.mean for group in groups]), np.array([group.m2 for group in groups])

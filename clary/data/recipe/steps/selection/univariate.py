@@ -65,22 +65,22 @@ class SelectUnivariate(Step):
         names = self.chosen(schema)
         flat = features(schema, names)
         target = target_of(self, schema, names)
-        told: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
         if self.score_func == "f_regression":
             (product,) = yield [Products((*names, target))]
             if product.left_out:
-                yield from refuse_gaps((*names, target), [*(one.name for one in flat), target])
+                yield from refuse_gaps((*names, target), [*(feature.name for feature in flat), target])
             found: tuple[Any, Any] = scores.f_regression(product)
         elif self.score_func in ("f_classif", "chi2"):
             (classes,) = yield [Groups(names, target)]
             if classes.left_out:
-                yield from refuse_gaps(names, [one.name for one in flat])
+                yield from refuse_gaps(names, [feature.name for feature in flat])
             found = self._of_classes(classes, flat, target)
         else:
             (sample,) = yield [SampleColumns((*names, target))]
             found = self._mutual(sample.batch, names, target)
-            told = sampled(sample.complete, sample.batch.rows)
-        return self._selected(flat, *found, told)
+            notes = sampled(sample.complete, sample.batch.rows)
+        return self._selected(flat, *found, notes)
 
     def _of_classes(self, classes: Classes, flat: tuple[Feature, ...], target: str) -> tuple[Any, Any]:
         if classes.unlabelled:
@@ -107,7 +107,7 @@ class SelectUnivariate(Step):
             raise StepError(f"mutual information cannot be estimated: {error}") from None
 
     def _selected(
-        self, flat: tuple[Feature, ...], figures: NDArray[Any], p: NDArray[Any] | None, told: tuple[str, ...]
+        self, flat: tuple[Feature, ...], figures: NDArray[Any], p: NDArray[Any] | None, notes: tuple[str, ...]
     ) -> Selection:
         keep = self._best(figures)
         wanted = f"the best {np.count_nonzero(keep)}"
@@ -115,7 +115,7 @@ class SelectUnivariate(Step):
             f"its {self.score_func} {figure:.6g}{'' if p is None else f' (p = {p[place]:.3g})'} is not among {wanted}"
             for place, figure in enumerate(figures)
         ]
-        return selection(flat, keep, reasons, figures, told)
+        return selection(flat, keep, reasons, figures, notes)
 
     def _best(self, figures: NDArray[Any]) -> NDArray[np.bool_]:
         """Which stay: scikit-learn's own choice, ties and NaN too."""

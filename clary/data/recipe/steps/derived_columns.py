@@ -34,7 +34,7 @@ class Extraction(Step):
 
 
 @dataclass(frozen=True)
-class Made(FittedStep):
+class DerivedColumns(FittedStep):
     """New number columns from others.
 
     names     of the columns it reads
@@ -60,10 +60,10 @@ class Made(FittedStep):
         return () if self.keep_columns else self.names
 
     def transform(self, batch: Batch) -> Batch:
-        made = self.worked_out(whole_matrix(batch, self.names))
+        made = self.compute(whole_matrix(batch, self.names))
         return batch.replaced(self.removed, columns_of(made, self.outputs))
 
-    def worked_out(self, matrix: Any) -> NDArray[np.float64]:
+    def compute(self, matrix: Any) -> NDArray[np.float64]:
         """(rows, outputs)."""
         raise NotImplementedError
 
