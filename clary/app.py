@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from datetime import timedelta
 from functools import partial
@@ -26,7 +27,7 @@ from clary.core.clock import SystemClock
 from clary.core.credentials import Credentials, credentials_for
 from clary.core.errors import SettingsError
 from clary.core.files import sweep
-from clary.core.records import Ref
+from clary.core.records import Record, Ref
 from clary.core.settings import Settings
 from clary.detached.lock import hold_lock
 from clary.resources import FAMILIES, OPERATIONS
@@ -43,6 +44,7 @@ from clary.store.database import Database, open_database
 from clary.store.engine import sqlite_url
 from clary.store.metrics.base import Retention
 from clary.store.metrics.sql import SqlMetricStore
+from clary.store.notifications import Notifications
 from clary.store.reporting import ReportingStore
 from clary.store.sql import SqlStore
 from clary.wire.server import make_app
@@ -86,7 +88,8 @@ async def serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         log.info("up", url=settings.url(settings.port), home=str(settings.home))
-        await serve_beside(parts.http, listening, parts.control(), parts.keeper.run(), parts.collector.run())
+        background = (parts.control(), parts.notifications.run(), parts.keeper.run(), parts.collector.run())
+        await serve_beside(parts.http, listening, *background)
     finally:
         await stop_services_and_replicas(parts.backend, parts.keeper)
         parts.wake_events.close()
@@ -102,7 +105,10 @@ class _Parts:
         paths = settings.paths
         clock = SystemClock()
         changes = Changes()
-        store = ReportingStore(SqlStore(database), changes.notify_of)
+        self.changes = changes
+        self.resync = asyncio.Event()
+        self.notifications = Notifications(database, changes.notify, self._notifications_missed)
+        store = ReportingStore(SqlStore(database), self._written)
         families = {family.kind: family for family in FAMILIES}
         self.settings = settings
         self.clock = clock
@@ -110,7 +116,7 @@ class _Parts:
         self.backend = make_backend(settings, platform_of(settings, credentials), self._reconcile_owner)
         children = Children(families, settings, self.backend.machine, clock)
         world = World(store, self.backend, paths.routes, paths.run, children.new_record)
-        self.leases = RenewedLeases(store, node_of(paths.node), clock, settings.lease_s)
+        self.leases = RenewedLeases(store, node_of(paths.node), clock, settings.lease_s, self.resync.set)
         self.loop = Loop(store, FAMILIES, world, clock, self.leases)
         changes.subscribe(self.loop.queue.put)
         metrics = SqlMetricStore(database)
@@ -135,6 +141,14 @@ class _Parts:
         status = status_route(self.keeper.services, store, families, credentials, settings, clock)
         self.http = http_server(make_app(operations, credentials, settings, clock, [status]), settings)
 
+    def _written(self, record: Record) -> None:
+        self.changes.notify_of(record)
+        self.notifications.send(record)
+
+    def _notifications_missed(self) -> None:
+        self.changes.notify_all()
+        self.resync.set()
+
     def _reconcile_owner(self, owner: tuple[str, str, str]) -> None:
         kind, name, _ = owner
         self.loop.queue.put(Ref(kind, name))
@@ -149,7 +163,9 @@ class _Parts:
     async def control(self) -> None:
         """The control loop, whenever this server holds the lease of its node."""
         settings = self.settings
-        work = partial(control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s)
+        work = partial(
+            control, self.loop, self.backend, self.clock, settings.reconcile_workers, settings.resync_s, self.resync
+        )
         await self.leases.while_held(work)
 
 

@@ -45,7 +45,6 @@ class Leases(Protocol):
     """What the loop asks before it works on a record."""
 
     node: str
-    control_gained: asyncio.Event  # set when has_control has become true
 
     @property
     def may_act(self) -> bool:
@@ -70,9 +69,12 @@ class RenewedLeases:
     differ by a third of `lease_s`.
     """
 
-    def __init__(self, store: Store, node: str, clock: Clock, lease_s: float) -> None:
+    def __init__(
+        self, store: Store, node: str, clock: Clock, lease_s: float, on_control: Callable[[], None] = lambda: None
+    ) -> None:
+        """on_control: called when this server has come to hold the control lease."""
         self.node = node
-        self.control_gained = asyncio.Event()
+        self._on_control = on_control
         self._store = store
         self._clock = clock
         self._life = timedelta(seconds=lease_s)
@@ -130,7 +132,7 @@ class RenewedLeases:
         controls = held and await self._acquire(CONTROL, sent)
         self._control_until = sent + self._life * 2 / 3 if controls else None
         if controls and not had_control:
-            self.control_gained.set()
+            self._on_control()
         return held
 
     async def _acquire(self, lease: str, sent: datetime) -> bool:

@@ -11,24 +11,29 @@ from clary.control.sweep import sweep
 from clary.core.clock import Clock
 
 
-async def control(loop: Loop, backend: Backend, clock: Clock, workers: int, resync_s: float) -> None:
-    """Work until cancelled. What happened while nobody worked is found by working on everything first."""
+async def control(
+    loop: Loop, backend: Backend, clock: Clock, workers: int, resync_s: float, resync: asyncio.Event
+) -> None:
+    """Work until cancelled. What happened while nobody worked is found by working on everything first.
+
+    resync   set when something may have been missed, or more records are this server's to work on
+    """
     async with asyncio.TaskGroup() as group:
         group.create_task(loop.run(workers))
-        group.create_task(_resync(loop, backend, clock, resync_s))
+        group.create_task(_resync(loop, backend, clock, resync_s, resync))
 
 
-async def _resync(loop: Loop, backend: Backend, clock: Clock, resync_s: float) -> None:
-    """Put everything into the queue: now, every `resync_s`, and when this server has got the control lease."""
+async def _resync(loop: Loop, backend: Backend, clock: Clock, resync_s: float, resync: asyncio.Event) -> None:
+    """Put everything into the queue: now, every `resync_s`, and whenever it is asked for."""
     while True:
-        loop.leases.control_gained.clear()
+        resync.clear()
         for ref in await loop.unfinished():
             loop.queue.put(ref)
         await sweep(loop, backend)
         pause = asyncio.ensure_future(clock.sleep_until(clock.now() + timedelta(seconds=resync_s)))
-        gained = asyncio.ensure_future(loop.leases.control_gained.wait())
+        asked = asyncio.ensure_future(resync.wait())
         try:
-            await asyncio.wait({pause, gained}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({pause, asked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             pause.cancel()
-            gained.cancel()
+            asked.cancel()

@@ -35,6 +35,11 @@ class Changes:
         if record.owner:
             self.notify(record.owner)
 
+    def notify_all(self) -> None:
+        """Any record may have been written: what others wrote was not heard of for a while."""
+        for ref in list(self._waiting):
+            self.notify(ref)
+
     async def next(self, ref: Ref, within_s: float) -> None:
         """Return when the record may have changed, or the time is up."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

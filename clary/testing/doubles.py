@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +106,6 @@ class HeldLeases:
         self.may_act = True
         self.has_control = True
         self.alive: set[str] = set()
-        self.control_gained = asyncio.Event()
 
     async def is_alive(self, node: str) -> bool:
         return node in self.alive
