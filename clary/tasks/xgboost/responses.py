@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clary.formats.media_types import JSON, JSON_LINES
-from clary.formats.recordio import write_records
+from clary.tasks.algorithm.responses import RECORD_TYPES, as_list, encode_records, lines
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 
 CLASSES = ("predicted_label", "labels")
 PROBABILITIES = ("probability", "probabilities")
@@ -39,15 +34,11 @@ def encode(predictions: NDArray[np.float32], accept: str, batch: bool) -> bytes:
     batch           batch transform: one prediction a line, a vector as a list in brackets, as AWS's image has it
     """
     values = predictions.tolist()
-    if accept == JSON:
-        return json.dumps({"predictions": [{"score": value} for value in values]}).encode()
-    if accept == JSON_LINES:
-        return _lines(json.dumps({"score": value}) for value in values)
-    if accept == RECORDIO_PROTOBUF:
-        return write_records({"score": _list(value)} for value in values)
+    if accept in RECORD_TYPES:
+        return encode_records(({"score": value} for value in values), accept)
     if batch:
-        return _lines(map(str, values))
-    return _lines(",".join(map(str, _list(value))) for value in values)
+        return lines(map(str, values))
+    return lines(",".join(map(str, as_list(value))) for value in values)
 
 
 def encode_selected(
@@ -59,12 +50,8 @@ def encode_selected(
     rows = [
         {key: _selected(key, prediction, objective, num_class) for key in keys} for prediction in predictions.tolist()
     ]
-    if accept == JSON:
-        return json.dumps({"predictions": rows}).encode()
-    if accept == JSON_LINES:
-        return _lines(json.dumps(row) for row in rows)
-    if accept == RECORDIO_PROTOBUF:
-        return write_records({key: _list(value) for key, value in row.items()} for row in rows)
+    if accept in RECORD_TYPES:
+        return encode_records(rows, accept)
     text = "\n".join(",".join(_cell(row[key]) for key in keys) for row in rows)
     return f"{text}\n".encode() if batch else text.encode()
 
@@ -96,15 +83,3 @@ def _label(prediction: Any, objective: str) -> float:
 
 def _cell(value: Any) -> str:
     return f'"{value}"' if isinstance(value, list) else str(value)
-
-
-def _list(value: Any) -> list[float]:
-    return value if isinstance(value, list) else [value]
-
-
-def _lines(texts: Any) -> bytes:
-    out = io.StringIO()
-    for text in texts:
-        out.write(text)
-        out.write("\n")
-    return out.getvalue().encode()

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clary.algorithms.xgboost import ALGORITHM
-from clary.formats.decoding import Format, decode, format_of
+from clary.formats.decoding import Format
 from clary.formats.media_types import CSV, preferred
-from clary.formats.table import DataError, Table, widen
+from clary.formats.table import Table, widen
 from clary.tasks.algorithm.artifacts import ModelError
+from clary.tasks.algorithm.requests import read_rows
 from clary.tasks.host.handlers import Handlers, RequestError
 from clary.tasks.host.options import execution_parameters, flag
 from clary.tasks.xgboost import model
@@ -112,7 +113,7 @@ class BoosterHandlers:
         if not body:
             return b"", ""
         response_type = self._response_type(accept)
-        predictions = predict(loaded, rows(body, content_type, loaded))
+        predictions = predict(loaded, features(body, content_type, loaded))
         if self.options.selected:
             try:
                 response = encode_selected(
@@ -141,26 +142,10 @@ class BoosterHandlers:
         )
 
 
-def rows(body: bytes, content_type: str | None, loaded: Model) -> Any:
+def features(body: bytes, content_type: str | None, loaded: Model) -> Any:
     """The features of the body's rows, as many columns as the model has. Raises RequestError (415, 400)."""
-    try:
-        # The rows of a request have no label, whatever label_size says.
-        kind = format_of(content_type)[0] if content_type else guess_format(body)
-    except DataError as error:
-        raise RequestError(415, str(error)) from None
-    try:
-        table = decode(body, kind, label_size=0)
-    except DataError as error:
-        raise RequestError(
-            415, f"Loading {kind} data failed with Exception, please ensure data is in {kind} format: {error}"
-        ) from None
+    table, kind = read_rows(body, content_type)
     return _checked_features(table, kind, loaded.columns)
-
-
-def guess_format(body: bytes) -> Format:
-    """LibSVM, as AWS's image assumes; but a line with commas and no colon is CSV."""
-    line = body[:1024].split(b"\n", 1)[0]
-    return Format.CSV if b"," in line and b":" not in line else Format.LIBSVM
 
 
 def predict(loaded: Model, features: Any) -> NDArray[np.float32]:
