@@ -25,8 +25,8 @@ def until(condition: Callable[[], T], what: str) -> T:
     """The first true result of `condition`; fails after a deadline."""
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
-        if answer := condition():
-            return answer
+        if response := condition():
+            return response
         time.sleep(0.01)
     raise AssertionError(f"{what}: not within {DEADLINE_S} s")
 
@@ -122,13 +122,13 @@ def invoke_on(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
 ) -> Response:
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    return Response(answer.status, answer.read(), answer.headers["content-type"])
+    response = connection.getresponse()
+    return Response(response.status, response.read(), response.headers["content-type"])
 
 
 @contextlib.contextmanager
 def started(command: list[str], base: Path, **variables: str) -> Iterator[Host]:
-    """A host as a child; it is gone afterwards."""
+    """A host as a child process, which has ended afterwards."""
     log = base / f"log-{time.monotonic_ns()}"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -95,10 +95,10 @@ def test_a_refusal_is_reported_with_its_status(host: Host) -> None:
     ("body", "fragment"), [(b"fail", "ValueError: secret"), (b"exit", "RuntimeError: SystemExit: 3")]
 )
 def test_an_exception_is_500_and_its_traceback_goes_to_the_log(host: Host, body: bytes, fragment: str) -> None:
-    answer = host.invoke(body)
-    assert answer.status == 500
-    assert fragment in answer.text
-    assert "Traceback" not in answer.text
+    response = host.invoke(body)
+    assert response.status == 500
+    assert fragment in response.text
+    assert "Traceback" not in response.text
     assert "program.py" in host.log.read_text()
 
 
@@ -138,19 +138,19 @@ def test_connections_are_kept(host: Host) -> None:
 
 def test_two_requests_are_worked_on_at_once(host: Host) -> None:
     with ThreadPoolExecutor(2) as callers:
-        assert [answer.status for answer in callers.map(host.invoke, [b"meet", b"meet"])] == [200, 200]
+        assert [response.status for response in callers.map(host.invoke, [b"meet", b"meet"])] == [200, 200]
 
 
 def test_sigterm_lets_running_requests_end(tmp_path: Path, program: list[str]) -> None:
     with started(program, opt_ml(tmp_path), HERE=str(tmp_path)) as host, ThreadPoolExecutor(1) as callers:
         port = host.port
-        answer = callers.submit(host.invoke, b"wait")
+        response = callers.submit(host.invoke, b"wait")
         until((tmp_path / "go-waits").exists, "the request runs")
         host.process.send_signal(signal.SIGTERM)
         until(lambda: _refused(port), "new connections are refused")
-        assert not answer.done()
+        assert not response.done()
         (tmp_path / "go").touch()
-        assert answer.result().body == b"wait"
+        assert response.result().body == b"wait"
         assert host.process.wait(20) == 0
 
 

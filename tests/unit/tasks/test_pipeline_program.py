@@ -40,8 +40,8 @@ def a_pipeline(*statuses: int) -> Pipeline:
 
 def test_each_program_gets_what_the_one_before_it_answered():
     pipeline = a_pipeline(200, 200, 200)
-    answer = pipeline.transform(pipeline.load(Path("none")), b"x", "text/csv", "text/last")
-    assert answer == (b"c3@m3(text/c2,text/last):c2@m2(text/c1,None):c1@m1(text/csv,None):x", "text/c3")
+    response = pipeline.transform(pipeline.load(Path("none")), b"x", "text/csv", "text/last")
+    assert response == (b"c3@m3(text/c2,text/last):c2@m2(text/c1,None):c1@m1(text/csv,None):x", "text/c3")
 
 
 def test_an_error_names_the_container_and_ends_the_pipeline():
@@ -88,9 +88,9 @@ def test_raw_rows_become_predictions_in_one_process(tmp_path, fitted, booster, t
     expected = booster.inplace_predict(fitted.transform(table).to_numpy(dtype=np.float32)).tolist()
     with started(PROGRAM, base) as host:
         assert host.ping().status == 200
-        answer = host.invoke(table.to_csv(index=False).encode(), content_type="text/csv")
-        assert answer.content_type == "application/json"
-        assert [prediction["score"] for prediction in json.loads(answer.body)["predictions"]] == expected
+        response = host.invoke(table.to_csv(index=False).encode(), content_type="text/csv")
+        assert response.content_type == "application/json"
+        assert [prediction["score"] for prediction in json.loads(response.body)["predictions"]] == expected
         by_csv = host.invoke(table.to_csv(index=False).encode(), content_type="text/csv", accept="text/csv")
         assert [float(line) for line in by_csv.text.split()] == expected
         refused = host.invoke(b"x,kind\none,a\n", content_type="text/csv")

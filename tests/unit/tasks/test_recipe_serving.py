@@ -96,8 +96,8 @@ class Endpoint:
         return numbers_in(self.invoke(body, content_type))
 
 
-def numbers_in(answer: bytes) -> Any:
-    rows = csv.reader(io.StringIO(answer.decode()))
+def numbers_in(response: bytes) -> Any:
+    rows = csv.reader(io.StringIO(response.decode()))
     return np.array([[float(value or "nan") for value in row] for row in rows])
 
 
@@ -111,7 +111,7 @@ def records_of(raw: pd.DataFrame) -> list[dict[str, Any]]:
     return text.astype(object).where(text.notna(), None).to_dict("records")
 
 
-# ---- what comes in ----
+# ---- requests ----
 
 
 def in_forms(raw: pd.DataFrame) -> dict[str, tuple[str, str]]:
@@ -135,8 +135,8 @@ def in_forms(raw: pd.DataFrame) -> dict[str, tuple[str, str]]:
         "data": (json.dumps({"data": lists}), "application/json; charset=utf-8"),
         "lines": ("\n".join(map(json.dumps, rows)), "application/jsonlines"),
         "lines of features": ("".join(f'{{"features": {json.dumps(row)}}}\n' for row in lists), "application/jsonl"),
-        "nothing said, csv": (raw.to_csv(index=False, header=False), ""),
-        "nothing said, json": (json.dumps(rows), ""),
+        "no content type, csv": (raw.to_csv(index=False, header=False), ""),
+        "no content type, json": (json.dumps(rows), ""),
     }  # fmt: skip
 
 
@@ -169,11 +169,11 @@ def test_one_row_may_come_without_a_list_around_it(endpoint, raw, expected):
 
 def test_many_rows_go_as_a_table_and_are_the_same(endpoint, raw, expected, monkeypatch):
     body = json.dumps(records_of(raw))
-    answers = []
+    responses = []
     for least in (1, 10**9):
         monkeypatch.setattr(serving, "TABLE_ROWS", least)
-        answers.append(endpoint.invoke(body, "application/json"))
-    assert answers[0] == answers[1]
+        responses.append(endpoint.invoke(body, "application/json"))
+    assert responses[0] == responses[1]
 
 
 VALUES = st.fixed_dictionaries(
@@ -212,7 +212,7 @@ def test_a_column_called_like_one_of_sagemakers_words_is_that_column(tmp_path):
     assert endpoint.invoke('{"instances": [[2.0], [3.0]]}', "application/json") == b"0.5\n1.0\n"
 
 
-# ---- what goes out ----
+# ---- responses ----
 
 
 def test_features_go_out_as_json(endpoint, raw, expected):
@@ -220,14 +220,14 @@ def test_features_go_out_as_json(endpoint, raw, expected):
     whole = json.loads(endpoint.invoke(body, accept="application/json"))
     lines = [json.loads(line) for line in endpoint.invoke(body, accept="application/jsonlines").splitlines()]
     assert whole == {"instances": lines}
-    got = [[np.nan if value is None else value for value in one["features"]] for one in lines]
+    got = [[np.nan if value is None else value for value in line["features"]] for line in lines]
     np.testing.assert_array_equal(np.array(got), expected[:3])
 
 
 def test_features_go_out_as_recordio(endpoint, raw, expected):
     body = raw.to_csv(index=False, header=False)
-    answer = endpoint.invoke(body, accept="application/x-recordio-protobuf")
-    got = [parse_record(record)[0]["values"][0] for record in records(answer)]
+    response = endpoint.invoke(body, accept="application/x-recordio-protobuf")
+    got = [parse_record(record)[0]["values"][0] for record in records(response)]
     np.testing.assert_array_equal(np.array(got), expected.astype(np.float32))
 
 
@@ -237,8 +237,8 @@ def test_text_that_stays_goes_out_quoted_and_missing_as_nothing(tmp_path):
     endpoint = Endpoint(tmp_path)
     body = json.dumps([{"x": 1, "word": 'a,"b"'}, {"x": None, "word": None}])
     assert endpoint.invoke(body, "application/json") == b'0.0,"a,""b"""\n,\n'
-    answer = json.loads(endpoint.invoke(body, "application/json", "application/json"))
-    assert answer == {"instances": [{"features": [0.0, 'a,"b"']}, {"features": [None, None]}]}
+    response = json.loads(endpoint.invoke(body, "application/json", "application/json"))
+    assert response == {"instances": [{"features": [0.0, 'a,"b"']}, {"features": [None, None]}]}
     with pytest.raises(RequestError) as refused:
         endpoint.invoke(body, "application/json", "application/x-recordio-protobuf")
     assert refused.value.status == 406
@@ -276,7 +276,7 @@ def test_an_infinite_feature_is_not_made_up_in_json(tmp_path):
         endpoint.invoke('[["inf"]]', "application/json", "application/json")
 
 
-# ---- what is refused ----
+# ---- errors ----
 
 
 @pytest.mark.parametrize(
@@ -366,9 +366,9 @@ def test_the_image_serves(tmp_path, fitted, raw, expected):
     fitted.save(base / "model" / "recipe.clary")
     with started(["-m", "clary.tasks.recipe_job", "serve"], base) as host:
         assert host.ping().status == 200
-        answer = host.invoke(raw.to_csv(index=False, header=False).encode(), content_type="text/csv")
-        assert answer.content_type == "text/csv"
-        np.testing.assert_array_equal(numbers_in(answer.body), expected)
+        response = host.invoke(raw.to_csv(index=False, header=False).encode(), content_type="text/csv")
+        assert response.content_type == "text/csv"
+        np.testing.assert_array_equal(numbers_in(response.body), expected)
         assert host.invoke(b"1", content_type="text/csv").status == 400
         assert host.invoke(path="/execution-parameters", method="GET").status == 200
         assert host.end() == 0

@@ -1,4 +1,4 @@
-"""The scikit-learn image: a script trained, and asked, as AWS's SDK does it; and the formats it speaks by itself."""
+"""The scikit-learn image: a script trained and invoked as AWS's SDK does it; and the formats that it has by default."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def serving(base: Path, **variables: str) -> Any:
 
 
 def test_it_predicts_from_csv_and_answers_json(host: Host) -> None:
-    answer = host.invoke(b"1,1\n10,0\n", content_type="text/csv")
-    assert (answer.status, answer.content_type) == (200, "application/json")
-    assert json.loads(answer.body) == pytest.approx([5, 20], abs=1e-3)
+    response = host.invoke(b"1,1\n10,0\n", content_type="text/csv")
+    assert (response.status, response.content_type) == (200, "application/json")
+    assert json.loads(response.body) == pytest.approx([5, 20], abs=1e-3)
 
 
 def test_one_row_is_one_instance(host: Host) -> None:
@@ -76,16 +76,16 @@ def test_one_row_is_one_instance(host: Host) -> None:
 
 
 def test_json_in_csv_out(host: Host) -> None:
-    answer = host.invoke(b"[[1, 1], [0, 1]]", content_type="application/json", accept="text/csv")
-    assert answer.content_type == "text/csv"
-    assert [float(line) for line in answer.text.split()] == pytest.approx([5, 3], abs=1e-3)
+    response = host.invoke(b"[[1, 1], [0, 1]]", content_type="application/json", accept="text/csv")
+    assert response.content_type == "text/csv"
+    assert [float(line) for line in response.text.split()] == pytest.approx([5, 3], abs=1e-3)
 
 
 def test_npy_both_ways_as_the_sdk_asks(host: Host) -> None:
     body = io.BytesIO()
     np.save(body, np.array([[2.0, 2.0]]))
-    answer = host.invoke(body.getvalue(), content_type="application/x-npy", accept="application/x-npy")
-    assert np.load(io.BytesIO(answer.body)) == pytest.approx([10], abs=1e-3)
+    response = host.invoke(body.getvalue(), content_type="application/x-npy", accept="application/x-npy")
+    assert np.load(io.BytesIO(response.body)) == pytest.approx([10], abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_npy_both_ways_as_the_sdk_asks(host: Host) -> None:
 def test_requests_that_cannot_be_answered_are_reported(
     host: Host, body: bytes, headers: dict[str, str], status: int, fragment: str
 ) -> None:
-    answer = host.invoke(body, **headers)
-    assert answer.status == status
-    assert fragment in answer.text
+    response = host.invoke(body, **headers)
+    assert response.status == status
+    assert fragment in response.text
 
 
 def test_code_packed_with_the_model_is_found(base: Path, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_one_instance_needs_no_brackets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prediction", "accept", "answer"),
+    ("prediction", "accept", "response"),
     [
         (np.array([0.5, 1.5]), "application/json", (b"[0.5, 1.5]", "application/json")),
         (np.array([0.5, 1.5]), "text/csv", (b"0.5\n1.5\n", "text/csv")),
@@ -211,8 +211,10 @@ def test_one_instance_needs_no_brackets() -> None:
         ([1], "text/html;q=0.9, text/csv;q=0.5, */*;q=0.1", (b"1\n", "text/csv")),
     ],
 )
-def test_predictions_are_written_as_asked(prediction: Any, accept: str, answer: tuple[bytes, str]) -> None:
-    assert codecs.encode(prediction, accept) == answer
+def test_predictions_are_written_in_the_accepted_type(
+    prediction: Any, accept: str, response: tuple[bytes, str]
+) -> None:
+    assert codecs.encode(prediction, accept) == response
 
 
 def test_headers_are_read_as_they_are_meant() -> None:

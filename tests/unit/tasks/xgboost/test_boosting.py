@@ -1,4 +1,4 @@
-"""Training gives what plain XGBoost gives, and stops, resumes and complains as it should."""
+"""Training gives what plain XGBoost gives, and stops, resumes and fails as documented."""
 
 from __future__ import annotations
 

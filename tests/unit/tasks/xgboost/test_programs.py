@@ -245,12 +245,12 @@ def test_a_trained_model_is_served(tmp_path: Path) -> None:
     assert run(base, PROGRAM, "train").returncode == 0
     with started(["-m", PROGRAM, "serve"], base) as host:
         assert host.ping().status == 200
-        answer = host.invoke(csv_of(ROWS[400:]).encode(), content_type="text/csv")
-        assert answer.status == 200
-        assert answer.content_type == "text/csv; charset=utf-8"
-        np.testing.assert_array_equal([np.float32(line) for line in answer.text.split()], predictions(base))
-        answer = host.invoke(csv_of(ROWS[:1]).encode(), content_type="text/csv", accept="application/json")
-        assert list(json.loads(answer.text)["predictions"][0]) == ["score"]
+        response = host.invoke(csv_of(ROWS[400:]).encode(), content_type="text/csv")
+        assert response.status == 200
+        assert response.content_type == "text/csv; charset=utf-8"
+        np.testing.assert_array_equal([np.float32(line) for line in response.text.split()], predictions(base))
+        response = host.invoke(csv_of(ROWS[:1]).encode(), content_type="text/csv", accept="application/json")
+        assert list(json.loads(response.text)["predictions"][0]) == ["score"]
         assert host.invoke(b"", content_type="text/csv").status == 204
         assert host.invoke(b"1,2", content_type="text/csv").status == 400
         assert host.invoke(b"{}", content_type="application/json").status == 415
@@ -278,9 +278,9 @@ def test_a_script_serves_its_own_model(tmp_path: Path) -> None:
     )
     environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
     with started(["-m", PROGRAM, "serve"], base, **environment) as host:
-        answer = host.invoke(csv_of(ROWS[:2]).encode(), content_type="text/csv")
+        response = host.invoke(csv_of(ROWS[:2]).encode(), content_type="text/csv")
         booster = model.load(base / "model" / "mine.ubj")
-        np.testing.assert_allclose(json.loads(answer.text), booster.predict(xgb.DMatrix(ROWS[:2])), rtol=1e-6)
+        np.testing.assert_allclose(json.loads(response.text), booster.predict(xgb.DMatrix(ROWS[:2])), rtol=1e-6)
 
 
 def test_a_wrong_command_line_prints_the_usage(tmp_path: Path) -> None:

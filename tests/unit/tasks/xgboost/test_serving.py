@@ -113,7 +113,7 @@ def test_every_content_type_gives_the_same(cancer: Endpoint) -> None:
     out = io.BytesIO()
     parquet.write_table(pa.table({str(index): column for index, column in enumerate(rows.T)}), out)
     libsvm = "\n".join(" ".join(f"{index}:{value:.9g}" for index, value in enumerate(row)) for row in rows).encode()
-    answers = [
+    responses = [
         cancer.invoke(as_csv(rows)),
         cancer.invoke(as_csv(rows), None),  # no content type, but recognizable
         cancer.invoke(as_csv(rows), "text/csv; label_size=1; charset=utf-8"),
@@ -123,16 +123,16 @@ def test_every_content_type_gives_the_same(cancer: Endpoint) -> None:
         cancer.invoke(out.getvalue(), "application/x-parquet"),
         cancer.invoke(write_rows(rows), "application/x-recordio-protobuf"),
     ]
-    assert answers == [answers[0]] * len(answers)
+    assert responses == [responses[0]] * len(responses)
 
 
 def test_missing_cells_are_missing(cancer: Endpoint, boosters: dict[str, Any]) -> None:
     row = rows_of("binary:logistic", 1)
     row[0, 3:8] = np.nan
-    answer, _ = cancer.invoke(as_csv(row).replace(b"nan", b""))
-    assert float(answer) == boosters["binary:logistic"].predict(xgb.DMatrix(row))[0]
+    response, _ = cancer.invoke(as_csv(row).replace(b"nan", b""))
+    assert float(response) == boosters["binary:logistic"].predict(xgb.DMatrix(row))[0]
     sparse = " ".join(f"{index}:{value:.9g}" for index, value in enumerate(row[0]) if not np.isnan(value)).encode()
-    assert cancer.invoke(sparse, "text/libsvm")[0] == answer
+    assert cancer.invoke(sparse, "text/libsvm")[0] == response
 
 
 def test_a_vector_is_a_row(tmp_path: Path, boosters: dict[str, Any]) -> None:
@@ -140,15 +140,15 @@ def test_a_vector_is_a_row(tmp_path: Path, boosters: dict[str, Any]) -> None:
     values = expected(boosters, "multi:softprob")
     csv, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")))
     assert [[float(cell) for cell in line.split(",")] for line in csv.decode().splitlines()] == values
-    answer, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")), accept="application/json")
-    assert json.loads(answer) == {"predictions": [{"score": vector} for vector in values]}
+    response, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")), accept="application/json")
+    assert json.loads(response) == {"predictions": [{"score": vector} for vector in values]}
 
 
 def test_batch_transform_has_one_prediction_a_line(tmp_path: Path, boosters: dict[str, Any]) -> None:
     """A vector in brackets, as AWS's image prints it."""
     endpoint = Endpoint(tmp_path, boosters["multi:softprob"], SAGEMAKER_BATCH="true")
-    answer, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")))
-    assert [json.loads(line) for line in answer.splitlines()] == expected(boosters, "multi:softprob")
+    response, _ = endpoint.invoke(as_csv(rows_of("multi:softprob")))
+    assert [json.loads(line) for line in response.splitlines()] == expected(boosters, "multi:softprob")
 
 
 def test_an_empty_body_gets_an_empty_answer(cancer: Endpoint) -> None:
@@ -215,8 +215,8 @@ def selected(folder: Path, booster: Any, objective: str, keys: str, accept: str)
 
 
 def test_selected_outputs_of_two_classes(tmp_path: Path, boosters: dict[str, Any]) -> None:
-    answer = selected(tmp_path, boosters["binary:logistic"], "binary:logistic", ALL, "application/json")
-    for row, score in zip(json.loads(answer)["predictions"], expected(boosters, "binary:logistic"), strict=True):
+    response = selected(tmp_path, boosters["binary:logistic"], "binary:logistic", ALL, "application/json")
+    for row, score in zip(json.loads(response)["predictions"], expected(boosters, "binary:logistic"), strict=True):
         assert row == {
             "predicted_label": int(score > 0.5),
             "labels": [0, 1],
@@ -228,8 +228,8 @@ def test_selected_outputs_of_two_classes(tmp_path: Path, boosters: dict[str, Any
 
 
 def test_selected_outputs_of_many_classes(tmp_path: Path, boosters: dict[str, Any]) -> None:
-    answer = selected(tmp_path, boosters["multi:softprob"], "multi:softprob", ALL, "application/jsonlines")
-    for line, vector in zip(answer.splitlines(), expected(boosters, "multi:softprob"), strict=True):
+    response = selected(tmp_path, boosters["multi:softprob"], "multi:softprob", ALL, "application/jsonlines")
+    for line, vector in zip(response.splitlines(), expected(boosters, "multi:softprob"), strict=True):
         assert json.loads(line) == {
             "predicted_label": int(np.argmax(vector)),
             "labels": [0, 1, 2],
@@ -241,15 +241,17 @@ def test_selected_outputs_of_many_classes(tmp_path: Path, boosters: dict[str, An
 
 
 def test_selected_outputs_in_csv_keep_the_order_asked_for(tmp_path: Path, boosters: dict[str, Any]) -> None:
-    answer = selected(tmp_path, boosters["reg:squarederror"], "reg:squarederror", "labels, predicted_score", "text/csv")
-    assert answer.decode() == "\n".join(f"nan,{value}" for value in expected(boosters, "reg:squarederror"))
+    response = selected(
+        tmp_path, boosters["reg:squarederror"], "reg:squarederror", "labels, predicted_score", "text/csv"
+    )
+    assert response.decode() == "\n".join(f"nan,{value}" for value in expected(boosters, "reg:squarederror"))
 
 
 def test_selected_outputs_as_records(tmp_path: Path, boosters: dict[str, Any]) -> None:
     accept = "application/x-recordio-protobuf"
-    answer = selected(tmp_path, boosters["multi:softmax"], "multi:softmax", "predicted_label,labels", accept)
+    response = selected(tmp_path, boosters["multi:softmax"], "multi:softmax", "predicted_label,labels", accept)
     found = [
-        {name: tensor[0].tolist() for name, tensor in parse_record(record)[1].items()} for record in records(answer)
+        {name: tensor[0].tolist() for name, tensor in parse_record(record)[1].items()} for record in records(response)
     ]
     classes = expected(boosters, "multi:softmax")
     assert found == [{"predicted_label": [value], "labels": [0, 1, 2]} for value in classes]
@@ -264,10 +266,10 @@ def test_selected_outputs_need_an_objective_that_has_some(tmp_path: Path, booste
 def test_an_ensemble_is_the_mean_of_its_models(tmp_path: Path, boosters: dict[str, Any]) -> None:
     other = trained("binary:logistic", max_depth=2)
     endpoint = Endpoint(tmp_path, boosters["binary:logistic"], other)
-    answer, _ = endpoint.invoke(as_csv(rows_of("binary:logistic")))
+    response, _ = endpoint.invoke(as_csv(rows_of("binary:logistic")))
     matrix = xgb.DMatrix(rows_of("binary:logistic"))
     mean = np.mean([boosters["binary:logistic"].predict(matrix), other.predict(matrix)], axis=0)
-    np.testing.assert_allclose([float(line) for line in answer.split()], mean, rtol=1e-6)
+    np.testing.assert_allclose([float(line) for line in response.split()], mean, rtol=1e-6)
     alone = Endpoint(tmp_path, SAGEMAKER_INFERENCE_ENSEMBLE="false").invoke(as_csv(rows_of("binary:logistic")))[0]
     assert [float(line) for line in alone.split()] == expected(boosters, "binary:logistic")
 
@@ -278,33 +280,33 @@ def test_an_ensemble_of_classes_votes(tmp_path: Path, boosters: dict[str, Any]) 
         xgb.DMatrix(load_iris().data, label=np.full(150, 2)),
         num_boost_round=3,
     )
-    one = boosters["multi:softmax"]
-    endpoint = Endpoint(tmp_path, one, one, always_two)
-    answer, _ = endpoint.invoke(as_csv(rows_of("multi:softmax")))
-    assert [float(line) for line in answer.split()] == expected(boosters, "multi:softmax")
+    booster = boosters["multi:softmax"]
+    endpoint = Endpoint(tmp_path, booster, booster, always_two)
+    response, _ = endpoint.invoke(as_csv(rows_of("multi:softmax")))
+    assert [float(line) for line in response.split()] == expected(boosters, "multi:softmax")
 
 
 def test_a_linear_model_answers(tmp_path: Path) -> None:
     booster = trained("reg:squarederror", booster="gblinear")
-    answer, _ = Endpoint(tmp_path, booster).invoke(as_csv(rows_of("reg:squarederror")))
+    response, _ = Endpoint(tmp_path, booster).invoke(as_csv(rows_of("reg:squarederror")))
     values = booster.predict(xgb.DMatrix(rows_of("reg:squarederror")))
-    np.testing.assert_array_equal([np.float32(line) for line in answer.split()], values)
+    np.testing.assert_array_equal([np.float32(line) for line in response.split()], values)
 
 
 def test_rounds_beyond_the_best_one_are_not_used(tmp_path: Path, boosters: dict[str, Any]) -> None:
     booster = trained("reg:squarederror")
     booster.set_attr(best_iteration="1")
-    answer, _ = Endpoint(tmp_path, booster).invoke(as_csv(rows_of("reg:squarederror")))
+    response, _ = Endpoint(tmp_path, booster).invoke(as_csv(rows_of("reg:squarederror")))
     values = booster.predict(xgb.DMatrix(rows_of("reg:squarederror")), iteration_range=(0, 2))
-    np.testing.assert_array_equal([np.float32(line) for line in answer.split()], values)
+    np.testing.assert_array_equal([np.float32(line) for line in response.split()], values)
 
 
 @pytest.mark.parametrize("write", [pickle.dumps, lambda booster: bytes(booster.save_raw("json"))])
 def test_models_others_wrote_are_loaded(write: Any, tmp_path: Path, boosters: dict[str, Any]) -> None:
     (tmp_path / model.NAME).write_bytes(write(boosters["reg:squarederror"]))
     (tmp_path / "notes.txt").write_text("not a model")
-    answer, _ = Endpoint(tmp_path).invoke(as_csv(rows_of("reg:squarederror")))
-    assert [float(line) for line in answer.split()] == expected(boosters, "reg:squarederror")
+    response, _ = Endpoint(tmp_path).invoke(as_csv(rows_of("reg:squarederror")))
+    assert [float(line) for line in response.split()] == expected(boosters, "reg:squarederror")
 
 
 class Evil:
