@@ -1,4 +1,4 @@
-"""One request and the answer to it, in the protocol the caller speaks."""
+"""A request and the response to it, in the client's protocol."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from clary.core.sigv4 import SignedRequest
 from clary.wire import json11, query
 from clary.wire.shapes import Operation, Service
 
-# A body that is too large is read on for so many times its limit, so that its sender gets to see the answer.
-PATIENCE = 4
+# A body that is too large is read on for so many times its limit: a client that is still sending reads no response.
+READ_ON_FACTOR = 4
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request as it came in. `id` is told to the caller and stands in the log."""
+    """A request as it was received. `id` is in the response and in the log."""
 
     request: Request
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -52,16 +52,16 @@ class Exchange:
         return hashlib.sha256(self.body).hexdigest()
 
     @property
-    def speaks_json(self) -> bool:
-        """Whether answers go out as JSON; AWS query and S3 expect XML."""
-        kind = self.request.headers.get("content-type", "")
-        form = kind.startswith("application/x-www-form-urlencoded") or b"Action=" in self.query
-        of_s3 = "x-amz-content-sha256" in self.request.headers and not self.target
-        return bool(self.target) or not (form or of_s3)
+    def answers_json(self) -> bool:
+        """Whether the response is JSON; clients of AWS query and S3 expect XML."""
+        content_type = self.request.headers.get("content-type", "")
+        form = content_type.startswith("application/x-www-form-urlencoded") or b"Action=" in self.query
+        s3 = "x-amz-content-sha256" in self.request.headers and not self.target
+        return bool(self.target) or not (form or s3)
 
     @property
     def fields(self) -> dict[str, str]:
-        """The parameters of AWS query: the form, and what stands in the URL but for the signature."""
+        """The parameters of AWS query: those of the form and of the URL, without the signature's."""
         text = "&".join(part.decode(errors="replace") for part in (self.query, self.body) if part)
         return {name: value for name, value in query.parse(text).items() if not name.startswith("X-Amz-")}
 
@@ -71,7 +71,7 @@ class Exchange:
         return self._response(query.write(service, operation, output, self.id), query.CONTENT_TYPE, 200)
 
     def error(self, error: ServiceError) -> Response:
-        if self.speaks_json:
+        if self.answers_json:
             code = json11.CODES.get(error.code, error.code)
             response = self._response(json11.write_error(code, error.message), json11.CONTENT_TYPE, error.status)
             response.headers["x-amzn-ErrorType"] = code
@@ -83,24 +83,24 @@ class Exchange:
             response.headers["Connection"] = "close"
         return response
 
-    def _response(self, body: bytes, kind: str, status: int) -> Response:
-        return Response(body, status, {"x-amzn-RequestId": self.id, "Content-Type": kind})
+    def _response(self, body: bytes, content_type: str, status: int) -> Response:
+        return Response(body, status, {"x-amzn-RequestId": self.id, "Content-Type": content_type})
 
 
-async def read_body(request: Request, most_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body. Raises RequestEntityTooLarge, whether or not its length was announced."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size <= most_bytes:
+        if size <= max_bytes:
             parts.append(part)
-        elif size > most_bytes * PATIENCE:
+        elif size > max_bytes * READ_ON_FACTOR:
             break
         else:
             parts.clear()
-    if size > most_bytes:
+    if size > max_bytes:
         raise RequestEntityTooLarge(
-            f"The request's body is larger than {most_bytes} bytes; the setting max_request_mib sets that limit."
+            f"The request's body is larger than {max_bytes} bytes; the setting max_request_mib sets that limit."
         )
     return b"".join(parts)

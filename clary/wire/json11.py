@@ -1,4 +1,4 @@
-"""AWS JSON 1.1: X-Amz-Target names the operation, bodies are JSON, timestamps are epoch seconds, absent is not sent."""
+"""AWS JSON 1.1: X-Amz-Target names the operation, bodies are JSON, timestamps are epoch seconds, None is not sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clary.core.errors import SerializationException
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
-# What JSON services call the errors that AWS's common list calls otherwise.
+# The codes of errors that JSON services call otherwise than AWS's list of common errors.
 CODES = {
     "IncompleteSignature": "IncompleteSignatureException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
@@ -21,7 +21,7 @@ CODES = {
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The request's members. Raises SerializationException for what is no JSON object."""
+    """The request's members. Raises SerializationException for anything but a JSON object."""
     if not body.strip():
         return {}
     try:
@@ -43,11 +43,11 @@ _NOUNS = {
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise SerializationException(f"Duplicate field {twice[:256]!r} in a JSON object.")
-    return made
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        ((duplicate, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise SerializationException(f"Duplicate field {duplicate[:256]!r} in a JSON object.")
+    return members
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -56,7 +56,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def write(output: dict[str, Any]) -> bytes:
     """A response's body."""
-    text = json.dumps(_plain(output), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_json_value(output), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode(errors="replace")
 
 
@@ -64,13 +64,13 @@ def write_error(code: str, message: str) -> bytes:
     return json.dumps({"__type": code, "message": message}).encode()
 
 
-def _plain(value: Any) -> Any:
-    """The value as JSON has it; None goes, wherever it stands."""
+def _json_value(value: Any) -> Any:
+    """The value as JSON has it; None is left out of structures and lists."""
     match value:
         case dict():
-            return {str(key): _plain(item) for key, item in value.items() if item is not None}
+            return {str(key): _json_value(item) for key, item in value.items() if item is not None}
         case list() | tuple():
-            return [_plain(item) for item in value if item is not None]
+            return [_json_value(item) for item in value if item is not None]
         case datetime():
             return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
         case bytes():

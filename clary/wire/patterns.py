@@ -1,6 +1,6 @@
 """AWS's patterns: written for Java, matched on the whole value, with a limit of time.
 
-Java's \\d, \\w and \\s know ASCII only, its dot stops at more line ends than Python's, and it writes characters beyond
+Java's \\d, \\w and \\s match ASCII only, its dot stops at more line ends than Python's, and it writes characters beyond
 U+FFFF as pairs of \\u escapes.
 """
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import regex
 
-# Hostile values can make some patterns backtrack for ever.
+# Some values make some patterns backtrack for ever.
 TIMEOUT_S = 1.0
 
 _JAVA_DOT = r"[^\n\r\x85\u2028\u2029]"
@@ -18,14 +18,14 @@ _JAVA_DOT = r"[^\n\r\x85\u2028\u2029]"
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> regex.Pattern[str]:
-    """The pattern, ready for `fullmatch`. Raises regex.error for one that cannot be understood."""
-    # With the ASCII flag \p{L} too would know ASCII only; \p{Alnum} is a POSIX class and means ASCII in Java as well.
+    """The pattern, ready for `fullmatch`. Raises regex.error for a malformed one."""
+    # With the ASCII flag \p{L} too would match ASCII only; \p{Alnum} is a POSIX class and means ASCII in Java as well.
     flags = regex.UNICODE if r"\p{" in pattern.replace(r"\p{Alnum}", "") else regex.ASCII
     return regex.compile(_translated(pattern), flags | regex.VERSION0)
 
 
 def matches(pattern: str, value: str, timeout_s: float = TIMEOUT_S) -> bool:
-    """Whether the whole value matches. Raises TimeoutError where that cannot be told in time."""
+    """Whether the whole value matches. Raises TimeoutError where that is not decided in time."""
     return compiled(pattern).fullmatch(value, timeout=timeout_s) is not None
 
 
@@ -49,7 +49,7 @@ def _translated(pattern: str) -> str:
 
 
 def _code_point(pattern: str, at: int) -> tuple[int, int]:
-    """The character a \\uXXXX, or a surrogate pair of them, stands for, and where the next piece starts."""
+    """The character that a \\uXXXX, or a surrogate pair of them, stands for, and where the next piece starts."""
     high, at = int(pattern[at + 2 : at + 6], 16), at + 6
     if 0xD800 <= high < 0xDC00 and pattern.startswith("\\u", at):
         low = int(pattern[at + 2 : at + 6], 16)

@@ -16,9 +16,9 @@ from clary.core.errors import SerializationException
 from clary.wire.shapes import Operation, Service, Shape
 
 CONTENT_TYPE = "text/xml"
-MOST_FIELDS = 10_000
+MAX_FIELDS = 10_000
 
-# What AWS query calls the errors that JSON services call otherwise.
+# The codes of errors that AWS query calls otherwise than JSON services.
 CODES = {
     "ValidationException": "ValidationError",
     "UnknownOperationException": "InvalidAction",
@@ -31,7 +31,7 @@ CODES = {
 def parse(form: str) -> dict[str, str]:
     """The parameters, by name. Raises SerializationException."""
     try:
-        pairs = parse_qsl(form, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(form, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:
         raise SerializationException(f"The parameters cannot be read: {error}") from None
     fields = dict(pairs)
@@ -41,7 +41,7 @@ def parse(form: str) -> dict[str, str]:
 
 
 def read(service: Service, operation: Operation, fields: Mapping[str, str]) -> dict[str, Any]:
-    """The request as JSON would have it, for the validator."""
+    """The request in JSON's types, for the validator."""
     tree: dict[str, Any] = {}
     for name, text in fields.items():
         _put(tree, name, text)
@@ -64,7 +64,7 @@ def _put(tree: dict[str, Any], name: str, text: str) -> None:
 
 
 def _value(shapes: Mapping[str, Shape], shape: Shape, given: Any) -> Any:
-    """What was given, in the JSON type its shape asks for; left as it is where it cannot be."""
+    """The given value in the JSON type of its shape; unchanged where it cannot be converted."""
     match shape["type"], given:
         case "structure", dict():
             return {
@@ -163,5 +163,5 @@ def _scalar(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped, without the control characters that XML cannot carry."""
+    """The text escaped, without the control characters that XML cannot hold."""
     return escape("".join(letter for letter in text if letter >= " " or letter in "\t\n\r"))

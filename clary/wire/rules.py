@@ -1,4 +1,4 @@
-"""Constraints of the service model, in AWS's words, and what was found not to hold."""
+"""The constraints of the service model, in AWS's words, and the violations found in a request."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import Any
 from clary.wire import patterns
 from clary.wire.shapes import Shape
 
-MOST_VIOLATIONS = 50  # said in one answer
-PATTERNS_MAY_TAKE_S = 0.25  # of CPU, all together, for one request: hostile values can make them backtrack for ever
+MAX_VIOLATIONS = 50  # in one response
+PATTERNS_LIMIT_S = 0.25  # of CPU, for all patterns of a request: some values make them backtrack for ever
 
 
-class TooMany(Exception):
-    """There are enough violations for one answer."""
+class TooManyViolations(Exception):
+    """There are enough violations for a response."""
 
 
 @dataclass(slots=True)
-class Findings:
-    """What did not hold so far, and how long patterns may still take."""
+class Violations:
+    """The violations found so far, and how long patterns may still take."""
 
-    violations: list[str] = field(default_factory=list)
-    patterns_left_s: float = PATTERNS_MAY_TAKE_S
+    messages: list[str] = field(default_factory=list)
+    patterns_remaining_s: float = PATTERNS_LIMIT_S
 
     def add(self, shown: str, path: str, constraint: str) -> None:
-        self.violations.append(f"Value{shown} at '{path}' failed to satisfy constraint: {constraint}")
-        if len(self.violations) >= MOST_VIOLATIONS:
-            raise TooMany
+        self.messages.append(f"Value{shown} at '{path}' failed to satisfy constraint: {constraint}")
+        if len(self.messages) >= MAX_VIOLATIONS:
+            raise TooManyViolations
 
     def matches(self, pattern: str, value: str) -> bool:
-        """A value that cannot be told to match in the time left counts as one that does not."""
+        """Whether the value matches; one that takes longer than the remaining time counts as not matching."""
         began = time.thread_time()
         try:
-            return self.patterns_left_s > 0 and patterns.matches(pattern, value, self.patterns_left_s)
+            return self.patterns_remaining_s > 0 and patterns.matches(pattern, value, self.patterns_remaining_s)
         except TimeoutError:
             return False
         finally:
-            self.patterns_left_s -= time.thread_time() - began
+            self.patterns_remaining_s -= time.thread_time() - began
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One constraint, and what AWS calls it."""
+    """A constraint, and AWS's text for it."""
 
     text: str
-    holds: Callable[[Any, Findings], bool]
+    holds: Callable[[Any, Violations], bool]
 
 
 def scalar_rules(shape: Shape) -> tuple[Rule, ...]:
-    """In the order AWS tells them."""
+    """The rules of a scalar, in AWS's order."""
     match shape["type"]:
         case "string" | "blob":
             rules = [*length_rules(shape)]
@@ -65,26 +65,36 @@ def scalar_rules(shape: Shape) -> tuple[Rule, ...]:
 
 
 def length_rules(shape: Shape) -> tuple[Rule, ...]:
-    """Of a string, a list or a map."""
+    """The rules on the length of a string, a list or a map."""
     rules = []
-    if (most := shape.get("max")) is not None:
+    if (maximum := shape.get("max")) is not None:
         rules.append(
-            Rule(f"Member must have length less than or equal to {most}", lambda value, found: len(value) <= most)
+            Rule(
+                f"Member must have length less than or equal to {maximum}",
+                lambda value, violations: len(value) <= maximum,
+            )
         )
-    if least := shape.get("min"):
+    if minimum := shape.get("min"):
         rules.append(
-            Rule(f"Member must have length greater than or equal to {least}", lambda value, found: len(value) >= least)
+            Rule(
+                f"Member must have length greater than or equal to {minimum}",
+                lambda value, violations: len(value) >= minimum,
+            )
         )
     return tuple(rules)
 
 
 def _range_rules(shape: Shape) -> tuple[Rule, ...]:
     rules = []
-    if (most := shape.get("max")) is not None:
-        rules.append(Rule(f"Member must have value less than or equal to {most}", lambda value, found: value <= most))
-    if (least := shape.get("min")) is not None:
+    if (maximum := shape.get("max")) is not None:
         rules.append(
-            Rule(f"Member must have value greater than or equal to {least}", lambda value, found: value >= least)
+            Rule(f"Member must have value less than or equal to {maximum}", lambda value, violations: value <= maximum)
+        )
+    if (minimum := shape.get("min")) is not None:
+        rules.append(
+            Rule(
+                f"Member must have value greater than or equal to {minimum}", lambda value, violations: value >= minimum
+            )
         )
     return tuple(rules)
 
@@ -92,10 +102,10 @@ def _range_rules(shape: Shape) -> tuple[Rule, ...]:
 def _pattern_rule(pattern: str) -> Rule:
     return Rule(
         f"Member must satisfy regular expression pattern: {pattern}",
-        lambda value, found: found.matches(pattern, value),
+        lambda value, violations: violations.matches(pattern, value),
     )
 
 
 def _enum_rule(enum: list[str]) -> Rule:
     allowed = frozenset(enum)
-    return Rule(f"Member must satisfy enum value set: [{', '.join(enum)}]", lambda value, found: value in allowed)
+    return Rule(f"Member must satisfy enum value set: [{', '.join(enum)}]", lambda value, violations: value in allowed)

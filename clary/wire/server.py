@@ -1,6 +1,6 @@
-"""The control API: what an AWS client sends, turned into a dict for an operation, and its answer back.
+"""The control API: an AWS client's request turned into a dict for an operation, and its result into a response.
 
-This file knows the steps of a request; it knows shapes and no resource: `operations` is handed to it.
+This file has the steps of a request; it knows shapes and no resource: `operations` is given to it.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from clary.wire.validate import Validator
 
 Operations = Mapping[tuple[str, str], Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]]
 
-# Hashing and checking a longer body would hold up everybody else.
+# A longer body is hashed and checked in a thread, so that other requests do not wait for it.
 INLINE_BYTES = 64 * 1024
 
-# Services of one region; the others' clients sign for us-east-1, wherever they are.
+# Services of a region; clients of the others sign for us-east-1, whatever their region.
 REGIONAL = ("sagemaker", "logs")
 
 _DATA_PLANE = re.compile(rb"/endpoints/[^/]+/[a-z-]*invocations")
@@ -62,15 +62,15 @@ def make_app(
 ) -> Starlette:
     """The ASGI application of the control port.
 
-    operations    (service, operation) -> what carries it out: ("sagemaker", "CreateModel"), ("logs", "GetLogEvents")
+    operations    (service, operation) -> the function for it: ("sagemaker", "CreateModel"), ("logs", "GetLogEvents")
     extra_routes  served beside the API
     pages         web pages beside the API, each with sessions of its own
     """
-    wire = Wire(operations, credentials, settings, clock)
+    control_api = ControlApi(operations, credentials, settings, clock)
     mounted = [route for part in pages for route in part.mounted(credentials, settings, clock)]
     app = Starlette(routes=[Route("/healthz", _healthz), *extra_routes, *mounted], lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.router.default = wire
+    app.router.default = control_api
     return app
 
 
@@ -80,14 +80,14 @@ async def _healthz(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Where a request goes."""
+    """The operation a request is for."""
 
     service: Service
     operation: Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class ControlApi:
     """Answers every request that no other route takes."""
 
     operations: Operations
@@ -103,14 +103,14 @@ class Wire:
         try:
             response = await self.answer(Exchange(Request(scope, receive)))
         except ClientDisconnect:
-            return  # nobody is there to be told
+            return  # nobody reads the response
         await response(scope, receive, send)
 
     async def answer(self, exchange: Exchange) -> Response:
         """The steps of a request, in order."""
         try:
             exchange.body = await read_body(exchange.request, self.settings.max_request_mib * 2**20)
-            call, request = await self._aside(exchange)
+            call, request = await self._read(exchange)
             output = await self.operations[call.service.name, call.operation.name](request)
             return exchange.answer(call.service, call.operation, output)
         except ServiceError as error:
@@ -118,20 +118,20 @@ class Wire:
             return exchange.error(error)
         except ClientDisconnect:
             raise
-        except StoreError as error:  # its disk is full, or it is away for a while: nothing was written
+        except StoreError as error:  # its disk is full, or it is out of reach for a while: nothing was written
             log.warning("request failed", request_id=exchange.id, target=exchange.target, error=str(error))
             return exchange.error(InternalFailure(f"Internal failure: {error}."))
         except Exception:
             log.exception("request failed", request_id=exchange.id, target=exchange.target)
             return exchange.error(InternalFailure(f"Internal failure; the server's log has it under {exchange.id}."))
 
-    async def _aside(self, exchange: Exchange) -> tuple[Call, dict[str, Any]]:
+    async def _read(self, exchange: Exchange) -> tuple[Call, dict[str, Any]]:
         if len(exchange.body) <= INLINE_BYTES:
-            return self.understand(exchange)
-        return await asyncio.to_thread(self.understand, exchange)
+            return self.read(exchange)
+        return await asyncio.to_thread(self.read, exchange)
 
-    def understand(self, exchange: Exchange) -> tuple[Call, dict[str, Any]]:
-        """Who calls what, with what."""
+    def read(self, exchange: Exchange) -> tuple[Call, dict[str, Any]]:
+        """The operation of a request, and its input. Raises ServiceError."""
         claim = self.authenticate(exchange)
         call = self.route(exchange, claim)
         raw = self.parse(exchange, call)
@@ -143,31 +143,33 @@ class Wire:
         return sigv4.verify(exchange.signed, exchange.body_sha256, self.credentials, now, skew_s)
 
     def route(self, exchange: Exchange, claim: sigv4.Claim) -> Call:
-        """The operation that is meant. Raises UnknownOperationException, NotImplementedByClary, ValidationError."""
+        """The operation of the request. Raises UnknownOperationException, NotImplementedByClary, ValidationError."""
         if _DATA_PLANE.match(exchange.path):
             url = self.settings.url(self.settings.gateway_port)
             raise ValidationError(
                 f"This is the control API; endpoints are invoked through the gateway at {url}. "
                 f"Set AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={url}, or take all variables from `clary env`."
             )
-        service, name = self._named(exchange, claim)
+        service, name = self._operation_name(exchange, claim)
         regions = (self.settings.region,) if service.name in REGIONAL else ()
         sigv4.check_scope(claim, regions, (service.name,))
         operation = service.operations.get(name)
         if operation is None:
-            near = _near(name, service.operations)
-            raise UnknownOperationException(f"{service.name} has no operation {name[:128]!r}.{near}")
+            similar = _similar(name, service.operations)
+            raise UnknownOperationException(f"{service.name} has no operation {name[:128]!r}.{similar}")
         if (service.name, name) not in self.operations:
-            built = [built for of, built in self.operations if of == service.name]
-            raise NotImplementedByClary(f"{name} of {service.name} is not built in Clary.{_near(name, built)}")
+            built = [operation for service_name, operation in self.operations if service_name == service.name]
+            raise NotImplementedByClary(f"{name} of {service.name} is not built in Clary.{_similar(name, built)}")
         return Call(service, operation)
 
-    def _named(self, exchange: Exchange, claim: sigv4.Claim) -> tuple[Service, str]:
+    def _operation_name(self, exchange: Exchange, claim: sigv4.Claim) -> tuple[Service, str]:
         if exchange.target:
             prefix, _, name = exchange.target.rpartition(".")
             if service := self.services.by_target(prefix):
                 return service, name
-            raise UnknownOperationException(f"Clary has nothing for X-Amz-Target {exchange.target[:128]!r}. {_SPOKEN}")
+            raise UnknownOperationException(
+                f"Clary has nothing for X-Amz-Target {exchange.target[:128]!r}. {_ANSWERS_FOR}"
+            )
         if SERVICES.get(claim.service) == "":
             if name := exchange.fields.get("Action", ""):
                 return self.services.named(claim.service), name
@@ -177,7 +179,7 @@ class Wire:
             raise UnknownOperationException(f"This is the control API; S3 is at {url}. Set AWS_ENDPOINT_URL_S3={url}.")
         if claim.service in SERVICES:
             raise UnknownOperationException("The header X-Amz-Target, which names the operation, is missing.")
-        raise UnknownOperationException(f"Clary has nothing for the service {claim.service[:64]!r}. {_SPOKEN}")
+        raise UnknownOperationException(f"Clary has nothing for the service {claim.service[:64]!r}. {_ANSWERS_FOR}")
 
     def parse(self, exchange: Exchange, call: Call) -> dict[str, Any]:
         if call.service.protocol == "json":
@@ -191,10 +193,10 @@ class Wire:
         return self.validators[name].request(call.operation, raw)
 
 
-_SPOKEN = f"It answers for {', '.join(SERVICES)}."
+_ANSWERS_FOR = f"It answers for {', '.join(SERVICES)}."
 
 
-def _near(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
-    """Operations whose names come close, as a sentence."""
+def _similar(name: str, names: Sequence[str] | Mapping[str, object]) -> str:
+    """A sentence naming operations with similar names; "" where there are none."""
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     return f" There is {', '.join(close)}." if close else ""

@@ -1,4 +1,4 @@
-"""botocore's service models, read as data: which operations there are, and what goes in and out of them.
+"""botocore's service models, read as data: the operations, and the shapes of their requests and responses.
 
 botocore itself is not imported: its model files are JSON, read on first use and kept without their documentation.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 Shape = Mapping[str, Any]
 
-# What Clary speaks: the folder of each model, and what stands before the dot of X-Amz-Target ("" for AWS query).
+# The services that Clary answers for: the folder of each model, and the prefix of X-Amz-Target ("" for AWS query).
 SERVICES = {"sagemaker": "SageMaker", "logs": "Logs_20140328", "sts": "", "iam": ""}
 
 # Instance types that mean this machine, accepted wherever the model lists `ml.*` names.
@@ -25,7 +25,7 @@ LOCAL_INSTANCE_TYPES = ("local", "local_gpu")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a service. `input` and `output` name shapes; "" where there is none."""
+    """An operation of a service. `input` and `output` name shapes; "" where there is none."""
 
     service: str
     name: str
@@ -36,7 +36,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service of AWS. `protocol` is json or query."""
+    """A service of AWS. `protocol` is json or query."""
 
     name: str
     protocol: str
@@ -47,10 +47,10 @@ class Service:
 
 
 class Services:
-    """The services Clary speaks; a model is read when it is first asked for."""
+    """The services that Clary answers for; a model is read when it is first needed."""
 
     def named(self, name: str) -> Service:
-        """Raises KeyError where Clary does not speak it."""
+        """The service of that name. Raises KeyError where Clary does not answer for it."""
         if name not in SERVICES:
             raise KeyError(name)
         return _load(name)
@@ -65,7 +65,7 @@ def _load(name: str) -> Service:
     model = _read(name)
     shapes: dict[str, dict[str, Any]] = model["shapes"]
     for shape in shapes.values():
-        _know_this_machine(shape)
+        _add_local_instance_types(shape)
     return Service(
         name=name,
         protocol=model["metadata"]["protocol"],
@@ -77,8 +77,10 @@ def _load(name: str) -> Service:
 
 
 def _operation(service: str, name: str, raw: Mapping[str, Any]) -> Operation:
-    into, out = raw.get("input", {}), raw.get("output", {})
-    return Operation(service, name, into.get("shape", ""), out.get("shape", ""), out.get("resultWrapper", ""))
+    request, response = raw.get("input", {}), raw.get("output", {})
+    return Operation(
+        service, name, request.get("shape", ""), response.get("shape", ""), response.get("resultWrapper", "")
+    )
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -91,12 +93,12 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _without_documentation(raw: dict[str, Any]) -> dict[str, Any]:
-    # Only the text goes: a structure may well have a member of that name.
+    # Only texts are left out: a structure may well have a member of that name.
     if isinstance(raw.get("documentation"), str):
         del raw["documentation"]
     return raw
 
 
-def _know_this_machine(shape: dict[str, Any]) -> None:
+def _add_local_instance_types(shape: dict[str, Any]) -> None:
     if any(value.startswith("ml.") for value in shape.get("enum", ())):
         shape["enum"] = [*shape["enum"], *LOCAL_INSTANCE_TYPES]

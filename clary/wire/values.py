@@ -1,4 +1,4 @@
-"""JSON values as the model's scalar types: the value itself, or SerializationException with the words AWS uses."""
+"""JSON values as the model's scalar types: the value itself, or SerializationException with AWS's text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Convert = Callable[[Any, str], Any]
 
 
 def refuse(value: Any, noun: str, path: str) -> NoReturn:
-    """A value of another JSON type than the shape's. `noun` says what it should be: "a String"."""
+    """Raise for a value of another JSON type than the shape's. `noun` is the expected type: "a String"."""
     where = f" (at '{path}')" if path else ""
     match value:
         case dict():
@@ -51,8 +51,8 @@ def boolean(value: Any, path: str) -> bool:
     return value
 
 
-def whole(bits: int, noun: str) -> Convert:
-    """Whole numbers of so many bits; 5.0 is one too."""
+def integer(bits: int, noun: str) -> Convert:
+    """Integers of so many bits; 5.0 is an integer too."""
     limit = 2 ** (bits - 1)
 
     def convert(value: Any, path: str) -> int:
@@ -121,8 +121,8 @@ CONVERT: dict[str, Convert] = {
     "string": string,
     "character": string,
     "boolean": boolean,
-    "integer": whole(32, "an Integer"),
-    "long": whole(64, "a Long"),
+    "integer": integer(32, "an Integer"),
+    "long": integer(64, "a Long"),
     "float": floating,
     "double": floating,
     "timestamp": timestamp,

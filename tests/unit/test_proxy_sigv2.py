@@ -1,4 +1,4 @@
-"""Presigned URLs of the older kind, made by boto3."""
+"""Presigned URLs of Signature Version 2, made by boto3."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from clary.core.sigv4 import SignedRequest
 from clary.proxy import sigv2
 from clary.proxy.errors import AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch
 
+SESSION = botocore.session.get_session()  # shared: it keeps the models it has read
 KEYS = Credentials("AKIATESTTESTTESTTEST", "a-secret/with+signs=")
 
 
-@pytest.fixture(params=["virtual", "path"])
+@pytest.fixture(params=["virtual", "path"], scope="module")
 def presign(request):
-    client = botocore.session.get_session().create_client(
+    client = SESSION.create_client(
         "s3",
         "us-east-1",
         aws_access_key_id=KEYS.access_key_id,

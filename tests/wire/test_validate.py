@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from clary.core.errors import SerializationException, ValidationException
-from clary.wire.rules import MOST_VIOLATIONS
+from clary.wire.rules import MAX_VIOLATIONS
 from clary.wire.shapes import Services
 from clary.wire.validate import Validator
 from tests.wire.requests import GOOD, ROLE, with_value, without
@@ -144,7 +144,7 @@ def test_long_values_are_cut_and_long_lists_shown_by_what_is_wrong_with_them():
 def test_a_flood_of_violations_ends_early():
     tags = [{"Key": "!" * 200, "Value": "!"}] * 10_000
     message = complaint("AddTags", {"ResourceArn": "arn:aws:x", "Tags": tags})
-    assert message.startswith(f"{MOST_VIOLATIONS} validation errors detected")
+    assert message.startswith(f"{MAX_VIOLATIONS} validation errors detected")
 
 
 @pytest.mark.parametrize(
