@@ -36,7 +36,7 @@ def server() -> Iterator[LiveServer]:
     with live_server() as server:
         start(server, "ended", "printf 'first line\\nlast line\\n'")
         server.job("ended")
-        start(server, "running", "echo here I am; sleep 60")
+        start(server, "running", "echo here I am; sleep 600")
         server.job("running", "Training")
         yield server
 
