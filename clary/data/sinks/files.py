@@ -24,9 +24,9 @@ def files_at(target: str, ending: str, *, many: bool) -> Files:
     if "://" in target and not target.startswith("file://"):
         raise DataError(f"{target}: write to a path, file:// or s3://")
     if target.startswith("file://"):
-        from clary.data.sources.places import plain_path
+        from clary.data.sources.locate import local_path
 
-        target = plain_path(target)
+        target = local_path(target)
     return LocalFiles(Path(target).expanduser(), ending, many)
 
 

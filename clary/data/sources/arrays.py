@@ -12,29 +12,30 @@ from clary.data.errors import ReadError
 from clary.data.frames import distinct_names
 from clary.data.notes import Note
 
-# Beyond that an array is a matrix of numbers for something else than a table.
-MOST_COLUMNS = 100_000
+# An array of more columns is not meant as a table.
+MAX_COLUMNS = 100_000
 
 
 def table_of_array(array: Any, name: str, notes: list[Note], names: Sequence[str] | None = None) -> pa.Table:
-    """A structured array's fields, or a matrix's columns (column_1 …), or the one column of a vector.
+    """A structured array's fields, a matrix's columns (column_1 …), or a vector as a single column.
 
-    Raises  ReadError for more dimensions, and for values without a form in a table.
+    Raises  ReadError for more than two dimensions, and for values that a table cannot hold.
     """
     if array.dtype.names:
         fields: dict[str, Any] = {}
         for field in array.dtype.names:
             inner = np.atleast_1d(array)[field]
             columns = [inner] if inner.ndim == 1 else list(inner.reshape(len(inner), -1).T)
-            fields |= {field if len(columns) == 1 else f"{field}.{place}": one for place, one in enumerate(columns)}
+            several = len(columns) > 1
+            fields |= {f"{field}.{place}" if several else field: column for place, column in enumerate(columns)}
         return _table(list(fields), list(fields.values()), name)
     if array.ndim == 0:
         raise ReadError(f"{name} is a single value, not a table")
     if array.ndim > 2:
         raise ReadError(f"{name} has {array.ndim} dimensions {array.shape}: a table has two")
     matrix = array[:, None] if array.ndim == 1 else array
-    if matrix.shape[1] > MOST_COLUMNS:
-        raise ReadError(f"{name} has {matrix.shape[1]:,} columns; a table has {MOST_COLUMNS:,} at most")
+    if matrix.shape[1] > MAX_COLUMNS:
+        raise ReadError(f"{name} has {matrix.shape[1]:,} columns; a table has {MAX_COLUMNS:,} at most")
     if names is None:
         names = [f"column_{place}" for place in range(1, matrix.shape[1] + 1)]
         notes.append(Note(f"The array has no names: its columns are column_1 … column_{matrix.shape[1]}."))
@@ -52,18 +53,18 @@ def _arrow(column: Any, name: str, source: str) -> pa.Array:
         if kind == "S":
             return pa.array(np.char.decode(column, "utf-8"))
         if kind in "biufUM":
-            plain = np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("="))
-            return pa.array(plain.astype(np.float32) if plain.dtype == np.float16 else plain, from_pandas=False)
+            native = np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("="))
+            return pa.array(native.astype(np.float32) if native.dtype == np.float16 else native, from_pandas=False)
         if kind == "O":
             from clary.data.sources.values import array_of
 
-            return array_of([_plain(value) for value in column], name, [])
+            return array_of([_python_value(value) for value in column], name, [])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeError) as error:
         raise ReadError(f"{source}, column {name!r}: {error}") from None
-    raise ReadError(f"{source}, column {name!r} holds {column.dtype}, which a table has no form for")
+    raise ReadError(f"{source}, column {name!r} holds {column.dtype}, which a table cannot hold")
 
 
-def _plain(value: Any) -> Any:
+def _python_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return value.item() if isinstance(value, np.generic) else value

@@ -10,29 +10,29 @@ import pyarrow as pa
 
 from clary.data.errors import ReadError
 from clary.data.scans import Scan
-from clary.data.sources.how import How
+from clary.data.sources.input_file import InputFile
 from clary.data.sources.media import BadFileError, scan_media
-from clary.data.sources.origin import Origin
+from clary.data.sources.read_options import ReadOptions
 
 OPTIONS: frozenset[str] = frozenset()
 TYPES = pa.schema([("rate", pa.int64()), ("channels", pa.int64()), ("seconds", pa.float64())])
 
 
-def scan(origins: Sequence[Origin], how: How) -> Scan:
-    """rate in samples a second. Raises ReadError."""
+def scan(files: Sequence[InputFile], options: ReadOptions) -> Scan:
+    """A row for each file; `rate` is in samples a second. Raises ReadError."""
     try:
         import soundfile  # noqa: F401
-    except (ImportError, OSError):  # OSError: the library beneath it is not there
+    except (ImportError, OSError):  # OSError: libsndfile itself is missing
         raise ReadError("reading audio needs the package soundfile: pip install 'clary[media]'") from None
-    return scan_media(origins, how, "audio", facts, TYPES)
+    return scan_media(files, options, "audio", metadata, TYPES)
 
 
-def facts(data: bytes) -> dict[str, Any]:
-    """Raises BadFileError."""
+def metadata(data: bytes) -> dict[str, Any]:
+    """Rate, channels and length, by the file's header. Raises BadFileError."""
     import soundfile
 
     try:
-        found = soundfile.info(io.BytesIO(data))
+        info = soundfile.info(io.BytesIO(data))
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise BadFileError(f"no recording ({error})") from None
-    return {"rate": found.samplerate, "channels": found.channels, "seconds": found.frames / found.samplerate}
+        raise BadFileError(f"not a recording ({error})") from None
+    return {"rate": info.samplerate, "channels": info.channels, "seconds": info.frames / info.samplerate}

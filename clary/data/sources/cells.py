@@ -1,4 +1,4 @@
-"""How cells of a text file are written, and the types that they may have.
+"""ReadOptions cells of a text file are written, and the types that they may have.
 
     nothing ──> boolean | integer ──> number | time | zoned time ──> text       a column's type only ever widens
 
@@ -84,7 +84,7 @@ def wider(one: Type, other: Type) -> Type:
 
 @dataclass(frozen=True)
 class Cells:
-    """How cells are written.
+    """ReadOptions cells are written.
 
     decimal    the mark between whole and fraction; thousands, currency: marks that numbers may carry, "" for none
     trim       whether blanks around words are none of theirs

@@ -20,17 +20,18 @@ from clary.data.batch import some
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import BATCH_ROWS, Scan, cores
-from clary.data.sources.ahead import in_order
+from clary.data.sources.bad_rows import BadRow, BadRows
 from clary.data.sources.blocks import TextBlock, blocks, utf8
 from clary.data.sources.cells import ARROW, Type, lossless, wider
+from clary.data.sources.column_state import State, told_of, why_text
 from clary.data.sources.dialect import Dialect, sniff
 from clary.data.sources.encoding import HEAD_BYTES, encoding_of
-from clary.data.sources.how import BadRow, BadRows, How
 from clary.data.sources.infer import Converted, convert, guess
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.parallel import map_in_order
 from clary.data.sources.parse import Words, raw_rows, words_of
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.spill import DICTIONARY, Spill, SpillScan
-from clary.data.sources.states import State, told_of, why_text
 
 OPTIONS = frozenset(
     {"delimiter", "quote", "escape", "header", "names", "encoding", "skip"}
@@ -51,7 +52,7 @@ TYPES = {
 }
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """What is not said is told by the file's first 256 KiB, and noted where it may be wrong.
 
     delimiter, quote, escape, encoding   quote="" where quotes mean nothing
@@ -64,18 +65,18 @@ def scan(origin: Origin, how: How) -> Scan:
     Raises         ReadError.
     """
     notes: list[Note] = []
-    head, whole, encoding, mark = opening(origin, how, notes)
-    dialect = sniff(head, whole, how.options, origin.name, notes)
+    head, whole, encoding, mark = opening(file, options, notes)
+    dialect = sniff(head, whole, options.format_options, file.name, notes)
     dialect = replace(dialect, encoding=encoding, skip=dialect.skip + mark)
     if not dialect.names:
-        raise ReadError(f"{origin.name} is empty: it has neither columns nor rows")
-    return Reader(origin, how, dialect, notes).scan()
+        raise ReadError(f"{file.name} is empty: it has neither columns nor rows")
+    return Reader(file, options, dialect, notes).scan()
 
 
-def opening(origin: Origin, how: How, notes: list[Note]) -> tuple[bytes, bool, str, int]:
+def opening(file: InputFile, options: ReadOptions, notes: list[Note]) -> tuple[bytes, bool, str, int]:
     """(first bytes in UTF-8, whether there are no more, the encoding, how long the byte order mark before them is)."""
-    encoding = encoding_of(origin.head(HEAD_BYTES), how.options.get("encoding"), notes)
-    with origin.reading(), origin.open() as raw:
+    encoding = encoding_of(file.head(HEAD_BYTES), options.format_options.get("encoding"), notes)
+    with file.reading(), file.open() as raw:
         first = _filled(utf8(raw, encoding), HEAD_BYTES)
     mark = 3 if first.startswith(b"\xef\xbb\xbf") else 0
     return first[mark:], len(first) < HEAD_BYTES, encoding, mark
@@ -92,16 +93,16 @@ def _filled(stream: BinaryIO, count: int) -> bytes:
 class Reader:
     """One file on its way into a spill."""
 
-    def __init__(self, origin: Origin, how: How, dialect: Dialect, notes: list[Note]) -> None:
-        self._origin, self._how, self._dialect, self._notes = origin, how, dialect, notes
-        wanted = how.columns if how.columns is not None else dialect.names
+    def __init__(self, file: InputFile, options: ReadOptions, dialect: Dialect, notes: list[Note]) -> None:
+        self._file, self._options, self._dialect, self._notes = file, options, dialect, notes
+        wanted = options.columns if options.columns is not None else dialect.names
         if gone := [name for name in wanted if name not in dialect.names]:
-            raise ReadError(f"{origin.name} has no column {some(gone)}; it has {some(dialect.names)}")
+            raise ReadError(f"{file.name} has no column {some(gone)}; it has {some(dialect.names)}")
         self._places = [dialect.names.index(name) for name in wanted]
         self._states = [State(name, Type.NOTHING) for name in wanted]
-        self._force(how.options.get("types"))
-        self._bad = BadRows(origin.name, how.bad_rows)
-        self._spill = Spill(how.spill, on_disk=not how.in_memory)
+        self._force(options.format_options.get("types"))
+        self._bad = BadRows(file.name, options.bad_rows)
+        self._spill = Spill(options.spill, on_disk=not options.in_memory)
         self._block_bytes = FIRST_BYTES
 
     def _force(self, types: object) -> None:
@@ -120,10 +121,10 @@ class Reader:
             self._guess()
             while self._pass():
                 self._spill.clear()
-                self._bad.forget()
+                self._bad.reset()
                 for state in self._states:
                     state.missing, state.misfits, state.present = None, 0, 0
-            told = self._bad.over()
+            told = self._bad.finish()
         except BaseException:
             self._spill.close()
             raise
@@ -132,7 +133,7 @@ class Reader:
 
     def _blocks(self, size: int) -> Iterator[TextBlock]:
         dialect = self._dialect
-        with self._origin.reading(), self._origin.open() as raw:
+        with self._file.reading(), self._file.open() as raw:
             yield from blocks(
                 utf8(raw, dialect.encoding),
                 size,
@@ -141,7 +142,7 @@ class Reader:
                 newline=dialect.newline,
                 quote=dialect.quote,
                 delimiter=dialect.delimiter,
-                name=self._origin.name,
+                name=self._file.name,
             )
 
     def _guess(self) -> None:
@@ -166,7 +167,7 @@ class Reader:
     def _pass(self) -> bool:
         """Over the whole file. Whether it must be read once more, since a column is text after all."""
         again = False
-        most = self._how.rows
+        most = self._options.rows
         for block, words, columns in self._worked():
             again |= self._settle(block, words, columns)
             if most is not None and self._spill.rows >= most:
@@ -192,13 +193,13 @@ class Reader:
             try:
                 words = self._words(block, coded)
             except ReadError as error:
-                raise ReadError(f"{self._origin.name}, from line {block.first_line} on: {error}") from None
+                raise ReadError(f"{self._file.name}, from line {block.first_line} on: {error}") from None
             pairs = zip(words.columns, types, strict=True)
             return block, words, [convert(column, kind, cells) for column, kind in pairs]
 
-        size = self._block_bytes if self._how.rows is None else FIRST_BYTES
+        size = self._block_bytes if self._options.rows is None else FIRST_BYTES
         # Each block is worked on by the types that are known when it is taken up.
-        return in_order(((block, [state.type for state in self._states]) for block in self._blocks(size)), work)
+        return map_in_order(((block, [state.type for state in self._states]) for block in self._blocks(size)), work)
 
     def _words(self, block: TextBlock, coded: frozenset[int]) -> Words:
         return words_of(block, self._dialect, self._places, coded)
@@ -220,7 +221,7 @@ class Reader:
         if arrays:
             batch = pa.RecordBatch.from_arrays(arrays, [state.name for state in self._states])
             batch = batch if keep.all() else batch.filter(pa.array(keep))
-            left = batch.num_rows if self._how.rows is None else self._how.rows - self._spill.rows
+            left = batch.num_rows if self._options.rows is None else self._options.rows - self._spill.rows
             if batch.num_rows:
                 self._spill.add(batch.slice(0, left))
         return again
@@ -239,7 +240,7 @@ class Reader:
         new = places[keep[places]]
         keep[places] = False
         reason = f"column {state.name!r} holds no {state.type}"
-        if self._bad.samples_wanted:
+        if self._bad.needs_text:
             rows = raw_rows(block, self._dialect, new.tolist(), reason)
             rows += [BadRow(0, reason, str(words[int(place)])) for place in new[len(rows) :]]
         else:

@@ -1,4 +1,4 @@
-"""How a delimited text file is written: its delimiter, its quotes, its header, its marks in numbers."""
+"""ReadOptions a delimited text file is written: its delimiter, its quotes, its header, its marks in numbers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Dialect:
 
 
 def sniff(head: bytes, whole: bool, options: Mapping[str, Any], name: str, notes: list[Note]) -> Dialect:
-    """How the file is written, by its first bytes and what the caller knows already.
+    """ReadOptions the file is written, by its first bytes and what the caller knows already.
 
     head     in UTF-8, without a byte order mark; whole: there is no more of it
     Raises   ReadError where the options do not fit the file.

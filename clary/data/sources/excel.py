@@ -10,14 +10,14 @@ from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import FrameScan, Scan
 from clary.data.sources.cells import MISSING, counted
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.values import named, table_of
 
 OPTIONS = frozenset({"sheet", "header", "skip", "missing"})
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """sheet    its name, or its place from 0; the first by default, told where there are several
     header   whether the first row names the columns: True by default; skip: rows passed over before
     missing  the texts that stand for a missing value
@@ -29,18 +29,18 @@ def scan(origin: Origin, how: How) -> Scan:
         raise ReadError("reading spreadsheets needs python-calamine: pip install python-calamine") from None
     notes = [Note("The sheet was read whole.")]
     with (
-        origin.reading_as("a spreadsheet"),
-        origin.seekable() as stream,
+        file.reading_as("a spreadsheet"),
+        file.seekable() as stream,
         CalamineWorkbook.from_filelike(stream) as book,
     ):
-        name = _sheet(book.sheet_names, how.options.get("sheet"), origin, notes)
+        name = _sheet(book.sheet_names, options.format_options.get("sheet"), file, notes)
         rows = book.get_sheet_by_name(name).to_python()
-    return FrameScan(table_of(_columns(rows, how, origin, notes), notes), notes)
+    return FrameScan(table_of(_columns(rows, options, file, notes), notes), notes)
 
 
-def _sheet(names: list[str], wanted: object, origin: Origin, notes: list[Note]) -> str:
+def _sheet(names: list[str], wanted: object, file: InputFile, notes: list[Note]) -> str:
     if not names:
-        raise ReadError(f"{origin.name} has no sheet")
+        raise ReadError(f"{file.name} has no sheet")
     if wanted is None:
         if len(names) > 1:
             notes.append(
@@ -51,19 +51,19 @@ def _sheet(names: list[str], wanted: object, origin: Origin, notes: list[Note]) 
         return wanted
     if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
         return names[wanted]
-    raise ReadError(f"{origin.name} has no sheet {wanted!r}; it has {some(names)}")
+    raise ReadError(f"{file.name} has no sheet {wanted!r}; it has {some(names)}")
 
 
-def _columns(rows: list[list[Any]], how: How, origin: Origin, notes: list[Note]) -> dict[str, list[Any]]:
-    header, skip = how.options.get("header", True), how.options.get("skip", 0)
-    missing = how.options.get("missing", MISSING)
+def _columns(rows: list[list[Any]], options: ReadOptions, file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
+    header, skip = options.format_options.get("header", True), options.format_options.get("skip", 0)
+    missing = options.format_options.get("missing", MISSING)
     if not isinstance(header, bool) or not isinstance(skip, int) or skip < 0:
         raise ReadError(f"header={header!r}, skip={skip!r}: the one is True or False, the other a number of rows")
     if isinstance(missing, str) or not all(isinstance(one, str) for one in missing):
         raise ReadError(f"missing={missing!r} is not a list of texts")
     rows = [row for row in rows[skip:] if any(value != "" for value in row)]
     if not rows:
-        raise ReadError(f"{origin.name}: the sheet is empty")
+        raise ReadError(f"{file.name}: the sheet is empty")
     width = max(place + 1 for row in rows for place, value in enumerate(row) if value != "")
     body = [row[:width] for row in rows[header:]]
     names = [_name(value) for value in rows[0][:width]] if header else None

@@ -10,67 +10,68 @@ from clary.data.batch import some
 from clary.data.errors import ReadError
 from clary.data.scans import Scan
 from clary.data.sources.formats import Format, format_of
-from clary.data.sources.how import How
-from clary.data.sources.joined import Chosen, Joined, Within, close
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
+from clary.data.sources.wrappers import Concatenation, Selection, WithConstants, close
 
 
-def scan_files(files: Sequence[Origin], wanted: Format | None, how: How) -> Scan:
+def scan_files(files: Sequence[InputFile], wanted: Format | None, options: ReadOptions) -> Scan:
     """Raises ReadError where they are of several formats, or their columns do not fit."""
     chosen = wanted or _format_of_all(files)
-    check_options(chosen, how)
+    check_options(chosen, options)
     if chosen.together:
-        return Chosen(chosen.scan(list(files), how), how.columns, how.rows)
+        return Selection(chosen.scan(list(files), options), options.columns, options.rows)
     scans: list[tuple[str, Scan]] = []
     rows = 0
     try:
-        for origin in files:
-            if how.rows is not None and rows >= how.rows and scans:
+        for file in files:
+            if options.rows is not None and rows >= options.rows and scans:
                 break
-            scans.append((origin.name, _one(origin, chosen, how)))
+            scans.append((file.name, _scan_file(file, chosen, options)))
             rows += scans[-1][1].rows
     except BaseException:
         for _, scan in scans:
             close(scan)
         raise
-    whole = scans[0][1] if len(scans) == 1 else Joined(scans)
-    return whole if how.columns is None and how.rows is None else Chosen(whole, how.columns, how.rows)
+    whole = scans[0][1] if len(scans) == 1 else Concatenation(scans)
+    return (
+        whole if options.columns is None and options.rows is None else Selection(whole, options.columns, options.rows)
+    )
 
 
-def check_options(chosen: Format, how: How) -> None:
-    """Raises ReadError for an option that the format has not."""
-    if unknown := [name for name in how.options if name not in chosen.options]:
+def check_options(chosen: Format, options: ReadOptions) -> None:
+    """Raises ReadError for an option that the format does not have."""
+    if unknown := [name for name in options.format_options if name not in chosen.options]:
         raise ReadError(f"{chosen.name} has no option {some(unknown)}; it has {some(sorted(chosen.options))}")
 
 
-def _format_of_all(files: Sequence[Origin]) -> Format:
+def _format_of_all(files: Sequence[InputFile]) -> Format:
     first = format_of(files[0])
-    for origin in files[1:]:
-        other = format_of(origin)
+    for file in files[1:]:
+        other = format_of(file)
         if other is not first:
             raise ReadError(
-                f"{origin.name} is {other.name}, while {files[0].name} is {first.name}: name the ones that are one "
+                f"{file.name} is {other.name}, while {files[0].name} is {first.name}: name only those that make up a "
                 "table, e.g. by a glob"
             )
     return first
 
 
-def _one(origin: Origin, chosen: Format, how: How) -> Scan:
-    values = _told_by_folder(origin)
-    inner = how
-    if values and how.columns is not None:
-        inner = replace(how, columns=tuple(name for name in how.columns if name not in values))
-    scan = chosen.scan(origin, inner)
-    return Within(scan, values) if values else scan
+def _scan_file(file: InputFile, chosen: Format, options: ReadOptions) -> Scan:
+    values = _partition_values(file)
+    inner = options
+    if values and options.columns is not None:
+        inner = replace(options, columns=tuple(name for name in options.columns if name not in values))
+    scan = chosen.scan(file, inner)
+    return WithConstants(scan, values) if values else scan
 
 
-def _told_by_folder(origin: Origin) -> dict[str, str | int]:
-    """Hive's way: year=2024/month=5/part-0.parquet has the columns year and month."""
-    pairs = [part.partition("=") for part in origin.below.split("/")[:-1]]
-    found: dict[str, str | int] = {}
-    for name, sign, value in pairs:
+def _partition_values(file: InputFile) -> dict[str, str | int]:
+    """Hive's partitions: year=2024/month=5/part-0.parquet has the columns year and month."""
+    pairs = [part.partition("=") for part in file.relative_path.split("/")[:-1]]
+    values: dict[str, str | int] = {}
+    for name, sign, text in pairs:
         if sign and name:
-            found[name] = (
-                int(value) if value.isascii() and value.isdigit() and str(int(value)) == value else unquote(value)
-            )
-    return found
+            number = text.isascii() and text.isdigit() and str(int(text)) == text
+            values[name] = int(text) if number else unquote(text)
+    return values

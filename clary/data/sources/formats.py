@@ -10,16 +10,16 @@ from typing import Any, cast
 
 from clary.data.errors import ReadError
 from clary.data.scans import Scan
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 
 HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Format:
-    """module    of clary.data.sources, whose `scan(origin, how)` reads it and whose OPTIONS it takes
-    together  whether all files make one table at once: `scan(origins, how)`
+    """module    of clary.data.sources, whose `scan(file, how)` reads it and whose OPTIONS it takes
+    together  whether all files make one table at once: `scan(files, how)`
     """
 
     name: str
@@ -33,8 +33,8 @@ class Format:
         return cast("frozenset[str]", self._module().OPTIONS)
 
     @property
-    def scan(self) -> Callable[[Any, How], Scan]:
-        return cast("Callable[[Any, How], Scan]", self._module().scan)
+    def scan(self) -> Callable[[Any, ReadOptions], Scan]:
+        return cast("Callable[[Any, ReadOptions], Scan]", self._module().scan)
 
     def _module(self) -> Any:
         return import_module(f"clary.data.sources.{self.module}")
@@ -76,12 +76,12 @@ def named(name: str) -> Format:
         raise ReadError(f"format={name!r} is not known; known are {', '.join(BY_NAME)}") from None
 
 
-def format_of(origin: Origin) -> Format:
+def format_of(file: InputFile) -> Format:
     """Raises ReadError where neither its name nor its first bytes tell."""
-    found = _BY_ENDING.get(PurePosixPath(origin.file.lower()).suffix)
+    found = _BY_ENDING.get(PurePosixPath(file.filename.lower()).suffix)
     if found is not None:
         return found
-    head = origin.head(HEAD_BYTES)
+    head = file.head(HEAD_BYTES)
     for one in FORMATS:
         if any(head.startswith(magic) for magic in one.magic):
             return one if one.name != "excel" or not _is_npz(head) else BY_NAME["numpy"]
@@ -92,8 +92,7 @@ def format_of(origin: Origin) -> Format:
     if found := _text(head):
         return found
     raise ReadError(
-        f"{origin.name}: neither its name nor its first bytes show its format; "
-        f"give format=, one of {', '.join(BY_NAME)}"
+        f"{file.name}: neither its name nor its first bytes show its format; give format=, one of {', '.join(BY_NAME)}"
     )
 
 

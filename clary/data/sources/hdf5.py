@@ -16,13 +16,13 @@ from clary.data.frames import distinct_names
 from clary.data.notes import Note
 from clary.data.scans import FrameScan, Scan
 from clary.data.sources.arrays import table_of_array
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 
 OPTIONS = frozenset({"key"})
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """key  the dataset, or the group that pandas wrote, by its path in the file; needless where there is one.
 
     Raises ReadError.
@@ -32,14 +32,14 @@ def scan(origin: Origin, how: How) -> Scan:
     except ImportError:
         raise ReadError("reading HDF5 needs h5py: pip install h5py") from None
     notes = [Note("The dataset was read whole.")]
-    with origin.reading_as("HDF5"), origin.seekable() as stream, h5py.File(stream, "r") as file:
-        found = _chosen(file, how.options.get("key"), origin, h5py)
+    with file.reading_as("HDF5"), file.seekable() as stream, h5py.File(stream, "r") as archive:
+        found = _chosen(archive, options.format_options.get("key"), file, h5py)
         if isinstance(found, h5py.Group):
-            return FrameScan(_of_pandas(found, origin, notes), notes)
-        return FrameScan(table_of_array(_values(found, h5py), origin.name, notes, _names(found)), notes)
+            return FrameScan(_of_pandas(found, file, notes), notes)
+        return FrameScan(table_of_array(_values(found, h5py), file.name, notes, _names(found)), notes)
 
 
-def _chosen(file: Any, key: object, origin: Origin, h5py: Any) -> Any:
+def _chosen(archive: Any, key: object, file: InputFile, h5py: Any) -> Any:
     tables: dict[str, Any] = {}
 
     def visit(name: str, one: Any) -> None:
@@ -47,14 +47,14 @@ def _chosen(file: Any, key: object, origin: Origin, h5py: Any) -> Any:
         if not within and (isinstance(one, h5py.Dataset) or "pandas_type" in one.attrs):
             tables[name] = one
 
-    file.visititems(visit)
+    archive.visititems(visit)
     if key is None:
         if len(tables) != 1:
-            raise ReadError(f"{origin.name} has {len(tables)} datasets: choose one by key=: {some(tables)}")
+            raise ReadError(f"{file.name} has {len(tables)} datasets: choose one by key=: {some(tables)}")
         return next(iter(tables.values()))
-    found = file.get(str(key))
+    found = archive.get(str(key))
     if found is None or (isinstance(found, h5py.Group) and "pandas_type" not in found.attrs):
-        raise ReadError(f"{origin.name} has no dataset {key!r}; it has {some(tables)}")
+        raise ReadError(f"{file.name} has no dataset {key!r}; it has {some(tables)}")
     return found
 
 
@@ -77,34 +77,32 @@ def _words(values: Any) -> list[str]:
     return [one.decode() if isinstance(one, bytes) else str(one) for one in np.asarray(values).tolist()]
 
 
-def _of_pandas(group: Any, origin: Origin, notes: list[Note]) -> pa.Table:
+def _of_pandas(group: Any, file: InputFile, notes: list[Note]) -> pa.Table:
     kind = _words([group.attrs["pandas_type"]])[0]
     notes.append(Note("pandas wrote it; the index was left out."))
     if kind == "frame" and "axis0" in group:
-        return _fixed(group, origin)
+        return _fixed(group, file)
     if kind in ("frame_table", "appendable_frame") and "table" in group:
-        return _table(group, origin)
-    raise ReadError(
-        f"{origin.name}: {group.name} is pandas' {kind!r}; read it by pandas.read_hdf and pass the DataFrame"
-    )
+        return _table(group, file)
+    raise ReadError(f"{file.name}: {group.name} is pandas' {kind!r}; read it by pandas.read_hdf and pass the DataFrame")
 
 
-def _fixed(group: Any, origin: Origin) -> pa.Table:
+def _fixed(group: Any, file: InputFile) -> pa.Table:
     """pandas' format 'fixed': blocks of columns of one type."""
     columns: dict[str, Any] = {}
     for place in range(int(group.attrs["nblocks"])):
         values = group[f"block{place}_values"]
         if values.dtype.kind == "O" or "value_type" in values.attrs:
-            _refuse(group, origin)
+            _refuse(group, file)
         matrix = np.atleast_2d(values[...])
         for at, name in enumerate(_words(group[f"block{place}_items"][...])):
             columns[name] = matrix[:, at]
     names = [name for name in _words(group["axis0"][...]) if name in columns]
-    tables = [table_of_array(columns[name], origin.name, [], [name]) for name in names]
+    tables = [table_of_array(columns[name], file.name, [], [name]) for name in names]
     return pa.table([table.column(0) for table in tables], names=names)
 
 
-def _table(group: Any, origin: Origin) -> pa.Table:
+def _table(group: Any, file: InputFile) -> pa.Table:
     """pandas' format 'table': a structured array, in which several columns may share a field."""
     dataset = group["table"]
     rows = dataset[...]
@@ -118,10 +116,10 @@ def _table(group: Any, origin: Origin) -> pa.Table:
         given = _plain_list(kinds) if kinds is not None else None
         given = given if given is not None and len(given) == inner.shape[1] else None
         if given is None and inner.shape[1] > 1:
-            _refuse(group, origin)
+            _refuse(group, file)
         names += given or [field]
         columns += list(inner.T)
-    tables = [table_of_array(column, origin.name, [], [name]) for name, column in zip(names, columns, strict=True)]
+    tables = [table_of_array(column, file.name, [], [name]) for name, column in zip(names, columns, strict=True)]
     return pa.table([table.column(0) for table in tables], names=distinct_names(names))
 
 
@@ -141,8 +139,8 @@ def _plain_list(data: Any) -> list[str] | None:
     return [str(one) for one in found] if isinstance(found, Sequence) and not isinstance(found, str) else None
 
 
-def _refuse(group: Any, origin: Origin) -> None:
+def _refuse(group: Any, file: InputFile) -> None:
     raise ReadError(
-        f"{origin.name}: {group.name} holds pickled columns (text, in pandas' own layout), and unpickling runs code; "
+        f"{file.name}: {group.name} holds pickled columns (text, in pandas' own layout), and unpickling runs code; "
         "read it by pandas.read_hdf where you trust it, and pass the DataFrame"
     )

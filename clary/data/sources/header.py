@@ -19,7 +19,7 @@ Sample = Sequence[tuple[list[str], int]]
 
 
 def names_of(
-    sample: Sample, options: Mapping[str, Any], cells: Cells, notes: list[Note], file: str
+    sample: Sample, options: Mapping[str, Any], cells: Cells, notes: list[Note], name: str
 ) -> tuple[tuple[str, ...], bool, int]:
     """(names, whether the first line holds them, fields that rows have beyond them)."""
     given = options.get("names")
@@ -41,7 +41,7 @@ def names_of(
     common = widths.most_common(1)[0][0] if widths else width
     if given is not None:
         if len(given) != (common if header else width):
-            raise ReadError(f"{file}: names= has {len(given)} names, but the rows have {width} fields")
+            raise ReadError(f"{name}: names= has {len(given)} names, but the rows have {width} fields")
         return tuple(distinct_names(list(given))), bool(header), 0
     if not header:
         return tuple(f"column_{place}" for place in range(1, max(width, 1) + 1)), False, 0

@@ -11,25 +11,25 @@ import pyarrow as pa
 
 from clary.data.errors import ReadError
 from clary.data.scans import Scan
-from clary.data.sources.how import How
+from clary.data.sources.input_file import InputFile
 from clary.data.sources.media import BadFileError, scan_media
-from clary.data.sources.origin import Origin
+from clary.data.sources.read_options import ReadOptions
 
 OPTIONS: frozenset[str] = frozenset()
 TYPES = pa.schema([("width", pa.int64()), ("height", pa.int64()), ("mode", pa.string())])
 
 
-def scan(origins: Sequence[Origin], how: How) -> Scan:
-    """Raises ReadError."""
+def scan(files: Sequence[InputFile], options: ReadOptions) -> Scan:
+    """A row for each file. Raises ReadError."""
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
         raise ReadError("reading images needs the package pillow: pip install 'clary[media]'") from None
-    return scan_media(origins, how, "image", facts, TYPES)
+    return scan_media(files, options, "image", metadata, TYPES)
 
 
-def facts(data: bytes) -> dict[str, Any]:
-    """By the header; the pixels are not decoded, but what guards them is checked. Raises BadFileError."""
+def metadata(data: bytes) -> dict[str, Any]:
+    """Width, height and mode, by the header; pixels are not decoded, but checksums verified. Raises BadFileError."""
     from PIL import Image
 
     try:
@@ -38,6 +38,6 @@ def facts(data: bytes) -> dict[str, Any]:
             with Image.open(io.BytesIO(data)) as image:
                 width, height, mode = image.width, image.height, image.mode
                 image.verify()
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them trip over
-        raise BadFileError(f"no image ({type(error).__name__})") from None
+    except Exception as error:  # Pillow's decoders raise errors of many types for broken files
+        raise BadFileError(f"not an image ({type(error).__name__})") from None
     return {"width": width, "height": height, "mode": mode}

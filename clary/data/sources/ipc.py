@@ -12,31 +12,31 @@ import pyarrow as pa
 from clary.data.frames import distinct_names
 from clary.data.notes import Note
 from clary.data.scans import FrameScan, Part, Scan, cores
-from clary.data.sources.how import How
-from clary.data.sources.loose import spilled
-from clary.data.sources.origin import Origin
+from clary.data.sources.chunks import spill_chunks
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns
 
 OPTIONS: frozenset[str] = frozenset()
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Raises ReadError."""
-    head = origin.head(8)
+    head = file.head(8)
     if head.startswith(b"FEA1"):
         from pyarrow import feather
 
-        with origin.reading_as("Arrow IPC"), origin.seekable() as stream, warnings.catch_warnings():
+        with file.reading_as("Arrow IPC"), file.seekable() as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # old files are there all the same
             table = feather.read_table(stream, memory_map=False)
             return FrameScan(table, [Note("It is Feather of version 1, and was read whole.")])
     if head.startswith(b"ARROW1"):
-        return IpcScan(origin)
-    return spilled(lambda _: _stream(origin), how, [])
+        return IpcScan(file)
+    return spill_chunks(lambda _: _stream(file), options, [])
 
 
-def _stream(origin: Origin) -> Iterator[pa.Table]:
-    with origin.reading_as("Arrow IPC"), origin.reading(), origin.open() as raw, pa.ipc.open_stream(raw) as reader:
+def _stream(file: InputFile) -> Iterator[pa.Table]:
+    with file.reading_as("Arrow IPC"), file.reading(), file.open() as raw, pa.ipc.open_stream(raw) as reader:
         names = distinct_names(reader.schema.names)
         yield reader.schema.empty_table().rename_columns(names)
         for batch in reader:
@@ -47,8 +47,8 @@ def _stream(origin: Origin) -> Iterator[pa.Table]:
 class IpcScan:
     """The record batches of a file, each read when asked for: not mapped, so that none of it stays in memory."""
 
-    def __init__(self, origin: Origin) -> None:
-        self._origin = origin
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
         with self._opened() as reader:
             self._written = reader.schema.names
             self._types = reader.schema.types
@@ -64,8 +64,8 @@ class IpcScan:
     @contextmanager
     def _opened(self, places: Sequence[int] = ()) -> Iterator[pa.RecordBatchFileReader]:
         options = pa.ipc.IpcReadOptions(included_fields=list(places) or None, use_threads=False)
-        with self._origin.reading_as("Arrow IPC"), self._origin.seekable() as stream:
-            path = self._origin.path
+        with self._file.reading_as("Arrow IPC"), self._file.seekable() as stream:
+            path = self._file.path
             source = pa.OSFile(str(path)) if path is not None else pa.PythonFile(stream, mode="r")
             with source, pa.ipc.open_file(source, options=options) as reader:
                 yield reader

@@ -11,31 +11,31 @@ from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import FrameScan, Scan
 from clary.data.sources.encoding import HEAD_BYTES, encoding_of_json
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.values import columns_of, named, table_of
 
 OPTIONS = frozenset({"encoding", "records"})
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """records  the key of the records, "outer.inner" where it is nested. Raises ReadError."""
     notes = [Note("The file was read whole.")]
-    with origin.reading(), origin.open() as stream:
+    with file.reading(), file.open() as stream:
         data = stream.read()
-    encoding = encoding_of_json(data[:HEAD_BYTES], how.options.get("encoding"), notes)
+    encoding = encoding_of_json(data[:HEAD_BYTES], options.format_options.get("encoding"), notes)
     try:
         found = json.loads(data.decode("utf-8-sig" if encoding == "utf-8" else encoding))
     except (ValueError, RecursionError) as error:
         hint = "; several objects, one a line, are format='jsonl'" if "Extra data" in str(error) else ""
-        raise ReadError(f"{origin.name} is not JSON: {error}{hint}") from None
-    columns = _columns(_below(found, how.options.get("records"), origin), origin, notes)
+        raise ReadError(f"{file.name} is not JSON: {error}{hint}") from None
+    columns = _columns(_below(found, options.format_options.get("records"), file), file, notes)
     if nested := [name for name in columns if "." in name]:
         notes.append(Note(f"Nested objects became columns: {some(nested)}."))
     return FrameScan(table_of(columns, notes), notes)
 
 
-def _below(found: Any, path: object, origin: Origin) -> Any:
+def _below(found: Any, path: object, file: InputFile) -> Any:
     if path is None:
         return found
     if not isinstance(path, str):
@@ -43,36 +43,36 @@ def _below(found: Any, path: object, origin: Origin) -> Any:
     for key in path.split("."):
         if not isinstance(found, Mapping) or key not in found:
             keys = some(found) if isinstance(found, Mapping) else f"no object but a {type(found).__name__}"
-            raise ReadError(f"{origin.name} has no {key!r} of records={path!r}; there is {keys}")
+            raise ReadError(f"{file.name} has no {key!r} of records={path!r}; there is {keys}")
         found = found[key]
     return found
 
 
-def _columns(found: Any, origin: Origin, notes: list[Note]) -> dict[str, list[Any]]:
+def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
     if isinstance(found, list):
-        return _of_list(found, origin, notes)
+        return _of_list(found, file, notes)
     if not isinstance(found, Mapping) or not found:
-        raise ReadError(f"{origin.name} holds {_told(found)}, which is no table: a list of objects is one")
+        raise ReadError(f"{file.name} holds {_told(found)}, which is no table: a list of objects is one")
     if {"columns", "data"} <= set(found) <= {"columns", "data", "index", "index_names", "column_names"}:
         notes.append(Note("It is in pandas' layout 'split'; its index was left out."))
         return named(found["data"], [str(name) for name in found["columns"]], notes)
     if "data" in found and isinstance(found.get("schema"), Mapping) and "fields" in found["schema"]:
         notes.append(Note("It is in pandas' layout 'table'."))
-        return _of_list(found["data"], origin, notes)
+        return _of_list(found["data"], file, notes)
     values = list(found.values())
     if all(isinstance(one, list) for one in values):
         if len({len(one) for one in values}) == 1:
             return {str(name): list(one) for name, one in found.items()}
         lengths = some(f"{name}: {len(one)}" for name, one in found.items())
-        raise ReadError(f"{origin.name}: its columns are of different lengths ({lengths})")
+        raise ReadError(f"{file.name}: its columns are of different lengths ({lengths})")
     if all(isinstance(one, Mapping) for one in values):
         return _of_mappings(found, notes)
     lists = [key for key, one in found.items() if isinstance(one, list) and one and isinstance(one[0], Mapping)]
     if len(lists) == 1:
         notes.append(Note(f"The records are those of {lists[0]!r}; what is beside them was left out."))
-        return _of_list(found[lists[0]], origin, notes)
+        return _of_list(found[lists[0]], file, notes)
     if lists:
-        raise ReadError(f"{origin.name} has several lists of records: choose one by records=: {some(lists)}")
+        raise ReadError(f"{file.name} has several lists of records: choose one by records=: {some(lists)}")
     return columns_of([found])
 
 
@@ -88,21 +88,21 @@ def _of_mappings(found: Mapping[str, Any], notes: list[Note]) -> dict[str, list[
     return columns_of([{"key": key, **one} for key, one in found.items()])
 
 
-def _of_list(found: list[Any], origin: Origin, notes: list[Note]) -> dict[str, list[Any]]:
+def _of_list(found: list[Any], file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
     if not isinstance(found, list) or not found:
-        raise ReadError(f"{origin.name} holds {_told(found)}: no table")
+        raise ReadError(f"{file.name} holds {_told(found)}: no table")
     if all(isinstance(one, Mapping) for one in found):
         return columns_of(found)
     if all(isinstance(one, list) for one in found):
         if len({len(one) for one in found}) > 1:
-            raise ReadError(f"{origin.name}: its rows are of different lengths")
+            raise ReadError(f"{file.name}: its rows are of different lengths")
         first = found[0]
         header = bool(first) and all(isinstance(one, str) for one in first) and len(found) > 1
         header = header and any(not isinstance(one, str) for one in found[1])
         return named(found[1:] if header else found, first if header else None, notes)
     if not any(isinstance(one, (Mapping, list)) for one in found):
         return {"column_1": found}
-    raise ReadError(f"{origin.name}: some of its records are objects and others are not")
+    raise ReadError(f"{file.name}: some of its records are objects and others are not")
 
 
 def _told(found: Any) -> str:

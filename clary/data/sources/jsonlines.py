@@ -12,51 +12,52 @@ from pyarrow import json as arrow_json
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import Scan
-from clary.data.sources.ahead import in_order
+from clary.data.sources.bad_rows import BadRow, BadRows
 from clary.data.sources.blocks import TextBlock, blocks, utf8
+from clary.data.sources.chunks import flattened, spill_chunks
 from clary.data.sources.encoding import HEAD_BYTES, encoding_of_json
-from clary.data.sources.how import BadRow, BadRows, How
-from clary.data.sources.loose import flattened, spilled
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.parallel import map_in_order
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.values import columns_of, table_of, with_times
 
 OPTIONS = frozenset({"encoding"})
 BLOCK_BYTES = 4 << 20
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Raises ReadError."""
     notes: list[Note] = []
-    encoding = encoding_of_json(origin.head(HEAD_BYTES), how.options.get("encoding"), notes)
-    bad = BadRows(origin.name, how.bad_rows)
+    encoding = encoding_of_json(file.head(HEAD_BYTES), options.format_options.get("encoding"), notes)
+    bad = BadRows(file.name, options.bad_rows)
 
     words: dict[str, pa.DataType] = {}
 
     def chunks(text: frozenset[str]) -> Iterator[pa.Table]:
         words.clear()
         # What is known of times when a block is taken up: the first one's columns come as they are written.
-        items = ((block, dict(words)) for block in _blocks(origin, encoding))
-        for table, wrong, told, found in in_order(items, lambda item: _parsed(item[0], text, item[1])):
+        items = ((block, dict(words)) for block in _blocks(file, encoding))
+        for table, wrong, told, found in map_in_order(items, lambda item: _parsed(item[0], text, item[1])):
             words.update(found)
             bad.add(wrong)
             notes.extend(note for note in told if note not in notes)
             yield table
 
-    found = spilled(chunks, how, notes, bad)
+    found = spill_chunks(chunks, options, notes, bad)
     if not found.arrow_schema.names:
         found.close()
-        raise ReadError(f"{origin.name} is empty: it has neither columns nor rows")
+        raise ReadError(f"{file.name} is empty: it has neither columns nor rows")
     nested = [name for name in found.arrow_schema.names if "." in name]
     if nested:
         found.add_notes([Note(f"Nested objects became columns: {', '.join(nested[:10])}.")])
     return found
 
 
-def _blocks(origin: Origin, encoding: str) -> Iterator[TextBlock]:
-    with origin.reading(), origin.open() as raw:
+def _blocks(file: InputFile, encoding: str) -> Iterator[TextBlock]:
+    with file.reading(), file.open() as raw:
         text = utf8(raw, encoding)
         for block in blocks(
-            text, BLOCK_BYTES, skip=0, first_line=1, newline=b"\n", quote="", delimiter="", name=origin.name
+            text, BLOCK_BYTES, skip=0, first_line=1, newline=b"\n", quote="", delimiter="", name=file.name
         ):
             marked = block.first_line == 1 and block.data.startswith(b"\xef\xbb\xbf")
             yield TextBlock(block.data[3:], 1) if marked else block

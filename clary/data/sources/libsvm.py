@@ -9,28 +9,28 @@ import numpy as np
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import Scan
-from clary.data.sources.how import How
+from clary.data.sources.input_file import InputFile
 from clary.data.sources.matrices import MatrixScan
-from clary.data.sources.origin import Origin
+from clary.data.sources.read_options import ReadOptions
 
 OPTIONS: frozenset[str] = frozenset()
 MOST_FEATURES = 50_000_000
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Columns label, qid where there is one, and f0, f1 … by the indices in the file (f1 … where none is 0).
 
     Raises ReadError naming the line.
     """
     from sklearn.datasets import load_svmlight_file
 
-    with origin.reading(), origin.open() as stream:
+    with file.reading(), file.open() as stream:
         data = stream.read()
     if b"\0" in data:
-        raise ReadError(f"{origin.name} is not libsvm: it has NUL bytes")
+        raise ReadError(f"{file.name} is not libsvm: it has NUL bytes")
     if not data.strip():
-        raise ReadError(f"{origin.name} is empty: it has neither columns nor rows")
-    matrix, label, queries = _loaded(data, origin, load_svmlight_file)
+        raise ReadError(f"{file.name} is empty: it has neither columns nor rows")
+    matrix, label, queries = _loaded(data, file, load_svmlight_file)
     first: dict[str, Any] = {"label": label}
     if b"qid:" in data and len(queries) == len(label):
         first["qid"] = queries
@@ -42,15 +42,15 @@ def scan(origin: Origin, how: How) -> Scan:
     return MatrixScan(first, [f"f{place}" for place in range(start, start + matrix.shape[1])], matrix, notes)
 
 
-def _loaded(data: bytes, origin: Origin, load: Any) -> tuple[Any, Any, Any]:
+def _loaded(data: bytes, file: InputFile, load: Any) -> tuple[Any, Any, Any]:
     import io
 
     try:
         matrix, label, queries = load(io.BytesIO(data), zero_based=True, query_id=True)
     except Exception as error:  # whatever broken text makes it trip over
-        raise ReadError(f"{origin.name} is not libsvm: {_where(data) or error}") from None
+        raise ReadError(f"{file.name} is not libsvm: {_where(data) or error}") from None
     if matrix.shape[1] > MOST_FEATURES:
-        raise ReadError(f"{origin.name} has the index {matrix.shape[1] - 1:,}; a table has {MOST_FEATURES:,} at most")
+        raise ReadError(f"{file.name} has the index {matrix.shape[1] - 1:,}; a table has {MOST_FEATURES:,} at most")
     return matrix.tocsr(), np.asarray(label), queries
 
 

@@ -1,4 +1,4 @@
-"""Folders of files of which each is a row: its path, the folder that it is in as its label, its bytes, and facts."""
+"""Folders in which each file is a row: its path, its folder as the label, its bytes, and metadata."""
 
 from __future__ import annotations
 
@@ -10,55 +10,60 @@ import pyarrow as pa
 
 from clary.data.notes import Note
 from clary.data.scans import Scan
-from clary.data.sources.ahead import in_order
-from clary.data.sources.how import BadRow, BadRows, How
-from clary.data.sources.loose import spilled
-from clary.data.sources.origin import Origin
+from clary.data.sources.bad_rows import BadRow, BadRows
+from clary.data.sources.chunks import spill_chunks
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.parallel import map_in_order
+from clary.data.sources.read_options import ReadOptions
 
-# A chunk holds the files' bytes: so many of them, or fewer large ones.
+# A chunk holds the files' bytes: of so many files, or of fewer large ones.
 CHUNK_FILES = 256
 CHUNK_BYTES = 32 << 20
 
 
 class BadFileError(Exception):
-    """This is no image, or no recording."""
+    """The bytes are not an image, or not a recording."""
 
 
 def scan_media(
-    origins: Sequence[Origin], how: How, column: str, facts: Callable[[bytes], dict[str, Any]], types: pa.Schema
+    files: Sequence[InputFile],
+    options: ReadOptions,
+    column: str,
+    metadata: Callable[[bytes], dict[str, Any]],
+    types: pa.Schema,
 ) -> Scan:
-    """column  of the bytes; facts: further columns, of these types, from the bytes; raises BadFileError."""
-    folders = {str(PurePosixPath(one.below).parent) for one in origins}
+    """column  of the bytes; metadata: further columns, of these types, from the bytes; raises BadFileError."""
+    folders = {str(PurePosixPath(file.relative_path).parent) for file in files}
     labelled = folders != {"."}
     label = [pa.field("label", pa.string())] if labelled else []
     schema = pa.schema([pa.field("path", pa.string()), *label, pa.field(column, pa.binary()), *types])
-    bad = BadRows("the folder" if len(origins) > 1 else origins[0].name, how.bad_rows)
+    bad = BadRows("the folder" if len(files) > 1 else files[0].name, options.bad_rows)
 
-    def row(origin: Origin) -> dict[str, Any] | BadRow:
-        with origin.reading(), origin.open() as stream:
+    def row(file: InputFile) -> dict[str, Any] | BadRow:
+        with file.reading(), file.open() as stream:
             data = stream.read()
         try:
-            found = facts(data)
+            values = metadata(data)
         except BadFileError as error:
-            return BadRow(0, str(error), origin.name)
-        parent = PurePosixPath(origin.below).parent.name
-        return {"path": origin.name, "label": parent or None, column: data, **found}
+            return BadRow(0, str(error), file.name)
+        parent = PurePosixPath(file.relative_path).parent.name
+        return {"path": file.name, "label": parent or None, column: data, **values}
 
     def chunks(_: frozenset[str]) -> Iterator[pa.Table]:
         yield schema.empty_table()
         held: list[dict[str, Any]] = []
         size = 0
-        for found in in_order(origins, row):
-            if isinstance(found, BadRow):
-                bad.add([found])
+        for result in map_in_order(files, row):
+            if isinstance(result, BadRow):
+                bad.add([result])
                 continue
-            held.append(found)
-            size += len(found[column])
+            held.append(result)
+            size += len(result[column])
             if len(held) >= CHUNK_FILES or size >= CHUNK_BYTES:
                 yield pa.Table.from_pylist(held, schema)
                 held, size = [], 0
         if held:
             yield pa.Table.from_pylist(held, schema)
 
-    told = "A file's label is the folder that it is in." if labelled else "The files are in no sub-folders: no labels."
-    return spilled(chunks, how, [Note(told)], bad)
+    note = "A file's label is the folder that it is in." if labelled else "The files are in no sub-folders: no labels."
+    return spill_chunks(chunks, options, [Note(note)], bad)

@@ -12,16 +12,16 @@ import pyarrow as pa
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import Part, Scan
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.spill import of_no_columns
 
 OPTIONS: frozenset[str] = frozenset()
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Raises ReadError."""
-    return OrcScan(origin)
+    return OrcScan(file)
 
 
 class OrcScan:
@@ -29,22 +29,22 @@ class OrcScan:
 
     notes: Sequence[Note] = ()
 
-    def __init__(self, origin: Origin) -> None:
-        self._origin = origin
-        with self.opened() as file:
-            self._schema = file.schema
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
+        with self.opened() as reader:
+            self._schema = reader.schema
             names = self._schema.names
             if len(set(names)) < len(names):
-                raise ReadError(f"{origin.name}: columns are named twice, which ORC cannot tell apart")
+                raise ReadError(f"{file.name}: columns are named twice, which ORC cannot tell apart")
             # A stripe's rows are told by no footer that Arrow shows: a column of each is read.
             first = [names[0]] if names else None
-            self._counts = [file.read_stripe(place, columns=first).num_rows for place in range(file.nstripes)]
+            self._counts = [reader.read_stripe(place, columns=first).num_rows for place in range(reader.nstripes)]
 
     @contextmanager
     def opened(self) -> Iterator[Any]:
         from pyarrow import orc
 
-        with self._origin.reading_as("ORC"), self._origin.seekable() as stream:
+        with self._file.reading_as("ORC"), self._file.seekable() as stream:
             yield orc.ORCFile(stream)
 
     @property
@@ -76,7 +76,7 @@ class OrcPart:
         if not columns:
             yield from of_no_columns(self.count, rows)
             return
-        with self.scan.opened() as file:
-            whole = file.read_stripe(self.stripe, columns=list(columns)).select(list(columns))
+        with self.scan.opened() as reader:
+            whole = reader.read_stripe(self.stripe, columns=list(columns)).select(list(columns))
         for start in range(0, self.count, rows):
             yield whole.slice(start, rows)

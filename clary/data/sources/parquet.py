@@ -12,8 +12,8 @@ from pyarrow import parquet
 from clary.data.frames import distinct_names
 from clary.data.notes import Note
 from clary.data.scans import Part, Scan, cores
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns
 
 OPTIONS: frozenset[str] = frozenset()
@@ -24,18 +24,18 @@ DICTIONARY_BYTES = 1.3e6
 CODE_BYTES = 2.5
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Raises ReadError."""
-    with origin.reading_as("Parquet"), origin.seekable() as stream, parquet.ParquetFile(stream) as file:
-        metadata, schema = file.metadata, file.schema_arrow
-    return ParquetScan(origin, metadata, schema)
+    with file.reading_as("Parquet"), file.seekable() as stream, parquet.ParquetFile(stream) as reader:
+        metadata, schema = reader.metadata, reader.schema_arrow
+    return ParquetScan(file, metadata, schema)
 
 
 class ParquetScan:
     """The row groups of a file, each read by whoever asks for it."""
 
-    def __init__(self, origin: Origin, metadata: Any, schema: pa.Schema) -> None:
-        self._origin, self._metadata, self._written = origin, metadata, schema.names
+    def __init__(self, file: InputFile, metadata: Any, schema: pa.Schema) -> None:
+        self._file, self._metadata, self._written = file, metadata, schema.names
         names = distinct_names(schema.names)
         self._coded = _coded(metadata, schema) if names == self._written else []
         fields = [
@@ -80,17 +80,17 @@ class ParquetScan:
             return
         names = self._schema.names
         plain = names == self._written
-        with self._origin.reading_as("Parquet"), self._origin.seekable() as stream:
-            file = parquet.ParquetFile(
-                stream if self._origin.path is None else str(self._origin.path),
+        with self._file.reading_as("Parquet"), self._file.seekable() as stream:
+            reader = parquet.ParquetFile(
+                stream if self._file.path is None else str(self._file.path),
                 metadata=self._metadata,
                 read_dictionary=self._coded,
                 buffer_size=BUFFER_BYTES,
                 pre_buffer=False,
             )
-            with file:
+            with reader:
                 wanted = list(columns) if plain else None
-                for batch in file.iter_batches(rows, row_groups=list(groups), columns=wanted, use_threads=False):
+                for batch in reader.iter_batches(rows, row_groups=list(groups), columns=wanted, use_threads=False):
                     places = [(batch.schema.names if plain else names).index(name) for name in columns]
                     arrays = [batch.column(place) for place in places]
                     yield pa.RecordBatch.from_arrays(arrays, list(columns))

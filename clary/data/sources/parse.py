@@ -9,9 +9,9 @@ import pyarrow as pa
 from pyarrow import csv
 
 from clary.data.errors import ReadError
+from clary.data.sources.bad_rows import BadRow
 from clary.data.sources.blocks import TextBlock
 from clary.data.sources.dialect import Dialect
-from clary.data.sources.how import BadRow
 from clary.data.sources.rows import fields_of
 
 WORD_DICTIONARY = pa.dictionary(pa.int32(), pa.string())

@@ -12,33 +12,33 @@ from clary.data.frames import arrow_of_pandas
 from clary.data.notes import Note
 from clary.data.scans import FrameScan, Scan
 from clary.data.sources.arrays import table_of_array
-from clary.data.sources.how import How
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.values import columns_of, table_of
 
 OPTIONS: frozenset[str] = frozenset()
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Raises ReadError, before anything is unpickled, where the caller did not allow it."""
-    if not how.allow_pickle:
+    if not options.allow_pickle:
         raise ReadError(
-            f"{origin.name} is a pickle, and unpickling runs whatever code the file names; "
+            f"{file.name} is a pickle, and unpickling runs whatever code the file names; "
             "pass allow_pickle=True only if you trust whoever made it"
         )
     import pickle
 
     notes = [Note("The file was read whole; unpickling it ran the code that it names.")]
-    with origin.reading(), origin.open() as stream:
+    with file.reading(), file.open() as stream:
         data = stream.read()
     try:
         found = pickle.loads(data)  # noqa: S301 (allowed by the caller)
     except Exception as error:  # whatever a stranger's __reduce__ raises
-        raise ReadError(f"{origin.name} cannot be unpickled: {type(error).__name__}: {error}") from None
-    return FrameScan(_table(found, origin, notes), notes)
+        raise ReadError(f"{file.name} cannot be unpickled: {type(error).__name__}: {error}") from None
+    return FrameScan(_table(found, file, notes), notes)
 
 
-def _table(found: Any, origin: Origin, notes: list[Note]) -> pa.Table:
+def _table(found: Any, file: InputFile, notes: list[Note]) -> pa.Table:
     import pandas as pd
 
     if isinstance(found, pd.Series):
@@ -53,12 +53,12 @@ def _table(found: Any, origin: Origin, notes: list[Note]) -> pa.Table:
     if isinstance(found, pa.Table):
         return found
     if isinstance(found, np.ndarray):
-        return table_of_array(found, origin.name, notes)
+        return table_of_array(found, file.name, notes)
     if isinstance(found, list) and found and all(isinstance(one, dict) for one in found):
         return table_of(columns_of(found), notes)
     if isinstance(found, dict) and _are_columns(list(found.values())):
         return table_of({str(name): list(one) for name, one in found.items()}, notes)
-    raise ReadError(f"{origin.name} holds a {type(found).__name__}, which is no table")
+    raise ReadError(f"{file.name} holds a {type(found).__name__}, which is no table")
 
 
 def _are_columns(values: list[Any]) -> bool:

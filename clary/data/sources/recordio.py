@@ -10,17 +10,17 @@ import numpy as np
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import Scan
-from clary.data.sources.how import How
+from clary.data.sources.input_file import InputFile
 from clary.data.sources.matrices import MatrixScan
-from clary.data.sources.origin import Origin
+from clary.data.sources.read_options import ReadOptions
 from clary.formats.recordio import MAX_COLUMNS, parse_record, records
 
 OPTIONS: frozenset[str] = frozenset()
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """Columns label, where records have one, and f0, f1 …; of the type of the tensors. Raises ReadError."""
-    with origin.reading(), origin.open() as stream:
+    with file.reading(), file.open() as stream:
         data = stream.read()
     rows: list[Any] = []
     labels: list[Any] = []
@@ -28,44 +28,44 @@ def scan(origin: Origin, how: How) -> Scan:
         for number, record in enumerate(records(data), 1):
             features, label = parse_record(record)
             if "values" not in features:
-                raise ReadError(f'{origin.name}, record {number} has no feature "values"')
+                raise ReadError(f'{file.name}, record {number} has no feature "values"')
             rows.append(features["values"])
             labels.append(label["values"][0][0] if "values" in label and len(label["values"][0]) else None)
     except (IndexError, struct.error, ValueError) as error:
         if isinstance(error, ReadError):
             raise
-        raise ReadError(f"{origin.name} is not recordio-protobuf: {error}") from None
+        raise ReadError(f"{file.name} is not recordio-protobuf: {error}") from None
     if not rows:
-        raise ReadError(f"{origin.name} is empty: it has no record")
+        raise ReadError(f"{file.name} is empty: it has no record")
     if any(one is None for one in labels) and any(one is not None for one in labels):
-        raise ReadError(f"{origin.name}: record {labels.index(None) + 1} has no label, while others have one")
+        raise ReadError(f"{file.name}: record {labels.index(None) + 1} has no label, while others have one")
     sparse = any(len(keys) for _, keys, _ in rows)
-    matrix = _sparse(rows, origin) if sparse else _dense(rows, origin)
+    matrix = _sparse(rows, file) if sparse else _dense(rows, file)
     first = {"label": np.array(labels)} if labels[0] is not None else {}
     names = [f"f{place}" for place in range(matrix.shape[1])]
     return MatrixScan(first, names, matrix, [Note("The file was read whole.")])
 
 
-def _dense(rows: list[Any], origin: Origin) -> Any:
+def _dense(rows: list[Any], file: InputFile) -> Any:
     width = len(rows[0][0])
     for number, (values, _, _) in enumerate(rows, 1):
         if len(values) != width:
-            raise ReadError(f"{origin.name}, record {number} has {len(values)} features, while record 1 has {width}")
+            raise ReadError(f"{file.name}, record {number} has {len(values)} features, while record 1 has {width}")
     return np.vstack([values for values, _, _ in rows])
 
 
-def _sparse(rows: list[Any], origin: Origin) -> Any:
+def _sparse(rows: list[Any], file: InputFile) -> Any:
     from scipy.sparse import csr_matrix
 
     width = 0
     for number, (values, keys, shape) in enumerate(rows, 1):
         if len(values) != len(keys):
-            raise ReadError(f"{origin.name}, record {number} has {len(values)} values and {len(keys)} keys")
+            raise ReadError(f"{file.name}, record {number} has {len(values)} values and {len(keys)} keys")
         if len(set(keys.tolist())) < len(keys):
-            raise ReadError(f"{origin.name}, record {number}: a feature is there twice")
+            raise ReadError(f"{file.name}, record {number}: a feature is there twice")
         width = max(width, *(int(one) for one in shape[-1:]), *(int(one) + 1 for one in keys), 0)
         if width > MAX_COLUMNS:
-            raise ReadError(f"{origin.name}, record {number} has a key beyond {MAX_COLUMNS:,}")
+            raise ReadError(f"{file.name}, record {number} has a key beyond {MAX_COLUMNS:,}")
     pointers = np.concatenate([[0], np.cumsum([len(values) for values, _, _ in rows])])
     keys = np.concatenate([keys for _, keys, _ in rows]).astype(np.int64)
     matrix = csr_matrix((np.concatenate([values for values, _, _ in rows]), keys, pointers), shape=(len(rows), width))

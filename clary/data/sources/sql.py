@@ -13,9 +13,9 @@ from clary.data.batch import some
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import Scan
-from clary.data.sources.how import How
-from clary.data.sources.loose import spilled
-from clary.data.sources.origin import Origin
+from clary.data.sources.chunks import spill_chunks
+from clary.data.sources.input_file import InputFile
+from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.values import named, table_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ OPTIONS = frozenset({"table", "query"})
 FETCHED_ROWS = 16_384
 
 
-def scan(origin: Origin, how: How) -> Scan:
+def scan(file: InputFile, options: ReadOptions) -> Scan:
     """A SQLite file, opened for reading only.
 
     table   by name, with its schema before a dot; needless where there is one
@@ -37,13 +37,13 @@ def scan(origin: Origin, how: How) -> Scan:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    with origin.reading_as("SQLite"), origin.on_disk() as path:
+    with file.reading_as("SQLite"), file.on_disk() as path:
         uri = f"file:{quote(str(Path(path).resolve()))}?mode=ro"
         engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
-        return _scan(engine, how, origin.name)
+        return _scan(engine, options, file.name)
 
 
-def scan_url(url: str, how: How) -> Scan:
+def scan_url(url: str, options: ReadOptions) -> Scan:
     """Raises ReadError."""
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
@@ -59,26 +59,26 @@ def scan_url(url: str, how: How) -> Scan:
     database = make_url(url)
     if database.get_backend_name() == "sqlite" and database.database and not Path(database.database).is_file():
         raise ReadError(f"there is no file {database.database}")  # SQLite would make an empty one
-    return _scan(engine, how, told)
+    return _scan(engine, options, told)
 
 
-def _scan(engine: Engine, how: How, name: str) -> Scan:
+def _scan(engine: Engine, options: ReadOptions, name: str) -> Scan:
     from sqlalchemy.exc import SQLAlchemyError
 
     notes: list[Note] = []
     try:
-        statement = _statement(engine, how, name, notes)
-        return spilled(lambda text: _chunks(engine, statement, notes, text), how, notes)
+        statement = _statement(engine, options, name, notes)
+        return spill_chunks(lambda text: _chunks(engine, statement, notes, text), options, notes)
     except SQLAlchemyError as error:
         raise ReadError(f"{name}: {str(getattr(error, 'orig', None) or error)[:300]}") from None
     finally:
         engine.dispose()
 
 
-def _statement(engine: Engine, how: How, name: str, notes: list[Note]) -> Any:
+def _statement(engine: Engine, options: ReadOptions, name: str, notes: list[Note]) -> Any:
     from sqlalchemy import inspect, select, table, text
 
-    query, wanted = how.options.get("query"), how.options.get("table")
+    query, wanted = options.format_options.get("query"), options.format_options.get("table")
     if query is not None:
         if wanted is not None or not isinstance(query, str):
             raise ReadError("query= is a text, and stands instead of table=")

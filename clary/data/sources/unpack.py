@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from clary.data.errors import ReadError
-from clary.data.sources.origin import Origin
+from clary.data.sources.input_file import InputFile
 
 MAGIC = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
 ENDINGS = {".gz": "gz", ".gzip": "gz", ".zst": "zst", ".zstd": "zst", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
@@ -24,26 +24,26 @@ ENDINGS = {".gz": "gz", ".gzip": "gz", ".zst": "zst", ".zstd": "zst", ".bz2": "b
 _NO_ARCHIVES = ("[Content_Types].xml", "mimetype")
 
 
-def unpacked(origin: Origin, member: str | None = None) -> Origin:
-    """What it holds where it is compressed, else itself; in layers too. Raises ReadError."""
+def unpacked(file: InputFile, member: str | None = None) -> InputFile:
+    """The content of a compressed file, through several layers too; the file itself otherwise. Raises ReadError."""
     for _ in range(4):  # an archive of itself never ends
-        kind = _kind(origin)
+        kind = _kind(file)
         if kind is None:
             break
-        origin, member = (_member(origin, member), None) if kind == "zip" else (_plain(origin, kind), member)
+        file, member = (_member(file, member), None) if kind == "zip" else (_decompressed(file, kind), member)
     if member is not None:
-        raise ReadError(f"{origin.name} is no zip archive: it has no member {member!r}")
-    return origin
+        raise ReadError(f"{file.name} is not a zip archive: it has no member {member!r}")
+    return file
 
 
-def _kind(origin: Origin) -> str | None:
-    head = origin.head(6)
+def _kind(file: InputFile) -> str | None:
+    head = file.head(6)
     found = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
-    named = ENDINGS.get(PurePosixPath(origin.file.lower()).suffix)
+    named = ENDINGS.get(PurePosixPath(file.filename.lower()).suffix)
     if found is None and named is not None and head:
-        raise ReadError(f"{origin.name} is named .{named}, but is not compressed so")
+        raise ReadError(f"{file.name} has the ending .{named}, but is not compressed so")
     if found == "zip" and named != "zip":
-        with origin.seekable() as stream, _opened_zip(origin, stream) as archive:
+        with file.seekable() as stream, _opened_zip(file, stream) as archive:
             names = archive.namelist()
         if any(name in names for name in _NO_ARCHIVES) or all(name.endswith(".npy") for name in names):
             return None
@@ -52,25 +52,25 @@ def _kind(origin: Origin) -> str | None:
     return found
 
 
-def _plain(origin: Origin, kind: str) -> Origin:
+def _decompressed(file: InputFile, kind: str) -> InputFile:
     openers: dict[str, Callable[[BinaryIO], BinaryIO]] = {
         "gz": lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream)),
         "bz2": lambda stream: cast("BinaryIO", bz2.BZ2File(stream)),
         "xz": lambda stream: cast("BinaryIO", lzma.LZMAFile(stream)),  # noqa: SIM115 (closed by its owner)
         "zst": _zstandard,
     }
-    ending = PurePosixPath(origin.file).suffix
-    file = origin.file[: -len(ending)] if ending.lower() in ENDINGS else origin.file
+    ending = PurePosixPath(file.filename).suffix
+    filename = file.filename[: -len(ending)] if ending.lower() in ENDINGS else file.filename
 
-    def opened() -> BinaryIO:
-        stream = origin.open()
+    def opener() -> BinaryIO:
+        stream = file.open()
         try:
-            return cast("BinaryIO", _Owner(openers[kind](stream), [stream]))
+            return cast("BinaryIO", _ClosingStream(openers[kind](stream), [stream]))
         except BaseException:
             stream.close()
             raise
 
-    return replace(origin, file=file, opened=opened, path=None, size=0)
+    return replace(file, filename=filename, opener=opener, path=None, size=0)
 
 
 def _zstandard(stream: BinaryIO) -> BinaryIO:
@@ -79,8 +79,8 @@ def _zstandard(stream: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"))
 
 
-class _Owner(io.RawIOBase):
-    """A stream that closes what lies beneath it too."""
+class _ClosingStream(io.RawIOBase):
+    """A stream that closes the streams beneath it too."""
 
     def __init__(self, stream: BinaryIO, beneath: list[BinaryIO]) -> None:
         self._stream, self._beneath = stream, beneath
@@ -99,46 +99,49 @@ class _Owner(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            for one in [self._stream, *self._beneath]:
-                one.close()
+            for stream in [self._stream, *self._beneath]:
+                stream.close()
         super().close()
 
 
-def _opened_zip(origin: Origin, stream: BinaryIO) -> zipfile.ZipFile:
+def _opened_zip(file: InputFile, stream: BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(stream)
     except zipfile.BadZipFile as error:
-        raise ReadError(f"{origin.name} is a damaged zip archive: {error}") from None
+        raise ReadError(f"{file.name} is a damaged zip archive: {error}") from None
 
 
-def _member(origin: Origin, wanted: str | None) -> Origin:
-    with origin.seekable() as stream, _opened_zip(origin, stream) as archive:
-        names = [one.filename for one in archive.infolist() if not one.is_dir() and not _is_marker(one.filename)]
+def _member(file: InputFile, wanted: str | None) -> InputFile:
+    with file.seekable() as stream, _opened_zip(file, stream) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        names = [member.filename for member in members if not _is_marker(member.filename)]
         if wanted is None and len(names) != 1:
-            told = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
-            raise ReadError(f"{origin.name} has {len(names)} members; choose one by member=: {told}")
+            shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
+            raise ReadError(f"{file.name} has {len(names)} members; choose one by member=: {shown}")
         name = names[0] if wanted is None else wanted
         if name not in names:
-            raise ReadError(f"{origin.name} has no member {name!r}; it has {', '.join(names[:10])}")
+            raise ReadError(f"{file.name} has no member {name!r}; it has {', '.join(names[:10])}")
         if archive.getinfo(name).flag_bits & 1:
-            raise ReadError(f"member {name!r} of {origin.name} is encrypted; decrypt the archive first")
+            raise ReadError(f"member {name!r} of {file.name} is encrypted; decrypt the archive first")
 
-    def opened() -> BinaryIO:
-        beneath = origin.open()
+    def opener() -> BinaryIO:
+        beneath = file.open()
         try:
             if not beneath.seekable():
-                raise ReadError(f"{origin.name} is compressed twice: unpack it first")
+                raise ReadError(f"{file.name} is compressed twice: unpack it first")
             archive = zipfile.ZipFile(beneath)
-            return cast(BinaryIO, _Owner(cast(BinaryIO, archive.open(name)), [cast(BinaryIO, archive), beneath]))
+            return cast(
+                BinaryIO, _ClosingStream(cast(BinaryIO, archive.open(name)), [cast(BinaryIO, archive), beneath])
+            )
         except (NotImplementedError, RuntimeError) as error:
             beneath.close()
-            raise ReadError(f"member {name!r} of {origin.name} cannot be unpacked: {error}") from None
+            raise ReadError(f"member {name!r} of {file.name} cannot be unpacked: {error}") from None
         except BaseException:
             beneath.close()
             raise
 
     return replace(
-        origin, name=f"{origin.name}:{name}", file=PurePosixPath(name).name, opened=opened, path=None, size=0
+        file, name=f"{file.name}:{name}", filename=PurePosixPath(name).name, opener=opener, path=None, size=0
     )
 
 

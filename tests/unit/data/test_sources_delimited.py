@@ -398,7 +398,7 @@ def test_a_quote_that_is_never_closed_is_an_error_or_a_letter(csv):
 
 
 def test_a_row_without_end_is_an_error(csv, monkeypatch, small_blocks):
-    monkeypatch.setattr("clary.data.sources.blocks.MOST_ROW_BYTES", 1000)
+    monkeypatch.setattr("clary.data.sources.blocks.MAX_ROW_BYTES", 1000)
     text = 'a,b\n1,"' + "x\n" * 2000
     with pytest.raises(DataError, match="does not end within"):
         read(csv("a,b\n" + "1,2\n" * 100 + text[4:]))
@@ -494,7 +494,7 @@ def test_a_scan_that_fails_leaves_nothing(csv, tmp_path):
     with pytest.raises(DataError):
         scan(csv("a,b\n1\n"), spill=spill)
     assert not list(spill.iterdir())
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         scan(csv("a\n1\n"), spill=tmp_path / "nowhere")
 
 

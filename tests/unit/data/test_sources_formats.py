@@ -606,7 +606,7 @@ def test_folders_of_images(tmp_path):
     assert found["mode"].tolist() == ["RGB", "RGB"]
     assert Image.open(io.BytesIO(found["image"][1])).size == (5, 6)
     (tmp_path / "cat" / "broken.png").write_bytes(b"\x89PNG and nothing")
-    with pytest.raises(DataError, match=r"1 row is bad.*no image.*broken\.png"):
+    with pytest.raises(DataError, match=r"1 row is bad.*not an image.*broken\.png"):
         read(tmp_path)
     assert len(read(tmp_path, bad_rows="skip")) == 2
     assert scanned(tmp_path, bad_rows="skip", columns=["label", "height"])["height"].tolist() == [3, 6]
@@ -624,5 +624,5 @@ def test_folders_of_recordings(tmp_path):
     assert found["seconds"].tolist() == [0.1, 0.1]
     assert found["label"].tolist() == ["x", "x"]
     (tmp_path / "x" / "c.wav").write_bytes(b"RIFF")
-    with pytest.raises(DataError, match="no recording"):
+    with pytest.raises(DataError, match="not a recording"):
         read(tmp_path)

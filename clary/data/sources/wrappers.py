@@ -1,5 +1,4 @@
-"""Scans around scans: several files as one table, some of a table's columns, its first rows, a column that is the same
-throughout."""
+"""Scans made of scans: several files as a single table, some columns or the first rows of a table, constant columns."""
 
 from __future__ import annotations
 
@@ -17,11 +16,11 @@ from clary.data.scans import Part, Scan
 from clary.data.sources.spill import fitted, of_no_columns
 
 
-class Wrapper:
-    """A scan that holds others; closing it closes them."""
+class ScanWrapper:
+    """A scan made of others; closing it closes them."""
 
-    def __init__(self, within: Sequence[Scan], schema: pa.Schema, rows: int, notes: Sequence[Note]) -> None:
-        self._within, self._schema, self._rows, self._notes = list(within), schema, rows, tuple(notes)
+    def __init__(self, scans: Sequence[Scan], schema: pa.Schema, rows: int, notes: Sequence[Note]) -> None:
+        self._scans, self._schema, self._rows, self._notes = list(scans), schema, rows, tuple(notes)
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -36,14 +35,14 @@ class Wrapper:
         return self._notes
 
     def parts(self) -> Sequence[Part]:
-        return [one for scan in self._within for one in scan.parts()]
+        return [part for scan in self._scans for part in scan.parts()]
 
     def close(self) -> None:
         with ExitStack() as stack:
-            for one in self._within:
-                stack.callback(close, one)
+            for scan in self._scans:
+                stack.callback(close, scan)
 
-    def __enter__(self) -> Wrapper:
+    def __enter__(self) -> ScanWrapper:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,27 +50,27 @@ class Wrapper:
 
 
 def close(scan: Scan) -> None:
-    """Give back what a scan holds, where it holds anything."""
+    """Release the files that a scan holds, if any."""
     closing = getattr(scan, "close", None)
     if closing is not None:
         closing()
 
 
-class Chosen(Wrapper):
+class Selection(ScanWrapper):
     """Some columns, in this order, and the first so many rows. Raises ReadError for a column that is not there."""
 
     def __init__(self, scan: Scan, columns: Sequence[str] | None, rows: int | None) -> None:
         schema = scan.arrow_schema
         if columns is not None:
-            if gone := [name for name in columns if name not in schema.names]:
+            if unknown := [name for name in columns if name not in schema.names]:
                 close(scan)
-                raise ReadError(f"there is no column {some(gone)}; there are {some(schema.names)}")
+                raise ReadError(f"there is no column {some(unknown)}; there are {some(schema.names)}")
             schema = pa.schema([schema.field(name) for name in columns])
         super().__init__([scan], schema, scan.rows if rows is None else min(rows, scan.rows), scan.notes)
-        self._whole = rows is None
+        self._all_rows = rows is None
 
     def parts(self) -> Sequence[Part]:
-        if self._whole:
+        if self._all_rows:
             return super().parts()
         return [
             FirstRows(part, part.first_row, self._rows - part.first_row)
@@ -80,9 +79,9 @@ class Chosen(Wrapper):
         ]
 
     def frame(self) -> Any:
-        """The same of a DataFrame that the scan makes itself; None where it makes none."""
-        own = getattr(self._within[0], "frame", None)
-        frame = own() if own is not None else None
+        """The same of a DataFrame that the scan itself makes; None where it makes none."""
+        make_frame = getattr(self._scans[0], "frame", None)
+        frame = make_frame() if make_frame is not None else None
         return frame if frame is None else frame[self._schema.names].head(self._rows)
 
 
@@ -90,24 +89,24 @@ class Chosen(Wrapper):
 class FirstRows:
     part: Part
     first_row: int
-    most: int
+    count: int
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        left = self.most
-        for batch in self.part.batches(columns, min(rows, self.most)):
-            if batch.num_rows <= left:
+        remaining = self.count
+        for batch in self.part.batches(columns, min(rows, self.count)):
+            if batch.num_rows <= remaining:
                 yield batch
             elif columns:
-                yield batch.slice(0, left)
+                yield batch.slice(0, remaining)
             else:
-                yield from of_no_columns(left, rows)
-            left -= batch.num_rows
-            if left <= 0:
+                yield from of_no_columns(remaining, rows)
+            remaining -= batch.num_rows
+            if remaining <= 0:
                 return
 
 
-class Joined(Wrapper):
-    """Tables one under the other. Raises ReadError, naming file and column, where they do not fit."""
+class Concatenation(ScanWrapper):
+    """Tables concatenated. Raises ReadError, naming file and column, where they do not fit."""
 
     def __init__(self, scans: Sequence[tuple[str, Scan]], notes: Sequence[Note] = ()) -> None:
         try:
@@ -117,7 +116,7 @@ class Joined(Wrapper):
                 close(scan)
             raise
         several = len(scans) > 1
-        told = [
+        prefixed = [
             Note(
                 f"{name}: {note.message}" if several and name not in note.message else note.message,
                 note.column,
@@ -126,20 +125,20 @@ class Joined(Wrapper):
             for name, scan in scans
             for note in scan.notes
         ]
-        super().__init__([scan for _, scan in scans], schema, sum(scan.rows for _, scan in scans), [*notes, *told])
+        super().__init__([scan for _, scan in scans], schema, sum(scan.rows for _, scan in scans), [*notes, *prefixed])
 
     def parts(self) -> Sequence[Part]:
-        found: list[Part] = []
+        parts: list[Part] = []
         first_row = 0
-        for scan in self._within:
-            found += [Shifted(part, first_row + part.first_row, self._schema) for part in scan.parts()]
+        for scan in self._scans:
+            parts += [Shifted(part, first_row + part.first_row, self._schema) for part in scan.parts()]
             first_row += scan.rows
-        return found
+        return parts
 
 
 @dataclass(frozen=True)
 class Shifted:
-    """A part of one table as a part of all, in the columns' common types."""
+    """A part of a table as a part of the concatenation, in the columns' common types."""
 
     part: Part
     first_row: int
@@ -150,50 +149,47 @@ class Shifted:
             if not columns:
                 yield batch
                 continue
-            arrays = [fitted(batch.column(at), self.schema.field(name).type) for at, name in enumerate(columns)]
+            arrays = [fitted(batch.column(place), self.schema.field(name).type) for place, name in enumerate(columns)]
             yield pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
 def _common(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
     first_name, first = schemas[0]
-    types = {one.name: one.type for one in first}
+    types = {field.name: field.type for field in first}
     for name, schema in schemas[1:]:
-        if gone := [one for one in types if one not in schema.names]:
-            raise ReadError(f"{name} has no column {some(gone)}, which {first_name} has")
-        if more := [one for one in schema.names if one not in types]:
-            raise ReadError(f"{name} has the column {some(more)}, which {first_name} has not")
-        for one in schema:
-            common = common_type(types[one.name], one.type)
+        if missing := [column for column in types if column not in schema.names]:
+            raise ReadError(f"{name} has no column {some(missing)}, which {first_name} has")
+        if additional := [column for column in schema.names if column not in types]:
+            raise ReadError(f"{name} has the column {some(additional)}, which {first_name} does not have")
+        for field in schema:
+            common = common_type(types[field.name], field.type)
             if common is None:
                 raise ReadError(
-                    f"{name}, column {one.name!r} holds {one.type}, while in {first_name} it is {types[one.name]}; "
-                    f'read one without it (columns=), or, from text files, with types={{{one.name!r}: "text"}}'
+                    f"{name}, column {field.name!r} holds {field.type}, while in {first_name} it is "
+                    f"{types[field.name]}; leave the column out (columns=), or, for text files, read it with "
+                    f'types={{{field.name!r}: "text"}}'
                 )
-            types[one.name] = common
+            types[field.name] = common
     return pa.schema(list(types.items()))
 
 
-def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+def common_type(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
     """The type that holds the values of both unchanged; None where there is none."""
-    if one == other or pa.types.is_null(other):
-        return one
-    if pa.types.is_null(one):
-        return other
-    coded = pa.types.is_dictionary(one) or pa.types.is_dictionary(other)
-    one, other = (kind.value_type if pa.types.is_dictionary(kind) else kind for kind in (one, other))
-    if _is_text(one) and _is_text(other):
+    if left == right or pa.types.is_null(right):
+        return left
+    if pa.types.is_null(left):
+        return right
+    coded = pa.types.is_dictionary(left) or pa.types.is_dictionary(right)
+    left, right = (kind.value_type if pa.types.is_dictionary(kind) else kind for kind in (left, right))
+    if _is_text(left) and _is_text(right):
         return pa.dictionary(pa.int32(), pa.string()) if coded else pa.string()
-    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other)):
-        return _wider_number(one, other)
-    if pa.types.is_temporal(one) and pa.types.is_temporal(other) and _zone(one) == _zone(other):
-        return pa.timestamp("us", _zone(one)) if not pa.types.is_time(one) and not pa.types.is_duration(one) else None
+    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (left, right)):
+        floating = pa.types.is_floating(left) or pa.types.is_floating(right)
+        return pa.float64() if floating else pa.int64()
+    if pa.types.is_temporal(left) and pa.types.is_temporal(right) and _zone(left) == _zone(right):
+        clock = pa.types.is_time(left) or pa.types.is_duration(left)
+        return None if clock else pa.timestamp("us", _zone(left))
     return None
-
-
-def _wider_number(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    if pa.types.is_floating(one) or pa.types.is_floating(other):
-        return pa.float64()
-    return pa.int64()
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -204,23 +200,23 @@ def _zone(kind: pa.DataType) -> str | None:
     return kind.tz if pa.types.is_timestamp(kind) else None
 
 
-class Within(Wrapper):
-    """A table with columns in front that are the same in each row: those that its folder's name tells."""
+class WithConstants(ScanWrapper):
+    """A table with constant columns in front: those of its folder's name, as Hive partitions have them."""
 
     def __init__(self, scan: Scan, values: dict[str, str | int]) -> None:
         schema = scan.arrow_schema
-        if twice := [name for name in values if name in schema.names]:
-            raise ReadError(f"column {some(twice)} is both in the file and in its folder's name")
+        if repeated := [name for name in values if name in schema.names]:
+            raise ReadError(f"column {some(repeated)} is both in the file and in its folder's name")
         fields = [(name, pa.int64() if isinstance(value, int) else pa.string()) for name, value in values.items()]
-        super().__init__([scan], pa.schema([*[pa.field(*one) for one in fields], *schema]), scan.rows, scan.notes)
+        super().__init__([scan], pa.schema([*[pa.field(*field) for field in fields], *schema]), scan.rows, scan.notes)
         self._values = values
 
     def parts(self) -> Sequence[Part]:
-        return [SameThroughout(part, part.first_row, self._values, self._schema) for part in super().parts()]
+        return [ConstantsPart(part, part.first_row, self._values, self._schema) for part in super().parts()]
 
 
 @dataclass(frozen=True)
-class SameThroughout:
+class ConstantsPart:
     part: Part
     first_row: int
     values: dict[str, str | int]

@@ -1,4 +1,4 @@
-"""Where bytes are: a file, an object in S3, a member of an archive. Given to readers, which know no more of it."""
+"""Something with bytes: a file, an object in S3, or a member of an archive. Readers need not know which."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from clary.data.errors import ReadError
 
 
 @dataclass(frozen=True)
-class Origin:
+class InputFile:
     """Something that can be opened again and again.
 
-    name  as told to people: a path or URI, with the archive's member behind it
-    path  where it lies on this machine as it is, so that libraries may open it; None where it does not
-    size  bytes, 0 where it is not known
-    file  the name that tells its format: without .gz and the like
-    below its path beneath the folder or prefix that was asked for
+    name           for messages: a path or URI, with the archive's member behind it
+    filename       the name that shows its format: without .gz and the like
+    path           of the same bytes on this machine, so that libraries may open it; None where there is no such file
+    size           bytes, 0 where it is unknown
+    relative_path  below the folder or prefix that the caller named
     """
 
     name: str
-    file: str
-    opened: Callable[[], BinaryIO]
+    filename: str
+    opener: Callable[[], BinaryIO]
     path: Path | None = None
     size: int = 0
-    below: str = ""
+    relative_path: str = ""
 
     def open(self) -> BinaryIO:
         """From its start. Raises ReadError."""
         try:
-            return self.opened()
+            return self.opener()
         except OSError as error:
             raise ReadError(f"{self.name} cannot be opened: {error.strerror or error}") from None
 
@@ -47,7 +47,7 @@ class Origin:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """What goes wrong with the bytes themselves is told as a ReadError."""
+        """Turns errors of reading and decompressing into ReadError."""
         import lzma
         import zipfile
         import zlib
@@ -61,18 +61,18 @@ class Origin:
 
     @contextmanager
     def reading_as(self, format: str) -> Iterator[None]:  # noqa: A002
-        """Whatever a library makes of bytes that are broken, or meant to break it, is told as a ReadError."""
+        """Turns every error of a library that reads damaged or hostile bytes into ReadError."""
         try:
             yield
         except ReadError:
             raise
         except Exception as error:
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise ReadError(f"{self.name} cannot be read as {format}: {what[:300]}") from None
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise ReadError(f"{self.name} cannot be read as {format}: {reason[:300]}") from None
 
     @contextmanager
     def seekable(self) -> Iterator[BinaryIO]:
-        """A stream that can be searched: the file itself, or a copy of it without a name. Raises ReadError."""
+        """A stream that can seek: the file itself, or a temporary copy of it. Raises ReadError."""
         with self.reading(), self.open() as stream:
             if self.path is not None or (isinstance(stream, io.BufferedReader) and stream.seekable()):
                 yield stream
@@ -104,14 +104,14 @@ def _filled(stream: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
-def local(path: Path, below: str = "") -> Origin:
-    """Raises ReadError where there is no such file, or it is none."""
+def local_file(path: Path, relative_path: str = "") -> InputFile:
+    """Raises ReadError where there is no such file, or none that can be read."""
     try:
         status = path.stat()
     except OSError as error:
         raise ReadError(f"{path} cannot be read: {error.strerror}") from None
     if not path.is_file():
-        raise ReadError(f"{path} is no file")
+        raise ReadError(f"{path} is not a file")
     if not os.access(path, os.R_OK):
         raise ReadError(f"{path} cannot be read: no permission")
-    return Origin(str(path), path.name, lambda: path.open("rb"), path, status.st_size, below or path.name)
+    return InputFile(str(path), path.name, lambda: path.open("rb"), path, status.st_size, relative_path or path.name)

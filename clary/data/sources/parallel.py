@@ -1,4 +1,4 @@
-"""Work on all cores whose results come in order, with but a few of them waiting."""
+"""Work on all cores whose results come in order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TypeVar
 
 from clary.data.scans import cores
 
-A = TypeVar("A")
-B = TypeVar("B")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def in_order(items: Iterable[A], work: Callable[[A], B]) -> Iterator[B]:
-    """`work` of each item; few are taken ahead. Raises what `work` raised, in its place."""
-    waiting: deque[Future[B]] = deque()
+def map_in_order(items: Iterable[Item], work: Callable[[Item], Result]) -> Iterator[Result]:
+    """`work` of each item, in order; a few items more than there are cores are taken ahead.
+
+    Raises what `work` raised, in its place.
+    """
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(cores()) as pool:
         try:
             for item in items:
@@ -25,5 +28,5 @@ def in_order(items: Iterable[A], work: Callable[[A], B]) -> Iterator[B]:
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for one in waiting:
-                one.cancel()
+            for future in waiting:
+                future.cancel()

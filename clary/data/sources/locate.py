@@ -1,4 +1,4 @@
-"""What a caller names, as the files it stands for: a path, a folder, a glob, s3://, a list of such."""
+"""The files that a source stands for: a path, a folder, a glob, s3://, or a list of such."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from clary.data.errors import ReadError
-from clary.data.sources.origin import Origin, local
+from clary.data.sources.input_file import InputFile, local_file
 
 Source = str | os.PathLike[str]
 _WILD = frozenset("*?[")
 
 
-def origins(source: Source | Sequence[Source]) -> list[Origin]:
+def input_files(source: Source | Sequence[Source]) -> list[InputFile]:
     """The files, in order: those of a folder by their paths, whatever begins with a dot or an underscore left out.
 
     Raises ReadError where there is none.
     """
     if not isinstance(source, (str, os.PathLike)):
-        if not isinstance(source, Sequence) or not all(isinstance(one, (str, os.PathLike)) for one in source):
+        if not isinstance(source, Sequence) or not all(isinstance(item, (str, os.PathLike)) for item in source):
             raise ReadError(f"a source is a path, a URI, or a list of them, not {type(source).__name__}")
         if not source:
             raise ReadError("the list of sources is empty")
-        return [origin for one in source for origin in origins(one)]
+        return [file for item in source for file in input_files(item)]
     name = os.fspath(source)
     if "\0" in name or not name:
-        raise ReadError(f"{name!r} is no path")
+        raise ReadError(f"{name!r} is not a path")
     if name.startswith("s3://"):
-        from clary.data.sources.s3 import s3_origins
+        from clary.data.sources.s3 import s3_files
 
-        return s3_origins(name)
+        return s3_files(name)
     if "://" in name and not name.startswith("file://"):
         raise ReadError(f"{name.split('://')[0]}:// cannot be read from; give a path, file:// or s3://")
     try:
-        return _local(Path(plain_path(name)).expanduser())
+        return _local(Path(local_path(name)).expanduser())
     except (OSError, RuntimeError) as error:  # a name that is too long; ~somebody
         raise ReadError(f"{name[:200]} cannot be read: {error}") from None
 
 
-def plain_path(name: str) -> str:
+def local_path(name: str) -> str:
+    """A path, or the path of a file:// URI. Raises ReadError where that is on another machine."""
     if not name.startswith("file://"):
         return name
     parts = urlsplit(name)
@@ -50,28 +51,28 @@ def plain_path(name: str) -> str:
     return unquote(parts.path)
 
 
-def _local(path: Path) -> list[Origin]:
+def _local(path: Path) -> list[InputFile]:
     if path.is_dir():
         return _folder(path)
     if not path.exists() and not path.is_symlink() and _WILD & set(str(path)):
         found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 (Path.glob has no ** for files)
-        matched = [one for name in found if (one := Path(name)).is_file()]
+        matched = [file for name in found if (file := Path(name)).is_file()]
         if not matched:
             raise ReadError(f"no file matches {path}")
         root = _root(str(path))
-        return [local(one, os.path.relpath(one, root)) for one in matched]
-    return [local(path)]
+        return [local_file(file, os.path.relpath(file, root)) for file in matched]
+    return [local_file(path)]
 
 
 def _root(pattern: str) -> str:
     """The folder above the first wildcard."""
     parts = Path(pattern).parts
-    plain = next(place for place, part in enumerate(parts) if _WILD & set(part))
-    return str(Path(*parts[:plain]))
+    first_wild = next(place for place, part in enumerate(parts) if _WILD & set(part))
+    return str(Path(*parts[:first_wild]))
 
 
-def _folder(root: Path) -> list[Origin]:
-    """Links to folders are not followed, so that none is gone around in."""
+def _folder(root: Path) -> list[InputFile]:
+    """The files of a folder. Links to folders are not followed: they may be circular."""
     found = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name[0] not in "._")
@@ -79,4 +80,4 @@ def _folder(root: Path) -> list[Origin]:
     paths = [path for path in sorted(found) if path.is_file()]
     if not paths:
         raise ReadError(f"{root} is a folder without a file to read")
-    return [local(path, str(path.relative_to(root))) for path in paths]
+    return [local_file(path, str(path.relative_to(root))) for path in paths]
