@@ -57,7 +57,10 @@ class TuningRange:
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameter:
-    """default       as documentation gives it; "" where there is none, or it follows from other hyperparameters
+    """A hyperparameter of a training job.
+
+    domain           the values that are allowed
+    default          as documentation gives it; "" where there is none, or it follows from other hyperparameters
     tunable          whether a tuning job may search over it
     recommended      the range to search where a tuning job names none
     aliases          other names under which requests may give it
@@ -92,7 +95,7 @@ class Metric:
 class Algorithm:
     """One of the programs that need no container.
 
-    name              in tasks' configuration and in the names of environments, which stay when it is renamed elsewhere
+    name              also in the configuration of tasks and the folders of environments, so it must not change
     module            what `python -m` runs
     library           the library that it requires, as Python imports it
     package           the same as pip installs it
@@ -128,7 +131,7 @@ class Algorithm:
 
     @property
     def image(self) -> str:
-        """The repository that people know the image by."""
+        """The repository by which people know the image."""
         return (self.repositories + self.own_repositories)[0]
 
     @property

@@ -61,8 +61,8 @@ class App:
                 case "/invocations" | "/ping" | "/execution-parameters":
                     return _text_response(405, f"{method} is not allowed on {path}.")
             return _text_response(404, f"There is no {path}; request GET /ping or POST /invocations.")
-        except RequestError as refusal:
-            return _text_response(refusal.status, refusal.message)
+        except RequestError as error:
+            return _text_response(error.status, error.message)
         except InvocationTimeout:
             log.error("%s took longer than %s s", path, self.options.timeout_s)
             return _text_response(
