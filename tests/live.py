@@ -85,9 +85,9 @@ class LiveServer:
 
     def supervisor(self, task_id: str) -> int:
         """The process that looks after a task."""
-        supervisor = read_lock(self.home / "tasks" / task_id / "supervisor.lock")
-        assert supervisor is not None
-        return supervisor.pid
+        content = read_lock(self.home / "tasks" / task_id / "supervisor.lock")
+        assert content is not None
+        return content[1]
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this home: its path is in what they were started with."""

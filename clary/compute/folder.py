@@ -139,8 +139,8 @@ class TaskFolder:
 
     def supervisor(self) -> int | None:
         """The pid of the supervisor, also where it has ended; None while the task waits."""
-        text = read_lock(self.lock)
-        return text.pid if text else None
+        content = read_lock(self.lock)
+        return content[1] if content else None
 
     def alive(self) -> bool:
         """Whether the supervisor lives (or is being started)."""

@@ -12,18 +12,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 LOCK_FD = 9  # one digit: no shell promises to take more
-
-
-@dataclass(frozen=True, slots=True)
-class LockText:
-    """The content of a lock file: of the process that holds it, or was the last to hold it."""
-
-    fingerprint: str
-    pid: int
 
 
 def try_lock(path: Path) -> int | None:
@@ -58,15 +49,15 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def read_lock(path: Path) -> LockText | None:
-    """What stands in the file; None where there is none, or no process has written its pid into it."""
+def read_lock(path: Path) -> tuple[str, int] | None:
+    """Fingerprint and pid of the process that holds the lock, or was the last to hold it; None without a pid."""
     try:
         lines = path.read_text().split("\n")
         match lines:
             case [pid, ""] if pid.isdecimal():  # a supervisor's, started by an earlier version
-                return LockText("", int(pid))
+                return "", int(pid)
             case [fingerprint, pid, _, *_]:
-                return LockText(fingerprint, int(pid))
+                return fingerprint, int(pid)
     except (OSError, ValueError):
         pass
     return None

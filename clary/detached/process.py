@@ -102,17 +102,18 @@ def found(path: Path) -> Iterator[DetachedProcess | None]:
 
 def find(path: Path) -> DetachedProcess | None:
     """Like `found`, for a caller that closes the pidfd itself."""
-    text = read_lock(path)
-    if text is None:
+    content = read_lock(path)
+    if content is None:
         return None
+    fingerprint, pid = content
     try:
-        pidfd = os.pidfd_open(text.pid)
+        pidfd = os.pidfd_open(pid)
     except (OSError, OverflowError):  # no such process, no pid at all
         return None
-    if _has_open(text.pid, path):
-        return DetachedProcess(text.pid, text.fingerprint, pidfd)
+    if _has_open(pid, path):
+        return DetachedProcess(pid, fingerprint, pidfd)
     os.close(pidfd)
-    reap(text.pid)
+    reap(pid)
     return None
 
 

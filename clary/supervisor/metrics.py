@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clary.core.metrics import Sample, Series, Spool
 from clary.core.tasks import Task
 from clary.supervisor.state_file import StateFile
 
 if TYPE_CHECKING:
     import regex
+
+    from clary.core.metrics import Series, Spool
 
 _SEARCH_S = 0.1
 _SLOW_SEARCHES_ALLOWED = 3
@@ -30,7 +31,7 @@ class Metrics:
         self._task = task
         self._definitions = task.metrics
         self._state_file = state_file
-        self._spool = Spool(Path(spool), f"task-{task.id}") if spool else None
+        self._spool = _open_spool(spool, task) if spool and task.metrics else None
         self._patterns: list[tuple[str, regex.Pattern[str]]] | None = None
         self._slow: dict[str, int] = {}
 
@@ -49,11 +50,15 @@ class Metrics:
         for name, value in found:
             self._state_file.set_metric(name, value, at)
         if found and self._spool is not None:
+            from clary.core.metrics import Sample
+
             moment = datetime.fromtimestamp(at, UTC)
             self._spool.append((self._series(name), Sample.value(moment, value)) for name, value in found)
 
     def _series(self, name: str) -> Series:
         """As CloudWatch files it: a job's metrics have the namespace of its log group."""
+        from clary.core.metrics import Series
+
         return Series.of(self._task.log_group, name, self._task.metric_dimensions)
 
     def _compiled(self, add_line: Callable[[str], None]) -> list[tuple[str, regex.Pattern[str]]]:
@@ -94,3 +99,9 @@ class Metrics:
         if self._slow[name] >= _SLOW_SEARCHES_ALLOWED and self._patterns is not None:
             self._patterns = [kept for kept in self._patterns if kept[0] != name]
             add_line(f"metric {name!r}: the regular expression {pattern.pattern!r} takes too long and is not searched")
+
+
+def _open_spool(folder: str, task: Task) -> Spool:
+    from clary.core.metrics import Spool  # most jobs have no metrics, and each waits for what is imported
+
+    return Spool(Path(folder), f"task-{task.id}")

@@ -5,15 +5,15 @@ import os
 
 import pytest
 
-from clary.detached.lock import LockText, is_locked, read_lock, try_lock, write_fingerprint, write_pid
+from clary.detached.lock import is_locked, read_lock, try_lock, write_fingerprint, write_pid
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("abc\n17\n", LockText("abc", 17)),
-        ("abc\n17\nmore\n", LockText("abc", 17)),
-        ("17\n", LockText("", 17)),  # a supervisor's, as earlier versions wrote it
+        ("abc\n17\n", ("abc", 17)),
+        ("abc\n17\nmore\n", ("abc", 17)),
+        ("17\n", ("", 17)),  # a supervisor's, as earlier versions wrote it
         ("17", None),  # half written
         ("abc\n", None),
         ("abc\n17", None),
@@ -40,7 +40,7 @@ def test_the_pid_stands_behind_the_fingerprint(tmp_path, monkeypatch):
             write_fingerprint(file.fileno(), fingerprint)
             assert read_lock(tmp_path / "lock") is None
             write_pid(file.fileno())
-            assert read_lock(tmp_path / "lock") == LockText(fingerprint, 4711)
+            assert read_lock(tmp_path / "lock") == (fingerprint, 4711)
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path):
