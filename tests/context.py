@@ -13,6 +13,7 @@ from clary.control.sweep import sweep
 from clary.core.changes import Changes
 from clary.core.credentials import Credentials
 from clary.core.decisions import Family
+from clary.core.errors import ObjectStoreError
 from clary.core.records import Ref
 from clary.core.settings import Settings
 from clary.resources import FAMILIES, OPERATIONS
@@ -29,6 +30,26 @@ W = TypeVar("W", bound=World)
 
 ROLE = "arn:aws:iam::000000000000:role/anybody"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+
+
+class EmptyObjectStore(EverythingStore):
+    """Has no object."""
+
+    def exists(self, uri):
+        return False
+
+    def list(self, prefix):
+        return iter(())
+
+
+class FailingObjectStore(EverythingStore):
+    """Does not answer."""
+
+    def exists(self, uri):
+        raise ObjectStoreError("connection refused")
+
+    def list(self, prefix):
+        raise ObjectStoreError("connection refused")
 
 
 class Server:

@@ -36,7 +36,7 @@ def until(condition: Callable[[], T], what: str) -> T:
 
 
 @dataclass
-class Asked:
+class Client:
     """One request as a replica got it."""
 
     line: str
@@ -45,20 +45,20 @@ class Asked:
 
 
 Writer = asyncio.StreamWriter
-Behaviour = Callable[[Asked, Writer], Awaitable[None]]
+Behaviour = Callable[[Client, Writer], Awaitable[None]]
 
 
 def says(body: bytes, status: str = "200 OK", headers: dict[str, str] | None = None) -> Behaviour:
     """A replica that always answers so."""
 
-    async def behave(asked: Asked, writer: Writer) -> None:
+    async def behave(asked: Client, writer: Writer) -> None:
         lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body)
 
     return behave
 
 
-async def echo(asked: Asked, writer: Writer) -> None:
+async def echo(asked: Client, writer: Writer) -> None:
     await says(asked.body, headers={"Content-Type": asked.headers.get("content-type", "x/none")})(asked, writer)
 
 
@@ -68,7 +68,7 @@ class FakeReplica:
 
     name: str
     behave: Behaviour = echo
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[Client] = field(default_factory=list)
     connections: int = 0
     lost: int = 0
     port: int = 0
@@ -107,11 +107,11 @@ class FakeReplica:
             self._writers.discard(writer)
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> Asked:
+    async def _read(self, reader: asyncio.StreamReader) -> Client:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:] if line)}
         if not self.read_body:
-            return Asked(lines[0], headers, b"")
+            return Client(lines[0], headers, b"")
         if headers.get("transfer-encoding") == "chunked":
             body = b""
             while size := int(await reader.readline(), 16):
@@ -119,7 +119,7 @@ class FakeReplica:
             await reader.readline()
         else:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Asked(lines[0], headers, body)
+        return Client(lines[0], headers, body)
 
 
 class World:

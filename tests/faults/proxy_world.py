@@ -41,7 +41,7 @@ def until(condition: Callable[[], T], what: str) -> T:
 
 
 @dataclass
-class Asked:
+class Client:
     """One request as a service got it. `rest` is what follows."""
 
     line: str
@@ -52,13 +52,13 @@ class Asked:
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
-Behaviour = Callable[[Asked, Writer], Awaitable[None]]
+Behaviour = Callable[[Client, Writer], Awaitable[None]]
 
 
 def says(body: bytes, status: str = "200 OK", **headers: str) -> Behaviour:
     """A service that always answers so."""
 
-    async def behave(asked: Asked, writer: Writer) -> None:
+    async def behave(asked: Client, writer: Writer) -> None:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body)
 
@@ -72,7 +72,7 @@ class Service:
     behave: Behaviour = field(default_factory=lambda: says(b"{}"))
     tls: ssl.SSLContext | None = None
     reads_bodies: bool = True
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[Client] = field(default_factory=list)
     lost: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
@@ -96,12 +96,12 @@ class Service:
         finally:
             writer.close()
 
-    async def _read(self, reader: Reader) -> Asked | None:
+    async def _read(self, reader: Reader) -> Client | None:
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:] if line)}
         if not self.reads_bodies:
-            return Asked(lines[0], headers, b"", reader)
+            return Client(lines[0], headers, b"", reader)
         if headers.get("transfer-encoding") == "chunked":
             body = b""
             while size := int(await reader.readline(), 16):
@@ -109,7 +109,7 @@ class Service:
             await reader.readline()
         else:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Asked(lines[0], headers, body, reader)
+        return Client(lines[0], headers, body, reader)
 
 
 class World:

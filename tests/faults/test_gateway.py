@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from clary.core.routes import Replica, Variant
 from clary.gateway.limits import Limits
-from tests.faults.gateway_world import Asked, World, Writer, echo, says, until
+from tests.faults.gateway_world import Client, World, Writer, echo, says, until
 
 Make = Callable[..., World]
 
@@ -142,7 +142,7 @@ def test_two_variants_share_by_weight_and_a_target_beats_the_weights(world):
 def test_the_replica_with_fewest_requests_takes_the_next(world):
     release = asyncio.Event()
 
-    async def slow(asked: Asked, writer: Writer) -> None:
+    async def slow(asked: Client, writer: Writer) -> None:
         await release.wait()
         await echo(asked, writer)
 
@@ -288,7 +288,7 @@ class TestModelErrors:
         until(lambda: not world.gateway._replicas.outstanding, "the replica is let go of")
 
     def test_the_connection_drops_before_the_answer(self, world):
-        async def hang_up(asked: Asked, writer: Writer) -> None:
+        async def hang_up(asked: Client, writer: Writer) -> None:
             writer.close()
 
         first, second = world.replica("a", hang_up), world.replica("b", hang_up)
@@ -298,7 +298,7 @@ class TestModelErrors:
         assert len(first.asked) + len(second.asked) == 1  # it may have been worked on: it is not sent again
 
     def test_the_connection_drops_within_a_short_answer(self, world):
-        async def break_off(asked: Asked, writer: Writer) -> None:
+        async def break_off(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             writer.close()
 
@@ -315,7 +315,7 @@ class TestModelErrors:
         ],
     )
     def test_what_is_not_http(self, world, junk):
-        async def babble(asked: Asked, writer: Writer) -> None:
+        async def babble(asked: Client, writer: Writer) -> None:
             writer.write(junk)
             writer.write(b"\r\n\r\n")
 
@@ -335,7 +335,7 @@ class TestAnswersOfOddShape:
         ],
     )
     def test_it_is_understood(self, world, raw):
-        async def speak(asked: Asked, writer: Writer) -> None:
+        async def speak(asked: Client, writer: Writer) -> None:
             writer.write(raw)
             if b"Content-Length" not in raw and b"chunked" not in raw:
                 writer.close()
@@ -346,7 +346,7 @@ class TestAnswersOfOddShape:
             assert client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"done"
 
     def test_no_content(self, world):
-        async def empty(asked: Asked, writer: Writer) -> None:
+        async def empty(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
         world.serve(world.replica(behave=empty))
@@ -379,7 +379,7 @@ class TestHeldRequests:
         """One that dies takes one request with it, not also the next ones on its other connections."""
         monkeypatch.setattr("clary.gateway.replicas._BACKOFF_S", (60.0,))
 
-        async def die(asked: Asked, writer: Writer) -> None:
+        async def die(asked: Client, writer: Writer) -> None:
             writer.transport.abort()
 
         dying, alive = world.replica("dying", behave=die), world.replica("alive")
@@ -468,7 +468,7 @@ class TestStreams:
     def test_each_chunk_is_passed_on_at_once(self, world):
         steps: asyncio.Queue[bytes] = asyncio.Queue()
 
-        async def stream(asked: Asked, writer: Writer) -> None:
+        async def stream(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
             while chunk := await steps.get():
                 writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
@@ -497,7 +497,7 @@ class TestStreams:
         assert error.response["OriginalStatusCode"] == 400
 
     def test_a_stream_that_breaks_off_says_so(self, world):
-        async def break_off(asked: Asked, writer: Writer) -> None:
+        async def break_off(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             await writer.drain()
             writer.close()
@@ -514,7 +514,7 @@ class TestStreams:
         world = make(Limits(stream_s=0.3))
         never = asyncio.Event()
 
-        async def stall(asked: Asked, writer: Writer) -> None:
+        async def stall(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             await never.wait()
 
@@ -526,7 +526,7 @@ class TestStreams:
                 next(events)
 
     def test_a_caller_that_leaves_ends_the_replicas_work(self, world):
-        async def endless(asked: Asked, writer: Writer) -> None:
+        async def endless(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while True:
                 writer.write(b"3\r\none\r\n")
@@ -543,7 +543,7 @@ class TestStreams:
     def test_a_slow_caller_slows_the_replica_down(self, world):
         sent = 0
 
-        async def flood(asked: Asked, writer: Writer) -> None:
+        async def flood(asked: Client, writer: Writer) -> None:
             nonlocal sent
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (200 * 1024 * 1024))
             for _ in range(200):
@@ -561,7 +561,7 @@ class TestStreams:
         assert sum(len(chunk) for chunk in answer["Body"].iter_chunks(1024 * 1024)) == 200 * 1024 * 1024
 
     def test_a_long_answer_that_breaks_off_is_not_taken_for_whole(self, world):
-        async def break_off(asked: Asked, writer: Writer) -> None:
+        async def break_off(asked: Client, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(500_000))
             await writer.drain()
             writer.close()
@@ -577,7 +577,7 @@ class TestLeaving:
         world = make(Limits(drain_s=0.1))
         never = asyncio.Event()
 
-        async def stall(asked: Asked, writer: Writer) -> None:
+        async def stall(asked: Client, writer: Writer) -> None:
             if asked.body == b"stream":
                 writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             await never.wait()

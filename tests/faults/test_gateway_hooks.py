@@ -14,7 +14,7 @@ from clary.core.routes import Route, Variant
 from clary.gateway import hooks
 from clary.gateway.hooks import Request, Response, Timing
 from clary.gateway.limits import Limits
-from tests.faults.gateway_world import Asked, World, Writer, echo, says, until
+from tests.faults.gateway_world import Client, World, Writer, echo, says, until
 from tests.faults.test_gateway_http import Wire, signed
 
 
@@ -127,7 +127,7 @@ def test_a_streamed_body_is_received_whole_first(make, recorder):
 def test_a_response_in_pieces(make, recorder):
     pieces = [b"a" * 100_000, b"b" * 100_000]
 
-    async def behave(asked: Asked, writer: Writer) -> None:
+    async def behave(asked: Client, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
         for piece in pieces:
             writer.write(piece)
@@ -156,7 +156,7 @@ def test_a_response_too_large_to_keep_is_not_complete(make, recorder, monkeypatc
 
 
 def test_a_response_that_breaks_off_is_not_complete(make, recorder):
-    async def break_off(asked: Asked, writer: Writer) -> None:
+    async def break_off(asked: Client, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"half")
         await writer.drain()
         writer.close()

@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from clary.core.routes import Variant
 from clary.gateway.limits import Limits
 from tests.certificates import self_signed
-from tests.faults.gateway_world import DEADLINE_S, Asked, World, Writer, echo, says, until
+from tests.faults.gateway_world import DEADLINE_S, Client, World, Writer, echo, says, until
 
 BRIEF = Limits(head_s=0.15, idle_s=0.3, body_gap_s=0.15, linger_s=0.15, stall_s=0.3, sweep_s=0.03)
 
@@ -182,7 +182,7 @@ def test_health_by_get_and_head(world):
 def test_pipelined_requests_are_answered_in_order(world):
     release = asyncio.Event()
 
-    async def first_waits(asked: Asked, writer: Writer) -> None:
+    async def first_waits(asked: Client, writer: Writer) -> None:
         if asked.body == b"first":
             await release.wait()
         await echo(asked, writer)
@@ -218,7 +218,7 @@ def test_http_1_0_is_answered_in_its_own_way(world):
 
 
 def test_a_stream_to_http_1_0_ends_with_the_connection(world):
-    async def stream(asked: Asked, writer: Writer) -> None:
+    async def stream(asked: Client, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         await writer.drain()
         writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
@@ -287,18 +287,18 @@ class TestChunkedBodies:
     def test_an_unsigned_body_is_passed_on_as_it_comes(self, world, chunked):
         got: list[bytes] = []
 
-        async def taste(asked: Asked, writer: Writer) -> None:
+        async def taste(asked: Client, writer: Writer) -> None:
             await says(b"done")(asked, writer)
 
         replica = world.replica(behave=taste)
         original = replica._read
 
-        async def read(reader: asyncio.StreamReader) -> Asked:
+        async def read(reader: asyncio.StreamReader) -> Client:
             asked_line = await reader.readuntil(b"\r\n\r\n")
             got.append(asked_line)
             got.append(await reader.readexactly(8 if chunked else 3))
             got.append(await reader.readexactly(13 if chunked else 3))
-            return Asked("", {}, b"")
+            return Client("", {}, b"")
 
         replica._read = read  # type: ignore[method-assign]
         assert original
@@ -317,7 +317,7 @@ class TestChunkedBodies:
         world = World(tmp_path / "home", Limits(body_bytes=size))
         release = asyncio.Event()
 
-        async def wait(asked: Asked, writer: Writer) -> None:
+        async def wait(asked: Client, writer: Writer) -> None:
             await release.wait()
 
         try:
@@ -399,7 +399,7 @@ class TestPatience:
             assert wire.is_closed()
 
     def test_a_slow_model_is_no_slow_caller(self, hasty):
-        async def slow(asked: Asked, writer: Writer) -> None:
+        async def slow(asked: Client, writer: Writer) -> None:
             await asyncio.sleep(2 * BRIEF.idle_s)
             await echo(asked, writer)
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from clary.core.routes import Replica, Variant
 from clary.gateway.limits import Limits
-from tests.faults.gateway_world import Asked, FakeReplica, World, Writer, echo, says
+from tests.faults.gateway_world import Client, FakeReplica, World, Writer, echo, says
 
 Make = Callable[..., World]
 NAMES = ("first", "second", "third")
@@ -44,17 +44,17 @@ def refused(world: World) -> ClientError:
     return caught.value
 
 
-async def breaks_off(asked: Asked, writer: Writer) -> None:
+async def breaks_off(asked: Client, writer: Writer) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
     await writer.drain()
     writer.close()
 
 
-async def hangs_up(asked: Asked, writer: Writer) -> None:
+async def hangs_up(asked: Client, writer: Writer) -> None:
     writer.close()
 
 
-async def stalls(asked: Asked, writer: Writer) -> None:
+async def stalls(asked: Client, writer: Writer) -> None:
     await asyncio.Event().wait()
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from clary.core import gateway_client, sigv4
 from clary.core.routes import Variant
-from tests.faults.gateway_world import DEADLINE_S, Asked, World, Writer, echo, runtime_client, until
+from tests.faults.gateway_world import DEADLINE_S, Client, World, Writer, echo, runtime_client, until
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_killed_gateway_reads_the_routes_again(world, start):
 def test_sigterm_lets_requests_end(world, start):
     release = asyncio.Event()
 
-    async def slow(asked: Asked, writer: Writer) -> None:
+    async def slow(asked: Client, writer: Writer) -> None:
         await release.wait()
         await echo(asked, writer)
 
@@ -208,7 +208,7 @@ class TestTwoOnOnePort:
     def test_draining_waits_for_both(self, world, two):
         release = asyncio.Event()
 
-        async def slow(asked: Asked, writer: Writer) -> None:
+        async def slow(asked: Client, writer: Writer) -> None:
             await release.wait()
             await echo(asked, writer)
 
@@ -346,7 +346,7 @@ class TestControlSocket:
     def test_draining_a_replica(self, world):
         release = asyncio.Event()
 
-        async def slow(asked: Asked, writer: Writer) -> None:
+        async def slow(asked: Client, writer: Writer) -> None:
             await release.wait()
             await echo(asked, writer)
 

@@ -10,17 +10,17 @@ from clary.core.errors import CapacityError
 from clary.core.tasks import Phase
 from clary.resources.endpoints import EndpointStatus
 from tests.context import a_config, a_model
-from tests.unit.asking import Asked, refusal
+from tests.unit.client import Client, refusal
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
 
 @pytest.fixture
 def server(tmp_path):
-    asked = Asked(tmp_path)
-    asked.create_model(**a_model("m"))
-    yield asked
-    asked.close()
+    client = Client(tmp_path)
+    client.create_model(**a_model("m"))
+    yield client
+    client.close()
 
 
 def a_variant(name: str = "v0", **members: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def a_variant(name: str = "v0", **members: Any) -> dict[str, Any]:
     return {key: value for key, value in {**variant, **members}.items() if value is not None}
 
 
-def serve(server: Asked, name: str = "E", **config: Any) -> None:
+def serve(server: Client, name: str = "E", **config: Any) -> None:
     """An endpoint that is in service."""
     server.create_endpoint_config(**a_config(name, "m", **config))
     server.create_endpoint(EndpointName=name, EndpointConfigName=name)
@@ -36,7 +36,7 @@ def serve(server: Asked, name: str = "E", **config: Any) -> None:
     server.move(name, Phase.READY)
 
 
-def look(server: Asked, name: str = "E") -> dict[str, Any]:
+def look(server: Client, name: str = "E") -> dict[str, Any]:
     return server.describe_endpoint(EndpointName=name)
 
 
@@ -48,14 +48,14 @@ def variants(endpoint: dict[str, Any]) -> dict[str, tuple[float, int, int]]:
     }
 
 
-def route(server: Asked, name: str = "E") -> dict[str, tuple[float, int]]:
+def route(server: Client, name: str = "E") -> dict[str, tuple[float, int]]:
     """What the gateway is told: variant -> weight, replicas."""
     found = server.server.world._read_route(name)
     assert found is not None
     return {variant.name: (variant.weight, len(variant.replicas)) for variant in found.variants}
 
 
-def change(server: Asked, *wanted: dict[str, Any]) -> dict[str, Any]:
+def change(server: Client, *wanted: dict[str, Any]) -> dict[str, Any]:
     return server.update_endpoint_weights_and_capacities(EndpointName="E", DesiredWeightsAndCapacities=list(wanted))
 
 

@@ -22,7 +22,7 @@ from tests.context import (
     a_processing_output,
     a_training_job,
 )
-from tests.unit.asking import SAGEMAKER, Asked
+from tests.unit.client import SAGEMAKER, Client
 
 NAME = "a-Thing-1"
 VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
@@ -101,31 +101,31 @@ def a_full_processing_job() -> dict[str, Any]:
     )
 
 
-def create_job(server: Asked) -> None:
+def create_job(server: Client) -> None:
     server.create_training_job(**a_full_training_job())
 
 
-def create_processing_job(server: Asked) -> None:
+def create_processing_job(server: Client) -> None:
     server.create_processing_job(**a_full_processing_job())
 
 
-def create_model(server: Asked) -> None:
+def create_model(server: Client) -> None:
     server.create_model(**a_model(NAME, VpcConfig=VPC, EnableNetworkIsolation=True, Tags=[{"Key": "k", "Value": "v"}]))
 
 
-def create_config(server: Asked) -> None:
+def create_config(server: Client) -> None:
     create_model(server)
     more = {"DataCaptureConfig": CAPTURE, "KmsKeyId": "k", "ExecutionRoleArn": ROLE, "VpcConfig": VPC}
     server.create_endpoint_config(**a_config(NAME, NAME, count=2, weights=(0.0, 0.5)), **more)
 
 
-def create_endpoint(server: Asked) -> None:
+def create_endpoint(server: Client) -> None:
     create_config(server)
     server.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
 
 
 # kind -> how to make one, and what the operations of the family call it
-SAMPLES: dict[str, tuple[Callable[[Asked], None], str]] = {
+SAMPLES: dict[str, tuple[Callable[[Client], None], str]] = {
     "training-job": (create_job, "TrainingJob"),
     "processing-job": (create_processing_job, "ProcessingJob"),
     "model": (create_model, "Model"),
@@ -143,9 +143,9 @@ IN_EACH_STATUS = pytest.mark.parametrize(
 
 @pytest.fixture
 def server(tmp_path):
-    asked = Asked(tmp_path)
-    yield asked
-    asked.close()
+    client = Client(tmp_path)
+    yield client
+    client.close()
 
 
 def test_each_family_is_here():
@@ -186,7 +186,7 @@ def test_what_can_be_created_can_be_described_listed_and_deleted(family):
 def test_its_arn_is_one_that_tags_go_to(family, server):
     create, noun = SAMPLES[family.kind]
     create(server)
-    arn = server.ask(f"Describe{noun}", {f"{noun}Name": NAME})[f"{noun}Arn"]
+    arn = server.call(f"Describe{noun}", {f"{noun}Name": NAME})[f"{noun}Arn"]
     assert arn == f"arn:aws:sagemaker:us-east-1:000000000000:{family.kind}/{NAME.lower()}"
     server.add_tags(ResourceArn=arn, Tags=[{"Key": "new", "Value": ""}])
     assert {"Key": "new", "Value": ""} in server.list_tags(ResourceArn=arn)["Tags"]
@@ -197,11 +197,11 @@ def test_answers_fit_their_shapes_in_every_status(family, status, server):
     create, noun = SAMPLES[family.kind]
     create(server)
     server.force(family.kind, NAME, status=status, reason="why" if status == "Failed" else "")
-    described = server.ask(f"Describe{noun}", {f"{noun}Name": NAME})
+    described = server.call(f"Describe{noun}", {f"{noun}Name": NAME})
     assert described[f"{noun}Name"] == NAME
     assert described.get(f"{noun}Status", "") == status
     assert described.get("FailureReason", "") == ("why" if status == "Failed" else "")
-    listed = server.ask(f"List{noun}s", {})
+    listed = server.call(f"List{noun}s", {})
     (summary,) = next(value for value in listed.values() if isinstance(value, list))
     assert summary == {member: described[member] for member in summary}
 
@@ -211,10 +211,10 @@ def test_what_was_asked_for_is_told_again(family, server):
     """But for tags, every member of a Create that Describe has too is as it was sent."""
     create, noun = SAMPLES[family.kind]
     sent = {}
-    ask = server.ask
-    server.ask = lambda operation, request: (sent.update({operation: request}), ask(operation, request))[1]
+    call = server.call
+    server.call = lambda operation, request: (sent.update({operation: request}), call(operation, request))[1]
     create(server)
-    described = ask(f"Describe{noun}", {f"{noun}Name": NAME})
+    described = call(f"Describe{noun}", {f"{noun}Name": NAME})
     told = SAGEMAKER.shapes[SAGEMAKER.operations[f"Describe{noun}"].output]["members"]
     for member, value in sent[f"Create{noun}"].items():
         if member in told:

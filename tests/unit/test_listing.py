@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clary.resources import FAMILIES
 from clary.testing.clock import START
 from tests.context import a_config, a_model, a_processing_job, a_training_job
-from tests.unit.asking import SAGEMAKER, Asked, refusal
+from tests.unit.client import SAGEMAKER, Client, refusal
 
 NAMES = ["alpha-1", "Beta-2", "beta-10", "gamma", "ALPHA-2", "delta-1", "beta-3"]
 
@@ -45,13 +45,13 @@ class Listed:
             return [""]
         return ["", *SAGEMAKER.shapes[self.members[member]["shape"]]["enum"]]
 
-    def found(self, server: Asked, **request: Any) -> tuple[list[str], str]:
+    def found(self, server: Client, **request: Any) -> tuple[list[str], str]:
         """The names on a page, and the token of the next."""
-        answer = server.ask(self.operation, request)
+        answer = server.call(self.operation, request)
         (summaries,) = (value for value in answer.values() if isinstance(value, list))
         return [summary[f"{self.noun}Name"] for summary in summaries], answer.get("NextToken", "")
 
-    def all(self, server: Asked, **request: Any) -> list[str]:
+    def all(self, server: Client, **request: Any) -> list[str]:
         """The names on all pages."""
         names, token = self.found(server, **request)
         while token:
@@ -71,9 +71,9 @@ LISTED = [
 EACH = pytest.mark.parametrize("listed", LISTED, ids=lambda listed: listed.kind)
 
 
-def filled(folder: Path, listed: Listed) -> Asked:
+def filled(folder: Path, listed: Listed) -> Client:
     """Seven records of a kind: made a minute apart, changed in another order, in different statuses."""
-    server = Asked(folder)
+    server = Client(folder)
     statuses = list(next(family for family in FAMILIES if family.kind == listed.kind).status) or [""]
     if not listed.kind.endswith("-job"):
         server.create_model(**a_model("m" if listed.kind != "model" else NAMES[0]))
@@ -97,7 +97,7 @@ def filled(folder: Path, listed: Listed) -> Asked:
 
 
 @pytest.fixture(params=LISTED, ids=lambda listed: listed.kind)
-def filled_server(request, tmp_path) -> Iterator[tuple[Listed, Asked]]:
+def filled_server(request, tmp_path) -> Iterator[tuple[Listed, Client]]:
     server = filled(tmp_path, request.param)
     yield request.param, server
     server.close()
@@ -124,7 +124,7 @@ def test_the_default_order_is_awss(filled_server):
 
 
 def test_a_page_holds_ten_unless_told_otherwise(tmp_path):
-    server = Asked(tmp_path)
+    server = Client(tmp_path)
     for number in range(12):
         server.create_training_job(**a_training_job(f"j{number}"))
     names, token = LISTED[0].found(server)
@@ -138,7 +138,7 @@ def test_a_page_holds_ten_unless_told_otherwise(tmp_path):
 @pytest.mark.parametrize("most", [0, 101, -1])
 def test_a_page_of_another_size_is_refused(filled_server, most):
     listed, server = filled_server
-    code, message = refusal(server.ask, operation=listed.operation, request={"MaxResults": most})
+    code, message = refusal(server.call, operation=listed.operation, request={"MaxResults": most})
     assert code == "ValidationException"
     assert "'maxResults'" in message
 
@@ -147,7 +147,7 @@ def test_a_page_of_another_size_is_refused(filled_server, most):
 
 
 @pytest.fixture(scope="module")
-def each_filled() -> Iterator[dict[str, tuple[Asked, list[dict[str, Any]]]]]:
+def each_filled() -> Iterator[dict[str, tuple[Client, list[dict[str, Any]]]]]:
     """kind -> a server and what it has to list, once for all: listing changes nothing."""
     with TemporaryDirectory() as folder:
         servers = {listed: filled(Path(folder) / listed.kind, listed) for listed in LISTED}
@@ -156,7 +156,7 @@ def each_filled() -> Iterator[dict[str, tuple[Asked, list[dict[str, Any]]]]]:
             server.close()
 
 
-def records(server: Asked, listed: Listed) -> list[dict[str, Any]]:
+def records(server: Client, listed: Listed) -> list[dict[str, Any]]:
     found = [server.record(listed.kind, name) for name in NAMES]
     return [
         {"Name": r.name, "CreationTime": r.created, "LastModifiedTime": r.modified, "Status": r.status} for r in found
@@ -205,7 +205,7 @@ def test_filters_orders_and_pages_go_together(each_filled, listed, data):
 
 
 def test_no_job_has_a_warm_pool_or_a_training_plan(tmp_path):
-    server = Asked(tmp_path)
+    server = Client(tmp_path)
     server.create_training_job(**a_training_job("j"))
     assert server.list_training_jobs(WarmPoolStatusEquals="Available") == {"TrainingJobSummaries": []}
     plan = "arn:aws:sagemaker:us-east-1:000000000000:training-plan/p"
@@ -245,7 +245,7 @@ def test_a_token_goes_with_another_page_size(filled_server):
 def test_a_token_is_good_for_the_same_filters_only(filled_server, other):
     listed, server = filled_server
     _, token = listed.found(server, MaxResults=1)
-    code, message = refusal(server.ask, operation=listed.operation, request={"NextToken": token, **other})
+    code, message = refusal(server.call, operation=listed.operation, request={"NextToken": token, **other})
     assert code == "ValidationException"
     assert "NextToken is invalid" in message
     assert "the same filters" in message
@@ -254,13 +254,13 @@ def test_a_token_is_good_for_the_same_filters_only(filled_server, other):
 @pytest.mark.parametrize("token", ["x", ".", "a.b", "0" * 8192, "é", "=", "../..", "{}", "AAAA", "null.null"])
 def test_a_token_that_nobody_gave_out_is_refused(filled_server, token):
     listed, server = filled_server
-    code, message = refusal(server.ask, operation=listed.operation, request={"NextToken": token})
+    code, message = refusal(server.call, operation=listed.operation, request={"NextToken": token})
     assert (code, message.split(":")[0]) == ("ValidationException", "NextToken is invalid")
 
 
 def test_a_token_that_was_tampered_with_is_refused_or_harmless(filled_server):
     listed, server = filled_server
     _, token = listed.found(server, MaxResults=1)
-    assert refusal(server.ask, operation=listed.operation, request={"NextToken": token[:-1]})[0]
-    assert refusal(server.ask, operation=listed.operation, request={"NextToken": f"{token}="})[0]
-    assert refusal(server.ask, operation=listed.operation, request={"NextToken": token[::-1]})[0]
+    assert refusal(server.call, operation=listed.operation, request={"NextToken": token[:-1]})[0]
+    assert refusal(server.call, operation=listed.operation, request={"NextToken": f"{token}="})[0]
+    assert refusal(server.call, operation=listed.operation, request={"NextToken": token[::-1]})[0]

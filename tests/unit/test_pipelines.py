@@ -11,7 +11,7 @@ from clary.core.tasks import Input, Phase, Serve
 from clary.resources.endpoints import pipelines
 from clary.resources.endpoints.state import Container
 from tests.context import IMAGE, ROLE, a_config
-from tests.unit.asking import Asked
+from tests.unit.client import Client
 
 SCIKIT_LEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 RECIPE = {"Image": "clary/data", "ModelDataUrl": "s3://bucket/recipe.tar.gz", "Environment": {"CLARY_CSV_HEADER": "1"}}
@@ -25,9 +25,9 @@ SCRIPT = {
 
 @pytest.fixture
 def server(tmp_path):
-    asked = Asked(tmp_path)
-    yield asked
-    asked.close()
+    client = Client(tmp_path)
+    yield client
+    client.close()
 
 
 def deploy(server, *containers, **model):

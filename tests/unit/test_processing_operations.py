@@ -1,55 +1,38 @@
-"""Processing jobs as callers see them: what is refused and how, what Describe and List tell."""
+"""Processing jobs as callers see them, beside what all jobs have in common: requests that are refused, Describe."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from clary.core.tasks import Phase
-from clary.resources.jobs.status import FINISHED
-from clary.resources.processing import Status
-from tests.context import IMAGE, ROLE, a_processing_input, a_processing_job, a_processing_output
-from tests.unit.asking import Asked, refusal
-from tests.unit.test_operations import EmptyStore
-
-ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+from tests.context import EmptyObjectStore, a_processing_input, a_processing_job, a_processing_output
+from tests.unit.client import Client, refusal
 
 
 @pytest.fixture
 def server(tmp_path):
-    asked = Asked(tmp_path)
-    yield asked
-    asked.close()
+    client = Client(tmp_path)
+    yield client
+    client.close()
 
 
-def jobs(server: Asked) -> list[str]:
+def jobs(server: Client) -> list[str]:
     return [job["ProcessingJobName"] for job in server.list_processing_jobs()["ProcessingJobSummaries"]]
 
 
 # ---- describing ----
 
 
-def test_a_job_that_was_just_asked_for(server):
-    assert server.create_processing_job(**a_processing_job("J")) == {"ProcessingJobArn": f"{ARN}:processing-job/j"}
-    job = server.describe_processing_job(ProcessingJobName="J")
-    assert (job["ProcessingJobName"], job["ProcessingJobArn"]) == ("J", f"{ARN}:processing-job/j")
-    assert job["ProcessingJobStatus"] == "InProgress"
-    assert job["CreationTime"] == job["LastModifiedTime"] == server.clock.now()
-    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
-    absent = {"ExitMessage", "FailureReason", "ProcessingStartTime", "ProcessingEndTime", "ProcessingInputs"}
-    assert not absent & set(job)
-
-
-def test_what_was_left_out_is_told_with_its_default(server):
+def test_omitted_members_are_described_with_their_defaults(server):
     given = {"ProcessingInputs": [a_processing_input()], "ProcessingOutputConfig": {"Outputs": [a_processing_output()]}}
     server.create_processing_job(**a_processing_job("j", **given))
     job = server.describe_processing_job(ProcessingJobName="j")
-    (told,) = job["ProcessingInputs"]
-    assert told["AppManaged"] is False
-    assert {member: told["S3Input"][member] for member in told["S3Input"] if member.startswith("S3")} == {
+    (described,) = job["ProcessingInputs"]
+    source = described["S3Input"]
+    assert described["AppManaged"] is False
+    assert {member: source[member] for member in source if member.startswith("S3")} == {
         "S3Uri": "s3://bucket/data/",
         "S3DataType": "S3Prefix",
         "S3InputMode": "File",
@@ -57,6 +40,24 @@ def test_what_was_left_out_is_told_with_its_default(server):
         "S3CompressionType": "None",
     }
     assert job["ProcessingOutputConfig"]["Outputs"][0]["AppManaged"] is False
+
+
+def test_a_job_without_inputs_has_none(server):
+    server.create_processing_job(**a_processing_job("j"))
+    assert "ProcessingInputs" not in server.describe_processing_job(ProcessingJobName="j")
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["failed", "stopped"])
+def test_a_job_that_did_not_complete_keeps_its_message(server, stopped):
+    server.create_processing_job(**a_processing_job("j"))
+    server.settle()
+    server.move("j", Phase.RUNNING)
+    if stopped:
+        server.stop_processing_job(ProcessingJobName="j")
+        server.settle()
+    server.move("j", Phase.EXITED, exit_code=1, failure="AlgorithmError: no such column", message="row 7")
+    job = server.describe_processing_job(ProcessingJobName="j")
+    assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Stopped" if stopped else "Failed", "row 7")
 
 
 def test_a_job_that_ran(server):
@@ -73,133 +74,18 @@ def test_a_job_that_ran(server):
     (summary,) = server.list_processing_jobs()["ProcessingJobSummaries"]
     assert summary == {member: job[member] for member in summary}
     assert {"ProcessingEndTime", "ExitMessage"} <= set(summary)
-    assert server.backend.states == {}, "what the task left on the machine is gone"
+    assert server.backend.states == {}, "the task left nothing on the machine"
 
 
-def test_a_failed_job_says_why_and_keeps_its_message(server):
-    server.create_processing_job(**a_processing_job("j"))
-    server.settle()
-    server.move("j", Phase.EXITED, exit_code=1, failure="AlgorithmError: no such column", message="row 7")
-    job = server.describe_processing_job(ProcessingJobName="j")
-    assert (job["ProcessingJobStatus"], job["FailureReason"]) == ("Failed", "AlgorithmError: no such column")
-    assert job["ExitMessage"] == "row 7"
+# ---- requests that the shapes allow and the operation refuses ----
 
 
-def test_a_first_describe_waits_for_the_end(tmp_path):
-    server = Asked(tmp_path, describe_wait_s=30.0)
-    server.create_processing_job(**a_processing_job("j"))
-    server.settle()
-    server.move("j", Phase.RUNNING)
-
-    async def look() -> dict[str, Any]:
-        asked = asyncio.create_task(server.server.call("DescribeProcessingJob", ProcessingJobName="j"))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert not asked.done()
-        (task_id,) = server.backend.alive()
-        server.backend.move(task_id, Phase.EXITED, exit_code=0)
-        server.server.loop.changes = server.server.context.changes
-        await server.server.settle()
-        return await asked
-
-    assert server.run(look())["ProcessingJobStatus"] == "Completed"
-    server.close()
+def inputs(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"ProcessingInputs": list(items)}
 
 
-# ---- names ----
-
-
-def test_a_name_that_is_taken(server):
-    server.create_processing_job(**a_processing_job("j"))
-    server.settle()
-    server.move("j", Phase.EXITED, exit_code=0)
-    code, message = refusal(server.create_processing_job, **a_processing_job("j"))
-    assert code == "ResourceInUse"
-    assert f"already exists ({ARN}:processing-job/j)" in message
-
-
-def test_a_training_job_may_have_the_same_name(server):
-    from tests.context import a_training_job
-
-    server.create_training_job(**a_training_job("j"))
-    server.create_processing_job(**a_processing_job("j"))
-    server.settle()
-    assert len(server.backend.alive()) == 2
-
-
-@pytest.mark.parametrize(
-    ("verb", "says"),
-    [
-        ("describe_processing_job", "Could not find requested job with name: no"),
-        ("stop_processing_job", "Could not find job to update with name: no"),
-        ("delete_processing_job", "Could not find requested job with name: no"),
-    ],
-)
-def test_a_job_that_is_not_there(server, verb, says):
-    assert refusal(getattr(server, verb), ProcessingJobName="no") == ("ValidationException", says)
-
-
-# ---- stopping and deleting ----
-
-
-def test_a_stop_is_seen_at_once_and_done_when_the_task_has_ended(server):
-    server.create_processing_job(**a_processing_job("j"))
-    server.settle()
-    server.move("j", Phase.RUNNING)
-    assert server.stop_processing_job(ProcessingJobName="j") == {}
-    assert server.describe_processing_job(ProcessingJobName="j")["ProcessingJobStatus"] == "Stopping"
-    assert server.stop_processing_job(ProcessingJobName="j") == {}, "asked twice is asked once"
-    server.settle()
-    server.move("j", Phase.EXITED, exit_code=0, message="half")
-    job = server.describe_processing_job(ProcessingJobName="j")
-    assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Stopped", "half")
-
-
-def test_a_job_stopped_before_it_began_never_runs(server):
-    server.create_processing_job(**a_processing_job("j"))
-    server.stop_processing_job(ProcessingJobName="j")
-    server.settle()
-    assert server.describe_processing_job(ProcessingJobName="j")["ProcessingJobStatus"] == "Stopped"
-    assert server.backend.launched == {}
-
-
-@pytest.mark.parametrize("status", FINISHED)
-def test_what_has_ended_cannot_be_stopped(server, status):
-    server.create_processing_job(**a_processing_job("j"))
-    server.force("processing-job", "j", status=status)
-    code, message = refusal(server.stop_processing_job, ProcessingJobName="j")
-    assert code == "ValidationException"
-    assert message == f"The request was rejected because the processing job is in status {status}."
-
-
-@pytest.mark.parametrize("status", FINISHED)
-def test_what_has_ended_can_be_deleted_and_frees_its_name(server, status):
-    server.create_processing_job(**a_processing_job("j"))
-    server.force("processing-job", "j", status=status)
-    assert server.delete_processing_job(ProcessingJobName="j") == {}
-    assert jobs(server) == []
-    server.create_processing_job(**a_processing_job("j"))
-
-
-@pytest.mark.parametrize("status", [Status.IN_PROGRESS, Status.STOPPING])
-def test_what_runs_cannot_be_deleted(server, status):
-    server.create_processing_job(**a_processing_job("j"))
-    server.force("processing-job", "j", status=status)
-    code, message = refusal(server.delete_processing_job, ProcessingJobName="j")
-    assert code == "ResourceInUse"
-    assert f"in status {status}" in message
-    assert jobs(server) == ["j"]
-
-
-# ---- requests that the shapes allow and that make no sense ----
-
-
-def inputs(*given: dict[str, Any]) -> dict[str, Any]:
-    return {"ProcessingInputs": list(given)}
-
-
-def outputs(*given: dict[str, Any]) -> dict[str, Any]:
-    return {"ProcessingOutputConfig": {"Outputs": list(given)}}
+def outputs(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"ProcessingOutputConfig": {"Outputs": list(items)}}
 
 
 def cluster(**members: Any) -> dict[str, Any]:
@@ -281,11 +167,11 @@ BAD_JOBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("members", "says"), BAD_JOBS.values(), ids=BAD_JOBS)
-def test_a_job_that_makes_no_sense(server, members, says):
+@pytest.mark.parametrize(("members", "text"), BAD_JOBS.values(), ids=BAD_JOBS)
+def test_a_contradictory_request_is_refused(server, members, text):
     code, message = refusal(server.create_processing_job, **a_processing_job("j", **members))
     assert code == "ValidationException"
-    assert says in message
+    assert text in message
     assert jobs(server) == []
 
 
@@ -303,11 +189,11 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize(("members", "says"), LIMITS.values(), ids=LIMITS)
-def test_the_models_limits_are_kept(server, members, says):
+@pytest.mark.parametrize(("members", "text"), LIMITS.values(), ids=LIMITS)
+def test_the_models_limits_are_kept(server, members, text):
     code, message = refusal(server.create_processing_job, **a_processing_job("j", **members))
     assert code == "ValidationException"
-    assert says in message
+    assert text in message
 
 
 def test_an_output_may_be_the_folder_of_an_input(server):
@@ -327,34 +213,8 @@ def test_what_the_application_manages_needs_no_path_of_its_own(server):
     assert [item.path for item in task.inputs] == ["processing/a"]
 
 
-# ---- strict and lenient ----
-
-
-def test_data_that_is_not_there_is_refused_at_the_call(server):
-    server.server.context = replace(server.server.context, object_store=EmptyStore())
-    code, message = refusal(server.create_processing_job, **a_processing_job("j", **inputs(a_processing_input())))
-    assert code == "ValidationException"
-    assert message.startswith('No S3 objects found under S3 URL "s3://bucket/data/" given in input data source.')
-    assert ROLE in message
-    own = {**a_processing_input(), "AppManaged": True}
-    server.create_processing_job(**a_processing_job("own", **inputs(own)))
-    assert jobs(server) == ["own"]
-
-
-def test_an_image_that_cannot_be_run_is_refused_at_the_call(server):
-    server.server.context = replace(server.server.context, image_problem=lambda uri: "it is not there")
-    code, message = refusal(server.create_processing_job, **a_processing_job("j"))
-    assert (code, message) == (
-        "ValidationException",
-        f"The image {IMAGE!r} cannot be used with the role {ROLE}: it is not there",
-    )
-
-
-def test_lenient_takes_all_of_it(tmp_path):
-    server = Asked(tmp_path, validation="lenient")
-    server.server.context = replace(
-        server.server.context, object_store=EmptyStore(), image_problem=lambda uri: "not there"
-    )
-    server.create_processing_job(**a_processing_job("j", **inputs(a_processing_input())))
+def test_data_that_the_application_manages_need_not_exist(server):
+    server.use(object_store=EmptyObjectStore())
+    managed = {**a_processing_input(), "AppManaged": True}
+    server.create_processing_job(**a_processing_job("j", **inputs(managed)))
     assert jobs(server) == ["j"]
-    server.close()

@@ -19,7 +19,7 @@ from clary.resources.endpoints.state import EndpointState, Failures
 from clary.resources.processing.kind import PROCESSING
 from clary.resources.training.kind import TRAINING
 from tests.context import Server
-from tests.unit.asking import Asked
+from tests.unit.client import Client
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAMILY = {family.kind: family for family in FAMILIES}
@@ -58,13 +58,13 @@ def test_its_record_goes_on_as_one_of_version_2_does(label):
 
 @EACH
 def test_it_is_described_and_stays_described_once_it_is_written_anew(label, tmp_path):
-    server = Asked(tmp_path)
+    server = Client(tmp_path)
     record = a_record(label)
     server.run(server.server.store.create(record))
     noun = NOUN[record.kind]
-    described = server.ask(f"Describe{noun}", {f"{noun}Name": record.name})
+    described = server.call(f"Describe{noun}", {f"{noun}Name": record.name})
     server.force(record.kind, record.name, state=READ[record.kind](record.state).to_json())
-    assert server.ask(f"Describe{noun}", {f"{noun}Name": record.name}) == described
+    assert server.call(f"Describe{noun}", {f"{noun}Name": record.name}) == described
     server.close()
 
 
@@ -131,7 +131,7 @@ def test_only_json_is_written():
 def test_a_home_of_the_version_before_goes_on(tmp_path):
     """A job that ran when the server was replaced ends as it would have."""
 
-    server = Asked(tmp_path)
+    server = Client(tmp_path)
     record = a_record("training-job, running")
     server.run(server.server.store.create(record))
     (task_id,) = FAMILY["training-job"].watch(record).tasks

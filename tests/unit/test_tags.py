@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.context import a_config, a_model, a_training_job
-from tests.unit.asking import Asked, refusal
+from tests.unit.client import Client, refusal
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
@@ -20,10 +20,10 @@ def many(count: int, start: int = 0) -> list[dict[str, str]]:
 
 @pytest.fixture
 def server(tmp_path):
-    asked = Asked(tmp_path)
-    asked.create_model(**a_model("M-1", Tags=tags(b="2", a="1")))
-    yield asked
-    asked.close()
+    client = Client(tmp_path)
+    client.create_model(**a_model("M-1", Tags=tags(b="2", a="1")))
+    yield client
+    client.close()
 
 
 def test_what_came_with_the_create_is_there(server):

@@ -9,7 +9,7 @@ import pytest
 
 from clary.resources import FAMILIES, OPERATIONS, UNBUILT
 from tests.context import a_config, a_model, a_processing_job, a_training_job
-from tests.unit.asking import SAGEMAKER, Asked, refusal
+from tests.unit.client import SAGEMAKER, Client, refusal
 
 GOOD: dict[str, dict[str, Any]] = {
     "CreateTrainingJob": a_training_job("x"),
@@ -29,12 +29,12 @@ EACH = pytest.mark.parametrize(("operation", "member"), CASES, ids=[" ".join(cas
 
 @pytest.fixture
 def server(tmp_path):
-    asked = Asked(tmp_path)
-    asked.create_model(**a_model("m"))
-    asked.create_endpoint_config(**a_config("c", "m"))
-    asked.create_endpoint(EndpointName="e", EndpointConfigName="c")
-    yield asked
-    asked.close()
+    client = Client(tmp_path)
+    client.create_model(**a_model("m"))
+    client.create_endpoint_config(**a_config("c", "m"))
+    client.create_endpoint(EndpointName="e", EndpointConfigName="c")
+    yield client
+    client.close()
 
 
 def test_each_is_of_an_operation_that_is_built():
@@ -92,7 +92,7 @@ def put(value: dict[str, Any], steps: list[str], what: str) -> None:
         value[name] = what
 
 
-def contents(server: Asked) -> list[dict[str, Any]]:
+def contents(server: Client) -> list[dict[str, Any]]:
     """All there is, without times."""
     families = [family.kind for family in FAMILIES]
     return [server.run(server.server.store.count(kind)) for kind in families]

@@ -1,6 +1,6 @@
-"""Operations asked as a caller would: every request is checked against its shape, and every response against its own.
+"""Operations called as by a client: every request is checked against its shape, and every response against its own.
 
-server = Asked(tmp_path)
+server = Client(tmp_path)
 server.create_training_job(**a_training_job("j1"))
 """
 
@@ -26,11 +26,11 @@ from tests.context import Server
 SAGEMAKER = Services().named("sagemaker")
 VALIDATOR = Validator(SAGEMAKER)
 
-# The model calls it required; AWS leaves it out until the model is uploaded, and so do we.
+# Required by the model; AWS leaves it out until the model is uploaded, and so does Clary.
 _NOT_YET = "Value null at 'modelArtifacts' failed to satisfy constraint: Member must not be null"
 
 
-class Asked:
+class Client:
     """The server of tests/context.py behind the wire's validation, without coroutines.
 
     An operation is a method: `server.list_models(MaxResults=5)`.
@@ -43,16 +43,20 @@ class Asked:
 
     def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
         operation = "".join(part.capitalize() for part in method.split("_"))
-        return lambda **request: self.ask(operation, request)
+        return lambda **request: self.call(operation, request)
 
-    def ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """What an AWS client would get to see."""
-        asked = VALIDATOR.request(SAGEMAKER.operations[operation], json.loads(json11.write(request)))
-        answer = json.loads(json11.write(self.run(self.server.call(operation, **asked))))
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """What an AWS client would receive."""
+        checked = VALIDATOR.request(SAGEMAKER.operations[operation], json.loads(json11.write(request)))
+        answer = json.loads(json11.write(self.run(self.server.call(operation, **checked))))
         return as_shaped(operation, answer)
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
+
+    def use(self, **parts: Any) -> None:
+        """Have the operations use these parts in place of those of their context."""
+        self.server.context = replace(self.server.context, **parts)
 
     def settle(self) -> None:
         """Have the loop work until it may rest."""
@@ -62,7 +66,7 @@ class Asked:
         return self.run(self.server.store.get(Ref(kind, name)))
 
     def force(self, kind: str, name: str, **changes: Any) -> None:
-        """Have a record be as it would take long to become."""
+        """Set members of a record that would take long to come about."""
         record = self.record(kind, name)
         self.run(self.server.store.replace(record, replace(record, **changes)))
 
