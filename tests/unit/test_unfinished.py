@@ -14,7 +14,7 @@ from clary.core.records import Ref
 from clary.core.tasks import Phase, TaskState
 from clary.resources import FAMILIES
 from tests.context import Server, a_training_job
-from tests.unit.asking import Asked
+from tests.unit.client import Client
 from tests.unit.test_families import NAME, SAMPLES
 
 OWNER = ("", "", "")
@@ -90,7 +90,7 @@ IN_EACH_STATUS_BUT_TERMINAL = pytest.mark.parametrize(
 def test_from_every_status_that_is_not_terminal_some_decision_leads_on(
     family: Family, status: str, tmp_path: Path
 ) -> None:
-    server = Asked(tmp_path)
+    server = Client(tmp_path)
     create, _ = SAMPLES[family.kind]
     create(server)
     server.settle()
@@ -106,7 +106,7 @@ def test_from_every_status_that_is_not_terminal_some_decision_leads_on(
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)
 def test_a_deletion_that_was_promised_is_kept_by_the_next_server(family: Family, tmp_path: Path) -> None:
     """The server dies after its answer, before the loop took a step."""
-    server = Asked(tmp_path)
+    server = Client(tmp_path)
     create, noun = SAMPLES[family.kind]
     create(server)
     server.settle()
