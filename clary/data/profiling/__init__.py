@@ -4,8 +4,8 @@
 would mend each. Printed, it is a summary; `save_html` writes a report.
 """
 
-from clary.data.profiling.figures import ColumnFigures, Finding, Severity, Target
-from clary.data.profiling.make import profile
+from clary.data.profiling.build import profile
 from clary.data.profiling.profile import Profile
+from clary.data.profiling.summaries import ColumnSummary, Finding, Severity, Target
 
-__all__ = ["ColumnFigures", "Finding", "Profile", "Severity", "Target", "profile"]
+__all__ = ["ColumnSummary", "Finding", "Profile", "Severity", "Target", "profile"]

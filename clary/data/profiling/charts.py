@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from clary.data.batch import missing
-from clary.data.profiling.figures import Histogram, Matrix, Numbers
-from clary.data.profiling.words import number, shown, time
+from clary.data.profiling.formatting import number, shown, time
+from clary.data.profiling.summaries import Histogram, Matrix, Numbers
 from clary.data.statistics.base import Sample
 
 _WIDTH, _BARS, _BOX = 460, 110, 26
@@ -109,7 +109,7 @@ def _cell(value: float) -> tuple[str, str]:
     kind = "plus" if value >= 0 else "minus"
     return f"{value:.2f}".replace(
         "-", "−"
-    ), f"background: color-murmur_mix(in srgb, var(--{kind}) {abs(value):.0%}, transparent)"
+    ), f"background: color-mix(in srgb, var(--{kind}) {abs(value):.0%}, transparent)"
 
 
 def strongest(values: NDArray[np.float64]) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clary.data.profiling.sampled import reads_as
+from clary.data.profiling.sample_summaries import reads_as
 
 # Day and month, in either order, then the year; or the year first. A time of day may follow.
 _CLOCK = r"(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$"

@@ -9,7 +9,7 @@ import numpy as np
 
 from clary.data.batch import Kind
 from clary.data.errors import DataError
-from clary.data.profiling.figures import ColumnFigures
+from clary.data.profiling.summaries import ColumnSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _QUARTILES = {"25%": 0.25, "50%": 0.5, "75%": 0.75}
 
 
-def describe(columns: Sequence[ColumnFigures], include: str | None) -> pd.DataFrame:
+def describe(columns: Sequence[ColumnSummary], include: str | None) -> pd.DataFrame:
     """As pandas: numbers and times, or, where there are none, the others; with include="all" every column.
 
     Raises DataError for another `include`, and for a table without columns.
@@ -49,7 +49,7 @@ def _dtype(figures: dict[str, Any]) -> Any:
     return np.float64 if all(isinstance(value, float) for value in figures.values()) else object
 
 
-def _described(one: ColumnFigures) -> dict[str, Any]:
+def _described(one: ColumnSummary) -> dict[str, Any]:
     if one.kind is Kind.NUMBER and one.numbers is not None:
         numbers = one.numbers
         quartiles = {name: numbers.quantiles[q] for name, q in _QUARTILES.items()}
@@ -61,11 +61,11 @@ def _described(one: ColumnFigures) -> dict[str, Any]:
     return {"count": one.count, "unique": one.distinct, "top": top, "freq": freq}
 
 
-def _zone(one: ColumnFigures) -> str | None:
+def _zone(one: ColumnSummary) -> str | None:
     return one.type.partition("tz=")[2].rstrip("]") or None
 
 
-def _times(one: ColumnFigures) -> dict[str, Any]:
+def _times(one: ColumnSummary) -> dict[str, Any]:
     import pandas as pd
 
     assert one.times is not None

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clary.data.batch import Kind
-from clary.data.profiling.figures import ColumnFigures, Finding, Level, Matrix, Numbers, Severity, Target, Texts
-from clary.data.profiling.target import TELLS_ALL
+from clary.data.profiling.summaries import ColumnSummary, Finding, Level, Matrix, Numbers, Severity, Target, Texts
+from clary.data.profiling.target_model import TELLS_ALL
 
 MOSTLY_MISSING = 0.6
 ONE_VALUE = 0.995
@@ -32,7 +32,7 @@ Step = Mapping[str, Any]
 
 
 def findings(
-    columns: Sequence[ColumnFigures],
+    columns: Sequence[ColumnSummary],
     *,
     rows: int,
     duplicates: int,
@@ -79,7 +79,7 @@ def _copy(first: str, name: str) -> Finding:
 # ---- a column ----
 
 
-def _of_column(one: ColumnFigures) -> list[Finding]:
+def _of_column(one: ColumnSummary) -> list[Finding]:
     drop = {"drop": {"columns": [one.name]}}
     if not one.rows:
         return []
@@ -109,11 +109,11 @@ def _of_column(one: ColumnFigures) -> list[Finding]:
     return found
 
 
-def _value(one: ColumnFigures) -> str:
+def _value(one: ColumnSummary) -> str:
     return f", {str(one.top[0].value)[:60]!r}" if one.top else ""
 
 
-def _of_missing(one: ColumnFigures) -> Iterator[Finding]:
+def _of_missing(one: ColumnSummary) -> Iterator[Finding]:
     if not one.missing:
         return
     text = f"{_said(one.missing, one.rows)} have no value."
@@ -131,7 +131,7 @@ def _of_missing(one: ColumnFigures) -> Iterator[Finding]:
     yield Finding(severity, "missing", one.name, text, step)
 
 
-def _of_numbers(one: ColumnFigures, numbers: Numbers) -> Iterator[Finding]:
+def _of_numbers(one: ColumnSummary, numbers: Numbers) -> Iterator[Finding]:
     if numbers.infinite:
         text = f"{_said(numbers.infinite, one.rows)} hold an infinite value; most models refuse it."
         step = {"clip": {"columns": [one.name], "lower": numbers.finite_low, "upper": numbers.finite_high}}
@@ -158,7 +158,7 @@ def _of_numbers(one: ColumnFigures, numbers: Numbers) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "skewed", one.name, text, {transform: {"columns": [one.name]}})
 
 
-def _of_texts(one: ColumnFigures, texts: Texts) -> Iterator[Finding]:
+def _of_texts(one: ColumnSummary, texts: Texts) -> Iterator[Finding]:
     # What the sample cannot tell of the other rows is left missing, and counted by the step.
     step: dict[str, dict[str, Any]]
     if texts.all_numbers:
@@ -219,7 +219,7 @@ def _class(level: Level) -> str:
     return f"{level.rows:,} rows of {str(level.value)[:60]!r}"
 
 
-def _of_target(target: Target | None, name: str, columns: Sequence[ColumnFigures]) -> Iterator[Finding]:
+def _of_target(target: Target | None, name: str, columns: Sequence[ColumnSummary]) -> Iterator[Finding]:
     if not name:
         return
     one = next(column for column in columns if column.name == name)

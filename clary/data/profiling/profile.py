@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clary.data.batch import Kind, some
 from clary.data.errors import DataError
 from clary.data.notes import Note
-from clary.data.profiling.figures import ColumnFigures, Finding, Matrix, Pattern, Target
+from clary.data.profiling.summaries import ColumnSummary, Finding, Matrix, Pattern, Target
 from clary.data.statistics.base import Sample
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Profile:
     """
 
     rows: int
-    columns: tuple[ColumnFigures, ...]
+    columns: tuple[ColumnSummary, ...]
     index: str
     duplicates: int
     duplicates_exact: bool
@@ -55,14 +55,14 @@ class Profile:
     def shape(self) -> tuple[int, int]:
         return self.rows, len(self.columns)
 
-    def __getitem__(self, name: str) -> ColumnFigures:
+    def __getitem__(self, name: str) -> ColumnSummary:
         """The figures of one column. Raises DataError."""
         for one in self.columns:
             if one.name == name:
                 return one
         raise DataError(f"there is no column {name!r}; there are: {some(one.name for one in self.columns)}")
 
-    def of_kind(self, kind: Kind) -> Sequence[ColumnFigures]:
+    def of_kind(self, kind: Kind) -> Sequence[ColumnSummary]:
         return [one for one in self.columns if one.kind is kind]
 
     @property
@@ -83,7 +83,7 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as JSON has them: NaN and infinity as null, times as ISO 8601."""
-        from clary.data.profiling.plain import plain
+        from clary.data.profiling.to_json import plain
 
         return plain(self)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from clary.data.batch import Kind
 from clary.data.errors import DataError
-from clary.data.profiling import charts, words
-from clary.data.profiling.figures import ColumnFigures
+from clary.data.profiling import charts, formatting
+from clary.data.profiling.summaries import ColumnSummary
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -45,7 +45,7 @@ def report(profile: Profile) -> str:
         pair_plot=_pair_plot(profile),
         chart=_chart,
         facts=_facts,
-        w=words,
+        w=formatting,
     )
 
 
@@ -60,7 +60,7 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _chart(one: ColumnFigures) -> Any:
+def _chart(one: ColumnSummary) -> Any:
     """The column's chart; None where bars of its levels tell all."""
     if one.numbers is not None and one.numbers.histogram is not None and one.kind is Kind.NUMBER:
         return charts.histogram_svg(one.numbers.histogram, one.numbers)
@@ -80,25 +80,25 @@ def _pair_plot(profile: Profile) -> str | None:
     return "data:image/png;base64," + base64.b64encode(png(pairs(sample.batch, profile.columns_to_plot))).decode()
 
 
-def _facts(one: ColumnFigures) -> list[tuple[str, str]]:
+def _facts(one: ColumnSummary) -> list[tuple[str, str]]:
     """(what, figure) of a column."""
     distinct = f"{one.distinct:,}" if one.distinct_exact else f"about {one.distinct:,}"
     found = [
-        ("Missing", f"{one.missing:,} ({words.share(one.missing, one.rows)})"),
+        ("Missing", f"{one.missing:,} ({formatting.share(one.missing, one.rows)})"),
         ("Different values", distinct),
     ]
     if one.numbers is not None and one.kind is Kind.NUMBER:
         n = one.numbers
         robust = "–" if n.robust_outliers is None else f"{n.robust_outliers:,}"
         found += [
-            ("Mean", words.number(n.mean)),
-            ("Standard deviation", words.number(n.deviation)),
-            ("Skewness", words.number(n.skewness)),
-            ("Kurtosis", words.number(n.kurtosis)),
-            ("Minimum", words.number(n.low)),
-            *((f"{q:.0%} quantile", words.number(at)) for q, at in n.quantiles.items()),
-            ("Maximum", words.number(n.high)),
-            ("Median deviation", words.number(n.median_deviation)),
+            ("Mean", formatting.number(n.mean)),
+            ("Standard deviation", formatting.number(n.deviation)),
+            ("Skewness", formatting.number(n.skewness)),
+            ("Kurtosis", formatting.number(n.kurtosis)),
+            ("Minimum", formatting.number(n.low)),
+            *((f"{q:.0%} quantile", formatting.number(at)) for q, at in n.quantiles.items()),
+            ("Maximum", formatting.number(n.high)),
+            ("Median deviation", formatting.number(n.median_deviation)),
             ("Outliers by quartiles", f"{n.outliers:,}"),
             ("Outliers by robust z", robust),
             ("Zeros", f"{n.zeros:,}"),
@@ -108,14 +108,18 @@ def _facts(one: ColumnFigures) -> list[tuple[str, str]]:
         ]
     if one.times is not None:
         found += [
-            ("First", words.time(one.times.first)),
-            ("Median", words.time(one.times.quantiles[0.5])),
-            ("Mean", words.time(one.times.mean)),
-            ("Last", words.time(one.times.last)),
+            ("First", formatting.time(one.times.first)),
+            ("Median", formatting.time(one.times.quantiles[0.5])),
+            ("Mean", formatting.time(one.times.mean)),
+            ("Last", formatting.time(one.times.last)),
             ("Order", one.times.order or "none"),
         ]
     if one.texts is not None:
         t = one.texts
-        lengths = f"{words.number(t.shortest)} to {words.number(t.longest)}, mean {words.number(t.mean_length)}"
-        found += [("Characters", lengths), ("Words, mean", words.number(t.mean_words)), ("Empty texts", f"{t.empty:,}")]
+        shortest, longest, mean = (formatting.number(length) for length in (t.shortest, t.longest, t.mean_length))
+        found += [
+            ("Characters", f"{shortest} to {longest}, mean {mean}"),
+            ("Words, mean", formatting.number(t.mean_words)),
+            ("Empty texts", f"{t.empty:,}"),
+        ]
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from clary.data.profiling.figures import Finding
+from clary.data.profiling.summaries import Finding
 
 # In which order steps make sense; encodings, which make columns of other names, come last.
 _ORDER = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from clary.data.profiling.figures import Severity, Target
-from clary.data.profiling.words import gist, number, share, shown
+from clary.data.profiling.formatting import gist, number, share, shown
+from clary.data.profiling.summaries import Severity, Target
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,6 +6,7 @@ Two different values share a hash once in 2^64 pairs: of ten million values some
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ MISSING = np.uint64(0x5BF0_3635_DCF9_8A3D)
 _LARGE = 1 << 53  # beyond it not every integer is a float64
 _LONG = 512  # bytes; longer texts are rare, and hashed one by one
 _ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
+_FACTORS = (_ODD, np.uint64(0xD1B5_4A32_D192_ED03))  # of a row's hash, by seed
 _MASKS = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
 
 
@@ -51,7 +53,7 @@ def murmur_mix(bits: Hashes) -> Hashes:
     return bits
 
 
-def different(hashes: Hashes) -> Hashes:
+def distinct(hashes: Hashes) -> Hashes:
     """Each once, in order: quicker by sorting than by numpy.unique, which may build a table."""
     ordered = np.sort(hashes)
     once: Hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
@@ -73,10 +75,12 @@ def hashes_of_numbers(values: NDArray[Any], missing: NDArray[np.bool_] | None = 
     return bits
 
 
-def hashes_of_texts(array: pa.Array) -> Hashes:
-    """Of strings or bytes; MISSING where missing."""
+def hashes_of_texts(array: pa.Array, seed: int = 0) -> Hashes:
+    """Of strings or bytes; MISSING where missing. Those of two seeds do not depend on each other."""
     starts, lengths, words = _words(array)
     hashes = lengths.astype(np.uint64) * _ODD
+    if seed:
+        hashes ^= splitmix64(np.array([seed]))
     longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=_LONG))
     for place in range(0, min(longest, _LONG), 8):
         rows: Any = np.flatnonzero(lengths > place) if place and shortest <= place else slice(None)
@@ -89,7 +93,8 @@ def hashes_of_texts(array: pa.Array) -> Hashes:
         hashes[rows] = word
     murmur_mix(hashes)
     for row in np.flatnonzero(lengths > _LONG):
-        digest = hashlib.blake2b(_bytes(array[int(row)].as_py()), digest_size=8).digest()
+        salt = seed.to_bytes(8, "little")
+        digest = hashlib.blake2b(_bytes(array[int(row)].as_py()), digest_size=8, salt=salt).digest()
         hashes[row] = int.from_bytes(digest, "little")
     if array.null_count:
         hashes[missing_mask(array)] = MISSING
@@ -114,28 +119,37 @@ def _bytes(value: str | bytes) -> bytes:
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
 
 
-def hashes_of(column: Column, missing: NDArray[np.bool_] | None = None) -> Hashes:
-    """Of any column but a block."""
+def hashes_of(column: Column, missing: NDArray[np.bool_] | None = None, seed: int = 0) -> Hashes:
+    """Of any column but a block. Of numbers the seed makes no other hashes: two of them never share one."""
     if isinstance(column, np.ndarray):
         return hashes_of_numbers(column, missing)
     if pa.types.is_dictionary(column.type):
         if not len(column.dictionary):
             return np.full(len(column), MISSING, np.uint64)
-        table = np.append(hashes_of(column.dictionary), MISSING)
+        table = np.append(hashes_of(column.dictionary, seed=seed), MISSING)
         found: Hashes = table.take(dictionary_codes(column))
         return found
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
-        return hashes_of_texts(column)
-    return _hashes_of_others(column)
+        return hashes_of_texts(column, seed)
+    return _hashes_of_others(column, seed)
 
 
-def _hashes_of_others(column: pa.Array) -> Hashes:
+def _hashes_of_others(column: pa.Array, seed: int) -> Hashes:
     """Of lists, structs and the like, by how they print: slow, and rare in a table."""
     if pa.types.is_large_binary(column.type) or pa.types.is_fixed_size_binary(column.type):
-        return hashes_of_texts(column.cast(pa.binary()))
+        return hashes_of_texts(column.cast(pa.binary()), seed)
     if pa.types.is_duration(column.type) or pa.types.is_time(column.type):
         whole = column.view(pa.int64() if column.type.bit_width == 64 else pa.int32())
         missing = missing_mask(column)
         return hashes_of_numbers(to_numpy(pc.fill_null(whole, 0)).astype(np.int64), missing)
     printed = [None if value is None else repr(value) for value in column.to_pylist()]
-    return hashes_of_texts(pa.array(printed, pa.string()))
+    return hashes_of_texts(pa.array(printed, pa.string()), seed)
+
+
+def row_hashes(columns: Iterable[Hashes], rows: int, seed: int = 0) -> Hashes:
+    """One hash for each row, of those of its values in each column; seed is 0 or 1."""
+    hashes = np.zeros(rows, np.uint64)
+    for column in columns:
+        hashes *= _FACTORS[seed]
+        hashes += column
+    return murmur_mix(hashes)

@@ -17,7 +17,7 @@ ROBUST_Z = 3.5
 _NORMAL = 0.6745  # the median deviation of a standard normal variable
 
 
-class Missed(Exception):
+class OutsideWindows(Exception):
     """A figure is not known: a pass with these windows will tell."""
 
     def __init__(self, windows: Iterable[Window]) -> None:
@@ -38,7 +38,7 @@ def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
 
 @dataclass(frozen=True)
 class Ranks:
-    """The values of a column by their place in order, as far as they are known. Each method may raise Missed.
+    """The values of a column by their place in order, as far as they are known. Each method may raise OutsideWindows.
 
     inside   of each window: its distinct values in order, and how many of its values are there up to and with each
     """
@@ -56,7 +56,7 @@ class Ranks:
         for before, (values, through) in zip(self.before, self.inside, strict=True):
             if len(values) and before <= rank < before + through[-1]:
                 return float(values[np.searchsorted(through, rank - before, "right")])
-        raise Missed([self._bracket(self.sketch, rank)])
+        raise OutsideWindows([self._bracket(self.sketch, rank)])
 
     def quantile(self, q: float) -> float:
         """By linear interpolation, as numpy.quantile; NaN where there is no value."""
@@ -73,7 +73,7 @@ class Ranks:
         """How many values are less than the limit; with `through`, or equal to it."""
         least, most = self.bounds(limit, through=through)
         if least != most:
-            raise Missed([(limit, limit)])
+            raise OutsideWindows([(limit, limit)])
         return least
 
     def bounds(self, limit: float, *, through: bool) -> tuple[int, int]:
@@ -135,7 +135,7 @@ class Ranks:
         for side, sign in zip(self._sides(centre), (-1, 1), strict=True):
             least, most = side.bounds(limit, through=True)
             if least != most:
-                raise Missed([widened(centre + sign * limit)])
+                raise OutsideWindows([widened(centre + sign * limit)])
             found += side.count - least
         return found
 
@@ -177,10 +177,10 @@ class Ranks:
                 return found
         low, high = self._bracket(np.sort(np.abs(self.sketch - centre)), rank)
         low = max(low, 0.0)
-        raise Missed([widened(centre - high, centre - low), widened(centre + low, centre + high)])
+        raise OutsideWindows([widened(centre - high, centre - low), widened(centre + low, centre + high)])
 
 
-NOTHING = Ranks(0, (), np.empty(0, np.int64), (), np.empty(0), 0)
+NO_RANKS = Ranks(0, (), np.empty(0, np.int64), (), np.empty(0), 0)
 
 _Seen = tuple[Window, int, tuple[Floats, NDArray[np.int64]]]
 

@@ -1,4 +1,4 @@
-"""Ranks from windows equal numpy's, however the table is cut, sorted or tied, and whatever the first look saw."""
+"""Ranks from windows equal numpy's, however the table is cut, sorted or tied, and whatever the sample saw."""
 
 import math
 
@@ -7,28 +7,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.data.profiling.columns import Order
-from clary.data.statistics.ordered import Ordered, cut
+from clary.data.statistics.order_summaries import OrderSummary
 from clary.data.statistics.ranks import first_windows, joined
+from clary.data.statistics.windows import WindowedValues, windowed
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
-def compute(values, seen, batch=1_000, most=10**9):
+def found_in_passes(values, seen, batch=1_000, most=10**9):
     """(figures, passes): all that the profile asks of a column, by as many passes as it takes."""
     windows = first_windows(np.sort(seen), QUANTILES, complete=len(seen) == len(values))
-    order = Order(passed(values, windows, batch, most).ranks())
+    order = OrderSummary(QUANTILES, passed(values, windows, batch, most).ranks())
     passes = 1
-    while missed := order.work_out():
+    while missed := order.complete():
         order.ranks = order.ranks.with_more(passed(values, joined(missed), batch, 10**12).ranks())
         passes += 1
     return order.known, passes
 
 
 def passed(values, windows, batch, most):
-    state = Ordered(windows, most)
+    state = WindowedValues(windows, most)
     for start in range(0, len(values), batch):
-        state.merge(cut(np.sort(values[start : start + batch]), windows))
+        state.add(windowed(np.sort(values[start : start + batch]), windows))
     return state
 
 
@@ -60,40 +60,40 @@ COLUMNS = {
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_figure_equals_numpys(name):
-    found, _ = compute(COLUMNS[name], COLUMNS[name][:5_000], batch=8_192)
+    found, _ = found_in_passes(COLUMNS[name], COLUMNS[name][:5_000], batch=8_192)
     check(COLUMNS[name], found)
 
 
-def test_a_good_first_look_makes_one_pass_enough():
+def test_a_good_sample_makes_one_pass_enough():
     values = COLUMNS["normal"]
-    assert compute(values, RANDOM.choice(values, 5_000, replace=False))[1] == 1
+    assert found_in_passes(values, RANDOM.choice(values, 5_000, replace=False))[1] == 1
 
 
-def test_a_first_look_at_the_wrong_rows_costs_passes_and_no_digit():
+def test_a_sample_of_the_wrong_rows_costs_passes_and_no_digit():
     values = COLUMNS["in order"]
-    found, passes = compute(values, values[:5_000])
+    found, passes = found_in_passes(values, values[:5_000])
     assert passes > 1
     check(values, found)
 
 
 def test_windows_that_hold_too_much_are_given_up_and_found_again():
     values = COLUMNS["normal"]
-    found, passes = compute(values, values[:5_000], most=500)
+    found, passes = found_in_passes(values, values[:5_000], most=500)
     assert passes > 1
     check(values, found)
 
 
 def test_many_ties_are_kept_as_numbers():
     values = np.zeros(200_000)
-    state = Ordered(((0.0, 0.0),), 1_000_000)
+    state = WindowedValues(((0.0, 0.0),), 1_000_000)
     for start in range(0, len(values), 10_000):
-        state.merge(cut(values[start : start + 10_000], state.windows))
+        state.add(windowed(values[start : start + 10_000], state.windows))
     assert len(state.inside[0].held) < 100_000
     assert state.ranks().at(150_000) == 0.0
 
 
 def test_nothing_has_no_quantile():
-    ranks = Ordered(((-math.inf, math.inf),), 10).ranks()
+    ranks = WindowedValues(((-math.inf, math.inf),), 10).ranks()
     assert math.isnan(ranks.quantile(0.5))
     assert math.isnan(ranks.median_deviation(0.0))
 
@@ -104,7 +104,7 @@ def test_nothing_has_no_quantile():
     st.integers(1, 50),
     st.integers(1, 200),
 )
-def test_any_column_cut_anyhow_has_numpys_figures(values, batch, looked_at):
+def test_any_column_cut_anyhow_has_numpys_figures(values, batch, seen_rows):
     column = np.array(values) + 0.0
-    found, _ = compute(column, column[:looked_at], batch=batch)
+    found, _ = found_in_passes(column, column[:seen_rows], batch=batch)
     check(column, found)

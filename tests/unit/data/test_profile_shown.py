@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from clary.cli.profile import NotProfiled, command
 from clary.data.errors import DataError
-from clary.data.profiling import profile, words
+from clary.data.profiling import formatting, profile
 
 N = 400
 RANDOM = np.random.default_rng(6)
@@ -170,7 +170,7 @@ def test_nothing_from_the_table_steers_the_terminal():
     [(0.0, "0"), (12345.678, "12346"), (2_000_000.0, "2,000,000"), (1e-7, "1e-07"), (np.nan, "–"), (np.inf, "∞")],
 )
 def test_numbers_are_short(value, said):
-    assert words.number(value) == said
+    assert formatting.number(value) == said
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_numbers_are_short(value, said):
     [(0, 9, "0%"), (9, 9, "100%"), (1, 3, "33.3%"), (1, 10**6, "<0.1%"), (10**6 - 1, 10**6, ">99.9%"), (0, 0, "–")],
 )
 def test_shares_are_never_rounded_to_none_or_all(part, of, said):
-    assert words.share(part, of) == said
+    assert formatting.share(part, of) == said
 
 
 # ---- the command ----

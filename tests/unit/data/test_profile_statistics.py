@@ -1,4 +1,4 @@
-"""Hashes, tallies and sums of products: what a profile is made of."""
+"""Hashes, counts and sums of products: what a profile is made of."""
 
 import numpy as np
 import pandas as pd
@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.data.profiling.patterns import Patterns
-from clary.data.profiling.rows import RowHashes
+from clary.data.statistics.duplicates import HashStore
 from clary.data.statistics.hashes import MISSING, hashes_of, hashes_of_numbers, hashes_of_texts
-from clary.data.statistics.pairwise import badly_centred, centring, correlations, moments, no_sums, pair_sums
-from clary.data.statistics.tally import Distinct, Tally
+from clary.data.statistics.missing_patterns import Patterns
+from clary.data.statistics.pair_sums import (
+    badly_centred,
+    centred_sums,
+    centring,
+    correlations,
+    moments,
+    no_sums,
+    pair_sums,
+)
+from clary.data.statistics.value_counts import Distinct, ValueCounts
 
 # ---- hashes ----
 
@@ -64,33 +72,33 @@ def test_what_is_no_number_or_text_has_a_hash_too(array):
     assert found[2] == MISSING
 
 
-# ---- tallies ----
+# ---- counts of values ----
 
 
-def tallied(batches, most=1_000, limit=1_000):
-    tally = Tally(most, limit)
+def counted_values(batches, most=1_000, limit=1_000):
+    counted = ValueCounts(most, limit)
     for batch in batches:
         values, counts = np.unique(np.array(batch), return_counts=True)
-        tally.add(hashes_of_numbers(values), counts, values)
-    return tally
+        counted.add(hashes_of_numbers(values), counts, values)
+    return counted
 
 
 def test_levels_come_with_the_most_frequent_first_and_of_equal_ones_the_earlier():
-    values, counts = tallied([[5, 7, 7], [1, 5, 7]]).levels()
+    values, counts = counted_values([[5, 7, 7], [1, 5, 7]]).levels()
     assert values.tolist() == [7, 5, 1]
     assert counts.tolist() == [3, 2, 1]
 
 
 def test_too_many_levels_are_counted_and_no_longer_kept():
-    tally = tallied([range(600), range(300, 900)], most=500)
-    assert tally.lost
-    assert tally.levels() is None
-    assert tally.count() == (900, True)
+    counted = counted_values([range(600), range(300, 900)], most=500)
+    assert counted.overflowed
+    assert counted.levels() is None
+    assert counted.count() == (900, True)
 
 
 def test_past_the_limit_different_values_are_estimated():
-    tally = tallied([range(start, start + 10_000) for start in range(0, 100_000, 5_000)], most=10, limit=4_096)
-    count, exact = tally.count()
+    counted = counted_values([range(start, start + 10_000) for start in range(0, 100_000, 5_000)], most=10, limit=4_096)
+    count, exact = counted.count()
     assert not exact
     assert count == pytest.approx(105_000, rel=0.08)
 
@@ -109,9 +117,9 @@ def test_the_estimate_does_not_depend_on_order():
 # ---- moments and correlations ----
 
 
-def summed(frame, batch=700, looked_at=100):
+def summed(frame, batch=700, seen_rows=100):
     columns = [frame[name].to_numpy(float) for name in frame]
-    by = centring([column[:looked_at] for column in columns])
+    by = centring([column[:seen_rows] for column in columns])
     sums = no_sums(len(columns))
     for start in range(0, len(frame), batch):
         rows = [(one[start : start + batch] - by.centres[i]) / by.scales[i] for i, one in enumerate(columns)]
@@ -147,7 +155,7 @@ def test_moments_and_correlations_are_pandas(missing, width):
 
 def test_a_centre_far_from_the_mean_is_noticed_and_mended():
     frame = pd.DataFrame({"a": np.append(np.zeros(100), 1e9 + np.random.default_rng(0).random(10_000))[::-1]})
-    sums, by = summed(frame[:-100], looked_at=0)
+    sums, by = summed(frame[:-100], seen_rows=0)
     better = badly_centred(sums, by)
     assert better is not None
     assert better.centres[0] == pytest.approx(1e9)
@@ -157,11 +165,24 @@ def test_good_centres_are_kept():
     assert badly_centred(*summed(a_frame())) is None
 
 
+def test_sums_do_not_depend_on_where_in_memory_the_columns_lie():
+    columns = {str(place): np.random.default_rng(place).normal(size=1_001) for place in range(3)}
+    by = centring(list(columns.values()))
+    expected = centred_sums(columns, by)
+    for offset in range(1, 9):
+        moved = {name: np.empty(1_001 + offset)[offset:] for name in columns}
+        for name, column in columns.items():
+            moved[name][:] = column
+        found = centred_sums(moved, by)
+        assert found.cubes.tolist() == expected.cubes.tolist()
+        assert found.fourths.tolist() == expected.fourths.tolist()
+
+
 # ---- rows and patterns ----
 
 
 def test_duplicates_of_rows_are_counted():
-    rows = RowHashes(6, 100)
+    rows = HashStore(6, 100)
     rows.add(rows.take(hashes_of_numbers(np.array([1, 2, 1])), 0))
     rows.add(rows.take(hashes_of_numbers(np.array([1, 3, 2])), 3))
     assert rows.exact
@@ -170,7 +191,7 @@ def test_duplicates_of_rows_are_counted():
 
 def test_of_too_many_rows_duplicates_are_estimated_by_a_share():
     values = hashes_of_numbers(np.arange(200_000) % 100_000)
-    rows = RowHashes(200_000, 50_000)
+    rows = HashStore(200_000, 50_000)
     for start in range(0, 200_000, 10_000):
         rows.add(rows.take(values[start : start + 10_000], start))
     assert not rows.exact

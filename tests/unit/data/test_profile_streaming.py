@@ -10,10 +10,11 @@ import pytest
 
 from clary.data import scans
 from clary.data.frames import arrow_of_pandas
+from clary.data.profiling import build, profile, table_summary
 from clary.data.profiling import limits as limits_module
-from clary.data.profiling import look, make, peek, profile
 from clary.data.profiling.limits import limits
 from clary.data.scans import FramePart, FrameScan
+from clary.data.statistics import pilot
 
 N = 30_000
 EDGES = [0, 1, 1_000, 7_000, 20_000]
@@ -43,7 +44,7 @@ class Parts:
 
 
 def frame():
-    starts = np.isin(np.arange(N), np.add.outer(EDGES, range(500)))  # all that the first look sees
+    starts = np.isin(np.arange(N), np.add.outer(EDGES, range(500)))  # all that the pilot sample has
     return pd.DataFrame(
         {
             "id": np.arange(N) + 10**12,
@@ -63,8 +64,8 @@ def frame():
 @pytest.fixture
 def small(monkeypatch):
     """Limits that a small table passes."""
-    monkeypatch.setattr(peek, "PEEK_ROWS", 2_000)
-    monkeypatch.setattr(look, "SAMPLE_ROWS", 3_000)
+    monkeypatch.setattr(pilot, "PILOT_ROWS", 2_000)
+    monkeypatch.setattr(table_summary, "SAMPLE_ROWS", 3_000)
 
 
 def check(found, expected):
@@ -93,7 +94,7 @@ def test_parts_have_the_figures_of_the_whole(small):
     pd.testing.assert_frame_equal(
         found.describe()[list(numbers.describe())].loc[numbers.describe().index], numbers.describe(), rtol=1e-9
     )
-    assert scan.passes > 2  # a column was looked at again
+    assert scan.passes > 2  # another pass was needed
     check(found, profile(table))
     assert found["late"].numbers.kurtosis == pytest.approx(table["late"].kurt(), rel=1e-6)
 
@@ -128,7 +129,7 @@ def test_past_its_limits_a_profile_estimates_and_tells(small, monkeypatch):
             return limits(rows, exact)
         return limits_module.Limits(number_levels=100, text_levels=100, distinct=1_024, row_hashes=5_000, kept=2_000)
 
-    monkeypatch.setattr(make, "limits", tight)
+    monkeypatch.setattr(build, "limits", tight)
     table = pd.concat([frame(), frame()[:3_000]])
     scan = Parts(arrow_of_pandas(table)[0])
     found, exact = profile(scan), profile(scan, exact=True)
@@ -158,7 +159,7 @@ def test_progress_counts_every_row_of_each_pass(small):
 
 
 def test_a_wide_table_has_no_matrix_of_all_pairs_and_says_so():
-    table = pd.DataFrame(RANDOM.normal(size=(20, look.MOST_PAIRED + 5)))
+    table = pd.DataFrame(RANDOM.normal(size=(20, table_summary.MOST_PAIRED + 5)))
     found = profile(table)
     assert found.pearson.names == ()
     assert any("Pearson" in line for line in found.told)

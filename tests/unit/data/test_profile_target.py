@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from clary.data.profiling import profile
-from clary.data.profiling.target import task_of
+from clary.data.profiling.target_model import task_of
 
 N = 1_200
 RANDOM = np.random.default_rng(2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clary.data.profiling.figures import ColumnFigures, Matrix, Numbers, Times
+from clary.data.profiling.summaries import ColumnSummary, Matrix, Numbers, Times
 
 if TYPE_CHECKING:
     from clary.data.profiling.profile import Profile
@@ -35,7 +35,7 @@ def _plain(value: Any) -> Any:
         made = {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
         if isinstance(value, Numbers):
             made["deviation"] = _plain(value.deviation)
-        if isinstance(value, ColumnFigures):
+        if isinstance(value, ColumnSummary):
             made |= {"count": value.count, "missing_share": value.missing_share}
         return made
     if isinstance(value, Mapping):

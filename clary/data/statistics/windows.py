@@ -1,9 +1,9 @@
 """Exact ranks of a column larger than memory: quantiles, counts beyond a limit, the median deviation.
 
-A first look at some rows tells between which values the figures lie, nearly for sure: windows. A pass over sorted
-batches counts the values outside the windows and keeps those inside, so that every rank that falls into a window is
-known exactly. Of the rest it keeps a sketch, each STRIDE-th value: where the first look was wrong, `Missed` says in
-which windows the next pass will find it.
+A sample gives the windows in which the results lie, nearly for sure. A pass over sorted batches counts the values
+outside the windows and keeps those inside, so that every rank that falls into a window is known exactly. Of the rest it
+keeps a sketch, each STRIDE-th value: where the sample was wrong, `OutsideWindows` holds the windows in which the next
+pass will find it.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ class Kept:
 
 
 @dataclass
-class Ordered:
+class WindowedValues:
     """What a pass has seen so far: of each window, how many values are below it, and which are in it.
 
-    lost   whether the windows held too much to be kept: the sketch is left
+    overflowed   whether the windows held too much to be kept: the sketch is left
     """
 
     windows: tuple[Window, ...]
@@ -107,15 +107,15 @@ class Ordered:
     inside: list[Kept] = field(init=False)
     sketch: Growing = field(default_factory=Growing)
     batches: int = 0
-    lost: bool = False
+    overflowed: bool = False
     _held: int = 0
-    _waiting: list[Cut] = field(default_factory=list)
+    _waiting: list[WindowedBatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.before = np.zeros(len(self.windows), np.int64)
         self.inside = [Kept() for _ in self.windows]
 
-    def merge(self, more: Cut) -> None:
+    def add(self, more: WindowedBatch) -> None:
         self.count += more.count
         self.batches += 1
         self._waiting.append(more)
@@ -127,7 +127,7 @@ class Ordered:
         if not waiting:
             return
         self.sketch.add(np.concatenate([one.sketch for one in waiting]))
-        if self.lost or not len(self.windows):
+        if self.overflowed or not len(self.windows):
             return
         self.before += np.sum([one.before for one in waiting], axis=0)
         for place, kept in enumerate(self.inside):
@@ -136,14 +136,14 @@ class Ordered:
             ties = self.inside[place].ties
             ties[value] = ties.get(value, 0) + count
         if self._held > self.most:
-            self.lost = True
+            self.overflowed = True
             self.inside = []
 
     def ranks(self) -> Ranks:
         """What is known now. The values themselves are let go: no more can be merged."""
         self._take_in()
         sketch = np.sort(self.sketch.values)
-        if self.lost:
+        if self.overflowed:
             return Ranks(self.count, (), np.empty(0, np.int64), (), sketch, self.batches)
         inside = []
         for place, kept in enumerate(self.inside):
@@ -153,7 +153,7 @@ class Ordered:
 
 
 @dataclass(frozen=True)
-class Cut:
+class WindowedBatch:
     """Of one sorted batch: the counts below each window, the values in it, and a sketch.
 
     ties  windows in which all values are equal, and many: place, value, count; `inside` has none of them
@@ -166,7 +166,7 @@ class Cut:
     ties: tuple[tuple[int, float, int], ...] = ()
 
 
-def cut(values: Floats, windows: Sequence[Window]) -> Cut:
+def windowed(values: Floats, windows: Sequence[Window]) -> WindowedBatch:
     """Of values in order, none missing."""
     lows = values.searchsorted([low for low, _ in windows], "left")
     highs = values.searchsorted([high for _, high in windows], "right")
@@ -179,4 +179,4 @@ def cut(values: Floats, windows: Sequence[Window]) -> Cut:
             inside.append(values[low:high].copy())
     stride = min(STRIDE, max(1, len(values) // 8))
     sketch = values[stride // 2 :: stride].copy()
-    return Cut(len(values), lows.astype(np.int64), tuple(inside), sketch, tuple(ties))
+    return WindowedBatch(len(values), lows.astype(np.int64), tuple(inside), sketch, tuple(ties))

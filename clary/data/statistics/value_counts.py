@@ -12,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.arrow import to_arrow
-from clary.data.statistics.hashes import MISSING, Hashes, different
+from clary.data.statistics.hashes import MISSING, Hashes
+from clary.data.statistics.hashes import distinct as distinct_hashes
 
 _HASHES = float(1 << 64)
 
@@ -38,7 +39,7 @@ class Distinct:
             self._compact()
 
     def _compact(self) -> None:
-        kept = different(np.concatenate([self._kept, *self._pending]))
+        kept = distinct_hashes(np.concatenate([self._kept, *self._pending]))
         self._pending, self._waiting = [], 0
         if len(kept) > self._limit:
             kept, self.exact = kept[: self._limit].copy(), False
@@ -53,14 +54,14 @@ class Distinct:
         return round((len(self._kept) - 1) / ((int(self.threshold) + 1) / _HASHES))
 
 
-class Tally:
+class ValueCounts:
     """The different values and how often each is there; past `most` of them only how many there are.
 
     Values are numpy or Arrow arrays.
     """
 
     def __init__(self, most: int, limit: int) -> None:
-        self._most = most
+        self.most = most
         self._limit = limit
         self._keys: Hashes = np.empty(0, np.uint64)
         self._counts: NDArray[np.int64] = np.empty(0, np.int64)
@@ -72,25 +73,25 @@ class Tally:
         self.distinct: Distinct | None = None  # set once there are too many
 
     @property
-    def lost(self) -> bool:
+    def overflowed(self) -> bool:
         return self.distinct is not None
 
     def expect(self, hashes: Hashes) -> None:
         """Of some of the values to come, missing ones included: where there are too many, they are not kept at all."""
         found = self.useful(hashes)
-        if len(found) > self._most:
+        if len(found) > self.most:
             self.add_hashes(found)
 
     def useful(self, hashes: Hashes) -> Hashes:
         """Those, each once, that counting different values needs; missing ones are none. From any thread."""
         if (distinct := self.distinct) is not None:
             hashes = hashes[hashes <= distinct.threshold]
-        return different(hashes[hashes != MISSING])
+        return distinct_hashes(hashes[hashes != MISSING])
 
     def add(self, keys: Hashes, counts: NDArray[np.int64], values: Any) -> None:
         """Different values, in the order in which they were met, with their hashes."""
-        if self.distinct is None and len(keys) > self._most:
-            self.lose()
+        if self.distinct is None and len(keys) > self.most:
+            self.overflow()
         if self.distinct is not None:
             self.distinct.add(keys)
             return
@@ -98,13 +99,13 @@ class Tally:
             return
         self._pending.append((keys, counts, values))
         self._waiting += len(keys)
-        if self._waiting > max(4 * len(keys), len(self._keys)) or self._waiting + len(self._keys) > 4 * self._most:
+        if self._waiting > max(4 * len(keys), len(self._keys)) or self._waiting + len(self._keys) > 4 * self.most:
             self._compact()
 
     def add_hashes(self, hashes: Hashes) -> None:
         """Of values that are too many to be kept."""
         if self.distinct is None:
-            self.lose()
+            self.overflow()
         assert self.distinct is not None
         self.distinct.add(hashes)
 
@@ -121,8 +122,8 @@ class Tally:
         keys = keys[places]
         starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
         self._keys, first = keys[starts], places[starts]
-        if len(starts) > self._most:
-            self.lose()
+        if len(starts) > self.most:
+            self.overflow()
             return
         self._counts = np.add.reduceat(counts[places], starts)
         self._order = order[first]
@@ -131,7 +132,7 @@ class Tally:
         else:
             self._values = pa.concat_arrays(values).take(to_arrow(first))
 
-    def lose(self) -> None:
+    def overflow(self) -> None:
         """From now on count only how many different values there are."""
         self.distinct = Distinct(self._limit)
         for keys in (self._keys, *(one[0] for one in self._pending)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from clary.data.profiling.figures import ColumnFigures
-from clary.data.profiling.plain import iso
+from clary.data.profiling.summaries import ColumnSummary
+from clary.data.profiling.to_json import iso
 
 _LONGEST = 40
 
@@ -45,7 +45,7 @@ def share(part: float, of: float) -> str:
     return f"{ratio:.0%}" if ratio in (0, 1) else f"{ratio:.1%}"
 
 
-def gist(one: ColumnFigures) -> str:
+def gist(one: ColumnSummary) -> str:
     """A column in a few words: its range, or what is in it most."""
     if one.numbers is not None and one.kind.value == "number":
         numbers = one.numbers

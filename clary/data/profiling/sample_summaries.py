@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clary.data.arrow import to_arrow, to_numpy
 from clary.data.batch import Batch, Kind, Schema, coded, numbers
-from clary.data.profiling.figures import Histogram, Level, Matrix
+from clary.data.profiling.summaries import Histogram, Level, Matrix
 
 MOST_COLUMNS = 100  # of a matrix
 MOST_WORD_ROWS = 10_000
@@ -136,7 +136,7 @@ def words_of(texts: pa.Array, most: int) -> tuple[tuple[tuple[str, int], ...], f
     for text, count in zip(coded_once.field(0).to_pylist(), coded_once.field(1).to_pylist(), strict=True):
         words = _WORD.findall(text[:_WORD_CHARACTERS].lower())
         total += len(words) * count
-        for word in set(words):
+        for word in dict.fromkeys(words):  # in their order: of words as frequent the first met comes first
             found[word] += count
     return tuple(found.most_common(most)), total / len(present)
 

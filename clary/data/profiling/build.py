@@ -10,16 +10,15 @@ import pyarrow as pa
 
 from clary.data.batch import Kind, some
 from clary.data.errors import DataError
-from clary.data.profiling.columns import figures_of, orders
-from clary.data.profiling.figures import ColumnFigures, Matrix, Pattern, Target
+from clary.data.profiling.column_summaries import column_summaries
 from clary.data.profiling.findings import findings
 from clary.data.profiling.limits import limits
-from clary.data.profiling.look import MOST_PAIRED, Look
 from clary.data.profiling.profile import Profile
-from clary.data.profiling.sampled import MOST_COLUMNS, categories, cramers_v, spearman
+from clary.data.profiling.sample_summaries import MOST_COLUMNS, categories, cramers_v, spearman
+from clary.data.profiling.summaries import ColumnSummary, Matrix, Pattern, Target
+from clary.data.profiling.table_summary import MOST_PAIRED, TableSummary, summarize
 from clary.data.progress import Progress, quiet
 from clary.data.scans import Scan, scan_of, schema_of
-from clary.data.statistics.pairwise import MomentFigures, correlations, moments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,10 +51,8 @@ def profile(
     for name in (*([target] if target is not None else []), *(columns_to_plot or ())):
         if name not in names:
             raise DataError(f"there is no column {name!r}; there are: {some(names)}")
-    look = Look(scan, limits(scan.rows, exact), progress or quiet)
-    look.run()
-    look.recentre()
-    return _profile(look, target, columns_to_plot, index, progress or quiet)
+    table = summarize(scan, limits(scan.rows, exact), progress or quiet)
+    return _profile(table, target, columns_to_plot, index)
 
 
 def _scan_of(data: Any) -> tuple[Scan, str]:
@@ -73,60 +70,49 @@ def _index(frame: pd.DataFrame) -> str:
     return f"{type(index).__name__} of {index.dtype}{name}{ends}; {unique}"
 
 
-def _profile(
-    look: Look, target: str | None, columns_to_plot: Sequence[str] | None, index: str, progress: Progress
-) -> Profile:
-    of_column = _moments(look)
-    columns = tuple(figures_of(look, orders(look, progress), of_column))
-    batch, complete = look.sample.batch, look.sample.complete
-    pearson = Matrix((), np.empty((0, 0)), look.rows)
-    if len(look.groups) == 1:
-        pearson = Matrix(look.paired, correlations(look.sums[0]), look.rows)
+def _profile(table: TableSummary, target: str | None, columns_to_plot: Sequence[str] | None, index: str) -> Profile:
+    columns = column_summaries(table)
+    batch = table.sample.batch
+    pearson = Matrix((), np.empty((0, 0)), table.rows)
+    if len(table.paired) <= MOST_PAIRED:
+        pearson = Matrix(table.paired, table.sums[0].correlations(), table.rows)
     ranked = [one.name for one in columns if one.kind in (Kind.NUMBER, Kind.BOOLEAN)][:MOST_COLUMNS]
     distinct = {one.name: one.distinct for one in columns}
-    levels = categories(batch, schema_of(look.scan), distinct) if batch.rows else ()
-    found = _target(look, columns, target)
-    duplicates = look.row_hashes.duplicates() if columns else max(0, look.rows - 1)
-    same = _same(look, columns)
+    levels = categories(batch, schema_of(table.scan), distinct) if batch.rows else ()
+    found = _target(table, columns, target)
+    duplicates = table.duplicates
+    same = _same(table, columns)
     return Profile(
-        rows=look.rows,
+        rows=table.rows,
         columns=columns,
         index=index,
-        duplicates=duplicates,
-        duplicates_exact=look.row_hashes.exact,
+        duplicates=duplicates.count,
+        duplicates_exact=duplicates.exact,
         same=same,
-        patterns=_patterns(look),
+        patterns=_patterns(table),
         pearson=pearson,
         spearman=spearman(batch, ranked if batch.rows else ()),
         cramers_v=cramers_v(batch, levels),
         target=found,
         findings=findings(
             columns,
-            rows=look.rows,
-            duplicates=duplicates,
-            duplicates_exact=look.row_hashes.exact,
+            rows=table.rows,
+            duplicates=duplicates.count,
+            duplicates_exact=duplicates.exact,
             same=same,
             pearson=pearson,
             target=found,
             target_name=target or "",
         ),
-        notes=tuple(look.scan.notes),
-        told=tuple(_told(look, columns, complete)),
+        notes=tuple(table.scan.notes),
+        told=tuple(_told(table, columns)),
         target_name=target or "",
-        sample=look.sample,
+        sample=table.sample,
         columns_to_plot=tuple(columns_to_plot or ()),
     )
 
 
-def _moments(look: Look) -> dict[str, MomentFigures]:
-    return {
-        name: one
-        for group, sums, by in zip(look.groups, look.sums, look.centrings, strict=True)
-        for name, one in zip(group, moments(sums, by), strict=True)
-    }
-
-
-def _target(look: Look, columns: Sequence[ColumnFigures], name: str | None) -> Target | None:
+def _target(table: TableSummary, columns: Sequence[ColumnSummary], name: str | None) -> Target | None:
     if name is None:
         return None
     column = next(one for one in columns if one.name == name)
@@ -134,33 +120,33 @@ def _target(look: Look, columns: Sequence[ColumnFigures], name: str | None) -> T
         raise DataError(f"the target {name!r} holds {column.type}: a target is numbers, text, booleans or times")
     if not column.count:
         return None
-    from clary.data.profiling.target import target_figures
+    from clary.data.profiling.target_model import target_model
 
-    return target_figures(look.sample.batch, column, columns)
+    return target_model(table.sample.batch, column, columns)
 
 
-def _same(look: Look, columns: Sequence[ColumnFigures]) -> tuple[tuple[str, ...], ...]:
+def _same(table: TableSummary, columns: Sequence[ColumnSummary]) -> tuple[tuple[str, ...], ...]:
     """Groups of columns that are equal in every row; columns without a value are not compared."""
     groups: dict[int, list[str]] = {}
-    for one, fingerprint in zip([columns[place] for place in look.alike], look.fingerprints, strict=True):
-        if one.count and one.distinct > 1:
-            groups.setdefault(int(fingerprint), []).append(one.name)
+    for column in columns:
+        if column.name in table.fingerprints and column.count and column.distinct > 1:
+            groups.setdefault(table.fingerprints[column.name], []).append(column.name)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def _patterns(look: Look) -> tuple[Pattern, ...]:
-    names = [one.name for one in look.fields]
-    counts = sorted(look.patterns.counts.items(), key=lambda one: (-one[1], one[0]))[:_PATTERNS]
-    return tuple(Pattern(tuple(names[place] for place in look.patterns.columns[key]), rows) for key, rows in counts)
+def _patterns(table: TableSummary) -> tuple[Pattern, ...]:
+    names = [one.name for one in table.fields]
+    counts = sorted(table.patterns.counts.items(), key=lambda one: (-one[1], one[0]))[:_PATTERNS]
+    return tuple(Pattern(tuple(names[place] for place in table.patterns.columns[key]), rows) for key, rows in counts)
 
 
-def _told(look: Look, columns: Sequence[ColumnFigures], complete: bool) -> list[str]:
+def _told(table: TableSummary, columns: Sequence[ColumnSummary]) -> list[str]:
     """Which figures are not of all rows, or not exact."""
     told = []
-    if not complete:
+    if not table.sample.complete:
         told.append(
             f"Spearman's correlations, Cramér's V, histograms, words and what texts read as are of a sample of "
-            f"{look.sample.batch.rows:,} rows."
+            f"{table.sample.batch.rows:,} rows."
         )
     if about := [one.name for one in columns if not one.distinct_exact]:
         told.append(f"How many different values there are is an estimate, 0.4 % off, of {some(about)}.")
@@ -168,13 +154,13 @@ def _told(look: Look, columns: Sequence[ColumnFigures], complete: bool) -> list[
         told.append(
             f"The most frequent values of {some(sampled)} are of the sample: there are too many different ones."
         )
-    if not look.row_hashes.exact:
-        told.append(f"Duplicate rows were looked for among {look.row_hashes.share:.0%} of the different rows.")
-    if look.patterns.others:
-        told.append(f"{look.patterns.others:,} rows have patterns of missing values that are too rare to be listed.")
-    if len(look.paired) > MOST_PAIRED:
-        told.append(f"Pearson's correlations were left out: {len(look.paired)} columns are too many.")
-    if len(look.paired) > MOST_COLUMNS:
+    if not table.duplicates.exact:
+        told.append(f"Duplicate rows were looked for among {table.duplicates.share:.0%} of the different rows.")
+    if table.patterns.others:
+        told.append(f"{table.patterns.others:,} rows have patterns of missing values that are too rare to be listed.")
+    if len(table.paired) > MOST_PAIRED:
+        told.append(f"Pearson's correlations were left out: {len(table.paired)} columns are too many.")
+    if len(table.paired) > MOST_COLUMNS:
         told.append(f"Spearman's correlations are of the first {MOST_COLUMNS} columns of numbers.")
     if len(columns) and (ignored := [one.name for one in columns if one.kind is Kind.OTHER]):
         told.append(

@@ -1,22 +1,65 @@
-"""Rows that are there more than once: by a hash of each."""
+"""Rows that are there more than once: how many, by a hash of 64 bits of each. Which ones, is in repeats.py."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from clary.data.batch import Batch
 from clary.data.errors import DataError
-from clary.data.statistics.hashes import Hashes, different
+from clary.data.statistics.base import Statistic
+from clary.data.statistics.column_values import ColumnValues
+from clary.data.statistics.hashes import Hashes, distinct, row_hashes
 
 _HASHES = 1 << 64
 _HELD = 1 << 22  # hashes in memory at once; those of more rows lie in a file
 _READ = 1 << 17  # hashes
 
 
-class RowHashes:
+@dataclass(frozen=True)
+class DuplicateRows:
+    """count: rows that equal one before them; share: of the different rows that were compared; exact: all were."""
+
+    count: int
+    share: float
+    exact: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates(Statistic[Any, DuplicateRows]):
+    """Of one table with these columns."""
+
+    names: tuple[str, ...]
+    values: ColumnValues
+    hashes: HashStore
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
+
+    def initial(self) -> HashStore:
+        return self.hashes
+
+    def compute(self, batch: Batch) -> Hashes:
+        columns = (self.values.of(batch, name).hashes for name in self.names)
+        return self.hashes.take(row_hashes(columns, batch.rows), batch.first_row)
+
+    def merge(self, first: HashStore, second: Hashes) -> HashStore:
+        first.add(second)
+        return first
+
+    def result(self, state: HashStore | None) -> DuplicateRows:
+        store = self.hashes
+        count = store.duplicates() if self.names else max(0, store.rows - 1)
+        return DuplicateRows(count, store.share, store.exact)
+
+
+class HashStore:
     """Keeps the hash of every row, or, of a table of too many, of a share of the different rows.
 
     Those of a large table lie in a file without a name: eight bytes a row would be a large part of the memory that a
@@ -24,6 +67,7 @@ class RowHashes:
     """
 
     def __init__(self, rows: int, most: int) -> None:
+        self.rows = rows
         self.share = min(1.0, most / max(rows, 1))
         self.exact = rows <= most
         self._limit = np.uint64(int(self.share * _HASHES) if not self.exact else _HASHES - 1)
@@ -70,18 +114,18 @@ class RowHashes:
             return 0
         # Of as many ranges of the hashes as it takes to hold one of them in memory.
         bits = max(0, (self._filled - 1) // _HELD).bit_length()
-        found = self._filled - sum(self._different(place, bits) for place in range(1 << bits))
+        found = self._filled - sum(self._distinct(place, bits) for place in range(1 << bits))
         # Every row of a hash is kept or none is, so the share of duplicates is the table's.
         return found if self.exact else round((found + self._left_out) / self.share)
 
-    def _different(self, place: int, bits: int) -> int:
+    def _distinct(self, place: int, bits: int) -> int:
         """How many different hashes begin with these bits."""
         room: Hashes = np.empty(min(self._filled, (self._filled >> bits) * 21 // 20 + 1_000), np.uint64)
         filled = 0
         for hashes in self._read():
             mine = hashes[hashes >> np.uint64(64 - bits) == np.uint64(place)] if bits else hashes
             if filled + len(mine) > len(room):  # many copies of a row: they are all in one range
-                mine = different(np.concatenate([room[:filled], mine]))
+                mine = distinct(np.concatenate([room[:filled], mine]))
                 room, filled = np.empty(max(len(room), 2 * len(mine)), np.uint64), 0
             room[filled : filled + len(mine)] = mine
             filled += len(mine)

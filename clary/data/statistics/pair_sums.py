@@ -1,15 +1,23 @@
 """Moments to the fourth of many columns, and the correlation of each pair over the rows that have both: in one pass.
 
-Values are taken from a centre and divided by a scale known beforehand, so that the sums lose no digits.
+Values are taken from a centre and divided by a scale known beforehand, so that the sums lose no digits. Correlations of
+columns of which nothing is known beforehand are in pairs.py.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clary.data.batch import Batch
+from clary.data.statistics.base import AnotherPass, Statistic
+from clary.data.statistics.column_values import ColumnValues
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +64,8 @@ def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
     width, rows = values.shape
     products = values @ values.T
     once, twice = values.sum(axis=1), np.diagonal(products).copy()
-    cubes, fourths, squared = np.empty(width), np.empty(width), np.empty(rows)
+    cubes, fourths = np.empty(width), np.empty(width)
+    (squared,) = aligned(1, rows)
     for place, row in enumerate(values):  # one by one: the squares of one column stay in the processor's cache
         np.multiply(row, row, out=squared)
         cubes[place], fourths[place] = squared @ row, squared @ squared
@@ -195,3 +204,86 @@ def correlations(sums: PairSums) -> Floats:
         found = covariance / np.sqrt(variance * variance.T)
     found[sums.rows < 2] = np.nan
     return np.clip(found, -1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class CentredSums:
+    """The sums of some columns, and what they are centred by."""
+
+    names: tuple[str, ...]
+    sums: PairSums
+    centring: Centring
+
+    def moments(self) -> dict[str, MomentFigures]:
+        return dict(zip(self.names, moments(self.sums, self.centring), strict=True))
+
+    def correlations(self) -> Floats:
+        return correlations(self.sums)
+
+
+@dataclass(frozen=True, eq=False)
+class PairStatistics(Statistic[PairSums, CentredSums]):
+    """Of columns of numbers, booleans or times. Another pass is made, once, where a centre was far from the mean."""
+
+    names: tuple[str, ...]
+    values: ColumnValues
+    centring: Centring
+    recentred: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
+
+    def initial(self) -> PairSums:
+        return no_sums(len(self.names))
+
+    def compute(self, batch: Batch) -> PairSums:
+        if not self.names:
+            return no_sums(0)
+        return centred_sums({name: self.values.numbers(batch, name).floats for name in self.names}, self.centring)
+
+    def merge(self, first: PairSums, second: PairSums) -> PairSums:
+        first.add(second)
+        return first
+
+    def result(self, state: PairSums | None) -> CentredSums:
+        assert state is not None
+        better = None if self.recentred else badly_centred(state, self.centring)
+        if better is not None:
+            raise AnotherPass(replace(self, centring=better, recentred=True))
+        return CentredSums(self.names, state, self.centring)
+
+
+_THREAD = threading.local()
+
+
+def _matrix(width: int, rows: int) -> Floats:
+    """A matrix of this thread's own, used again from batch to batch: new memory costs more than what is done in it."""
+    kept = getattr(_THREAD, "matrix", None)
+    if kept is None or kept.shape[0] != width or kept.shape[1] < rows:
+        kept = _THREAD.matrix = aligned(width, rows)
+    return cast("Floats", kept[:, :rows])
+
+
+def aligned(width: int, rows: int) -> Floats:
+    """A matrix whose rows begin at multiples of 64 bytes: where they begin decides how BLAS's dot products round."""
+    stride = -(-rows // 8) * 8
+    memory = np.empty(width * stride + 8)
+    start = -memory.ctypes.data % 64 // 8
+    return memory[start : start + width * stride].reshape(width, stride)[:, :rows]
+
+
+def centred_sums(columns: Mapping[str, Floats], by: Centring) -> PairSums:
+    centred = _matrix(len(columns), len(next(iter(columns.values()))))
+    missing: dict[int, NDArray[np.bool_]] = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        for place, column in enumerate(columns.values()):
+            row: Floats = centred[place]
+            np.subtract(column, by.centres[place], out=row)
+            row *= 1.0 / by.scales[place]
+            if not np.isfinite(row.sum()):
+                absent = ~np.isfinite(column)
+                if absent.any():
+                    row[absent] = 0.0
+                    missing[place] = absent
+        return pair_sums(centred, missing)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind, coded, kind_of, missing, numbers, some
-from clary.data.profiling.figures import Classes, ColumnFigures, Importance, Target
+from clary.data.profiling.summaries import Classes, ColumnSummary, Importance, Target
 
 MODEL_ROWS = 10_000  # of the sample: enough for a first score, and done in seconds
 _CLASSES = 20  # an integer target of no more values is a class
@@ -25,7 +25,7 @@ TELLS_ALL = 0.98  # the score of one column from which it is too good to be true
 _TASKS = {"classification": "balanced accuracy", "regression": "R²"}
 
 
-def target_figures(batch: Batch, column: ColumnFigures, others: Sequence[ColumnFigures]) -> Target:
+def target_model(batch: Batch, column: ColumnSummary, others: Sequence[ColumnSummary]) -> Target:
     """A gradient-boosted trees model's score against a constant answer's, and what each column adds to it.
 
     batch   the sample; rows without a target are left out
@@ -48,7 +48,7 @@ def target_figures(batch: Batch, column: ColumnFigures, others: Sequence[ColumnF
     return _scored(matrix, categorical, answers, names, _told(nothing, *told[len(nothing.told) :]))
 
 
-def task_of(column: ColumnFigures) -> str:
+def task_of(column: ColumnSummary) -> str:
     few = column.numbers is not None and column.numbers.whole and column.distinct <= _CLASSES
     return "regression" if column.kind in (Kind.NUMBER, Kind.TIME) and not few else "classification"
 
@@ -59,7 +59,7 @@ def _told(target: Target, *more: str) -> Target:
     return replace(target, told=(*target.told, *more))
 
 
-def _classes(column: ColumnFigures) -> Classes | None:
+def _classes(column: ColumnSummary) -> Classes | None:
     return Classes(column.top) if column.top_exact and 0 < column.distinct == len(column.top) else None
 
 
@@ -69,7 +69,7 @@ def _answers(batch: Batch, name: str, task: str) -> NDArray[Any]:
     return coded(batch[name])[0]
 
 
-def _usable(others: Sequence[ColumnFigures], target: str, told: list[str]) -> tuple[str, ...]:
+def _usable(others: Sequence[ColumnSummary], target: str, told: list[str]) -> tuple[str, ...]:
     """Columns a model can learn from: not the target, not empty, not the rows' names, no sentences."""
     found = [
         one.name
@@ -81,7 +81,7 @@ def _usable(others: Sequence[ColumnFigures], target: str, told: list[str]) -> tu
     return tuple(found[:_MOST_COLUMNS])
 
 
-def _names_rows(one: ColumnFigures) -> bool:
+def _names_rows(one: ColumnSummary) -> bool:
     """Texts that are all different tell nothing; a number that is all different may."""
     return one.kind is Kind.TEXT and one.distinct > 0.9 * max(one.count, 1)
 

@@ -1,4 +1,4 @@
-"""A first look at a table: some rows from each part of it."""
+"""A pilot sample of a table: some rows from the start of each part of it, far quicker than random ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from clary.data.batch import Batch, concatenated
 from clary.data.scans import Part, Scan
 
-PEEK_ROWS = 300_000
+PILOT_ROWS = 300_000
 _LEAST = 65_536
 _SHARE = 16  # of a table of some size one row in so many is enough
 _PARTS = 16
 
 
-def peek(scan: Scan, columns: Sequence[str]) -> Batch | None:
+def pilot_sample(scan: Scan, columns: Sequence[str]) -> Batch | None:
     """Rows from the start of parts all over the table; all rows where they are few. None where there is none."""
     parts = list(scan.parts())
     rows = _rows(scan.rows)
@@ -38,8 +38,8 @@ def _joined(found: list[Batch], columns: Sequence[str]) -> Batch:
 
 
 def _rows(table: int) -> int:
-    least = min(_LEAST, PEEK_ROWS)
-    return table if table <= least else min(PEEK_ROWS, max(least, table // _SHARE))
+    least = min(_LEAST, PILOT_ROWS)
+    return table if table <= least else min(PILOT_ROWS, max(least, table // _SHARE))
 
 
 def _start(part: Part, columns: Sequence[str], wanted: int) -> list[Batch]:

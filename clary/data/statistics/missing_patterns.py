@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clary.data.batch import Batch
+from clary.data.statistics.base import Statistic
+from clary.data.statistics.column_values import ColumnValues, Mask
 from clary.data.statistics.hashes import Hashes, murmur_mix
 
-Masks = Mapping[int, NDArray[np.bool_]]  # column's place -> where it is missing
+PatternCounts = dict[int, tuple[int, tuple[int, ...]]]  # key -> (rows, columns)
+Masks = Mapping[int, Mask]  # column's place -> where it is missing
 
 
 class Patterns:
@@ -28,7 +34,7 @@ class Patterns:
         self.columns: dict[int, tuple[int, ...]] = {0: ()}
         self.others = 0  # rows of patterns that came when there were too many
 
-    def count(self, rows: int, masks: Masks) -> dict[int, tuple[int, tuple[int, ...]]]:
+    def count(self, rows: int, masks: Masks) -> PatternCounts:
         """Of a batch: key -> (rows, columns)."""
         if not masks:
             return {0: (rows, ())}
@@ -43,7 +49,7 @@ class Patterns:
             for key, count in zip(distinct, counts, strict=True)
         }
 
-    def _count_few(self, rows: int, masks: Masks) -> dict[int, tuple[int, tuple[int, ...]]]:
+    def _count_few(self, rows: int, masks: Masks) -> PatternCounts:
         """The same, by one byte a row: a bit for each column that lacks any."""
         bits = np.zeros(rows, np.uint8)
         for bit, mask in enumerate(masks.values()):
@@ -62,7 +68,7 @@ class Patterns:
         row = int(np.flatnonzero(keys == np.uint64(key))[0])
         return tuple(place for place, mask in masks.items() if mask[row])
 
-    def merge(self, more: dict[int, tuple[int, tuple[int, ...]]]) -> None:
+    def merge(self, more: PatternCounts) -> None:
         for key, (rows, columns) in more.items():
             if key not in self.counts and len(self.counts) >= self._most:
                 self.others += rows
@@ -75,3 +81,30 @@ def _distinct(keys: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
     ordered = np.sort(keys)
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     return ordered[starts], np.diff(np.append(starts, len(ordered)))
+
+
+@dataclass(frozen=True, eq=False)
+class MissingPatterns(Statistic[Any, Patterns]):
+    """Of these columns of one table."""
+
+    names: tuple[str, ...]
+    values: ColumnValues
+    patterns: Patterns
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
+
+    def initial(self) -> Patterns:
+        return self.patterns
+
+    def compute(self, batch: Batch) -> PatternCounts:
+        masks = [(place, self.values.of(batch, name).missing) for place, name in enumerate(self.names)]
+        return self.patterns.count(batch.rows, {place: mask for place, mask in masks if mask is not None})
+
+    def merge(self, first: Patterns, second: PatternCounts) -> Patterns:
+        first.merge(second)
+        return first
+
+    def result(self, state: Patterns | None) -> Patterns:
+        return self.patterns

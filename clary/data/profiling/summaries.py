@@ -114,7 +114,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class ColumnFigures:
+class ColumnSummary:
     """Of one column.
 
     type             as Arrow names it
