@@ -111,7 +111,7 @@ def test_a_deletion_that_was_promised_is_kept_by_the_next_server(family: Family,
     create(server)
     server.settle()
     server.move(NAME, Phase.READY if family.kind == "endpoint" else Phase.EXITED, exit_code=0)
-    server.ask(f"Delete{noun}", {f"{noun}Name": NAME})
+    server.call(f"Delete{noun}", {f"{noun}Name": NAME})
     server.server.loop = server.server.new_loop()  # nothing of the old one's queue is left
     for _ in range(3):
         server.run(server.server.work_on_everything())
