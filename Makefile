@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test unit lint format acceptance bench clean
+.PHONY: help setup demo test unit lint format acceptance crashes bench clean
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -27,6 +27,9 @@ unit: $(READY) ## what needs no process and no network: seconds
 
 acceptance: $(READY) $(foreach name,cli sdk-v2 sdk-v3,.venv-$(name)/.ready) ## the AWS CLI and both SageMaker SDKs, unmodified
 	$(BIN)/python -m pytest tests/acceptance -m sdk -p no:cacheprovider
+
+crashes: $(READY) ## 1,000 histories of servers that die at any point, for each of the crash machines
+	CLARY_HISTORIES=1000 $(BIN)/python -m pytest tests/properties/test_loop_survives_crashes.py tests/properties/test_nodes_survive_crashes.py --timeout 3600
 
 # The two SDKs cannot share an environment, and the AWS CLI wants a botocore of its own.
 .venv-%/.ready: tests/acceptance/environments/%.txt

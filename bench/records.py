@@ -110,11 +110,11 @@ class Caller:
         began = time.perf_counter()
         self._connection.request("POST", "/", body, signed)
         response = self._connection.getresponse()
-        said = response.read()
+        answer = response.read()
         took = time.perf_counter() - began
         if response.status != 200:
-            raise RuntimeError(f"{operation}: {said.decode()}")
-        return took, json.loads(said)
+            raise RuntimeError(f"{operation}: {answer.decode()}")
+        return took, json.loads(answer)
 
 
 # ---- what is in the store ----

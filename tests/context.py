@@ -24,7 +24,7 @@ from clary.store.base import Store
 from clary.store.memory import MemoryStore
 from clary.store.reporting import ReportingStore
 from clary.testing.clock import ManualClock
-from clary.testing.doubles import EverythingStore, HeldLeases, PretendBackend
+from clary.testing.doubles import FakeBackend, FullObjectStore, HeldLeases
 
 W = TypeVar("W", bound=World)
 
@@ -32,7 +32,7 @@ ROLE = "arn:aws:iam::000000000000:role/anybody"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 
 
-class EmptyObjectStore(EverythingStore):
+class EmptyObjectStore(FullObjectStore):
     """Has no object."""
 
     def exists(self, uri):
@@ -42,7 +42,7 @@ class EmptyObjectStore(EverythingStore):
         return iter(())
 
 
-class FailingObjectStore(EverythingStore):
+class FailingObjectStore(FullObjectStore):
     """Does not answer."""
 
     def exists(self, uri):
@@ -71,7 +71,7 @@ class Server:
         self.store: Store = ReportingStore(store or MemoryStore(), self.changes.notify_of)
         self.leases = HeldLeases(node)
         self.families = {family.kind: family for family in families}
-        self.backend = PretendBackend(lambda owner: self.loop.queue.put(Ref(owner[0], owner[1])))
+        self.backend = FakeBackend(lambda owner: self.loop.queue.put(Ref(owner[0], owner[1])))
         folder.joinpath("routes").mkdir(parents=True, exist_ok=True)
         self.world = self.new_world(World)
         self.loop = self.new_loop()
@@ -82,7 +82,7 @@ class Server:
             clock=self.clock,
             store=self.store,
             backend=self.backend,
-            object_store=EverythingStore(),
+            object_store=FullObjectStore(),
             log_streams=LogStreams(folder / "logs"),
             machine=self.backend.machine,
             families=self.families,

@@ -1,7 +1,7 @@
-"""Which record next.
+"""Which record is worked on next.
 
-A record is in the queue at most once and worked on by one worker at a time: one that is put while it is worked on is
-looked at again afterwards. The same promises as Kubernetes' work queues make.
+A record is in the queue at most once and worked on by a single worker at a time: if it is put meanwhile, it is worked
+on again afterwards. The same promises as Kubernetes' work queues make.
 """
 
 from __future__ import annotations
@@ -17,69 +17,69 @@ from clary.core.records import Ref
 
 
 class WorkQueue:
-    """Records to look at, now or at a given moment."""
+    """Records to work on, now or at a given moment."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ready: dict[Ref, None] = {}  # in order of arrival
         self._working: set[Ref] = set()
-        self._again: set[Ref] = set()  # put while they were worked on
-        self._later: list[tuple[datetime, Ref]] = []
-        self._due: dict[Ref, datetime] = {}  # the earliest moment asked for; older heap entries are void
+        self._put_again: set[Ref] = set()  # while they were worked on
+        self._due: dict[Ref, datetime] = {}  # the earliest moment asked for
+        self._by_moment: list[tuple[datetime, Ref]] = []  # a heap; entries that `_due` does not have are void
         self._changed = asyncio.Event()
 
     def put(self, ref: Ref) -> None:
-        """Look at this record as soon as a worker is free."""
+        """Have this record worked on as soon as a worker is free."""
         if ref in self._working:
-            self._again.add(ref)
+            self._put_again.add(ref)
         else:
             self._ready[ref] = None
         self._changed.set()
 
     def put_at(self, ref: Ref, moment: datetime) -> None:
-        """Look at it at this moment, or sooner if it is put sooner."""
+        """Have it worked on at this moment, or sooner if it is put sooner."""
         if (due := self._due.get(ref)) is None or moment < due:
             self._due[ref] = moment
-            heapq.heappush(self._later, (moment, ref))
+            heapq.heappush(self._by_moment, (moment, ref))
             self._changed.set()
 
     async def get(self) -> Ref:
-        """The next record; the caller says `done` when it has looked at it."""
+        """The next record; the caller calls `done` when it has worked on it."""
         while True:
             self._changed.clear()
-            self._ripen()
+            self._put_due()
             if self._ready:
                 ref = next(iter(self._ready))
                 del self._ready[ref]
                 self._working.add(ref)
                 return ref
-            await self._something()
+            await self._next_change()
 
     def done(self, ref: Ref) -> None:
         self._working.discard(ref)
-        if ref in self._again:
-            self._again.discard(ref)
+        if ref in self._put_again:
+            self._put_again.discard(ref)
             self.put(ref)
 
     @property
     def idle(self) -> bool:
-        """Whether nobody works and nothing is ready (later moments may stand)."""
+        """Whether nobody works and nothing is ready (records may be due later)."""
         return not (self._ready or self._working)
 
     def next_moment(self) -> datetime | None:
-        """When the next record ripens by itself."""
+        """When the next record is due."""
         return min(self._due.values(), default=None)
 
-    def _ripen(self) -> None:
+    def _put_due(self) -> None:
         now = self._clock.now()
-        while self._later and self._later[0][0] <= now:
-            moment, ref = heapq.heappop(self._later)
+        while self._by_moment and self._by_moment[0][0] <= now:
+            moment, ref = heapq.heappop(self._by_moment)
             if self._due.get(ref) == moment:
                 del self._due[ref]
                 self.put(ref)
 
-    async def _something(self) -> None:
-        """Return when a record was put, or the next moment has come."""
+    async def _next_change(self) -> None:
+        """Return when a record was put, or is due."""
         waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._changed.wait())}
         if (moment := self.next_moment()) is not None:
             waits.add(asyncio.ensure_future(self._clock.sleep_until(moment)))

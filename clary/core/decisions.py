@@ -1,7 +1,7 @@
 """What a family decides: a *Move*, a *Do* or a *Wait*, and the actions a Do may name.
 
 `decide` takes what is known and returns one next step. A step changes the status or acts, not both: intent is written
-first and acted on next, so after a crash the record still says what is wanted.
+first and acted on next, so after a crash the record still holds what is wanted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from clary.core.tasks import ABSENT, Task, TaskState
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Start a task; one that exists is left alone."""
+    """Start a task; if it exists, nothing happens."""
 
     task: Task
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Tell tasks to end. Replicas are first given up to `drain_s` to finish the requests they have."""
+    """Ask tasks to end. Replicas are first given up to `drain_s` to finish the requests they have."""
 
     task_ids: tuple[str, ...]
     grace_s: float
@@ -43,25 +43,25 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Tell the gateway where an endpoint's requests go."""
+    """Have the gateway send an endpoint's requests there."""
 
     route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Tell the gateway that an endpoint is gone."""
+    """Have the gateway forget an endpoint."""
 
     endpoint: str
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create a record that this one owns; one that it owns already is left alone.
+    """Create a record that this record owns; if it exists already, nothing happens.
 
     name    from `Record.child_name`
     spec    a Create request of that kind, which holds the name too
-    Where it cannot be created (another has the name, the request does not fit), `Seen.refusal` says why from then on.
+    If it cannot be created (the name is taken, the request does not fit), `Seen.refusal` gives the reason from then on.
     """
 
     kind: str

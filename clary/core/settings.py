@@ -119,8 +119,8 @@ class Settings:
     max_invocation_mib: int = 25  # largest body of an inference request
     clock_skew_s: int = 900  # how far a signature's date may be off
     reconcile_workers: int = 16  # records worked on at once
-    resync_s: float = 30.0  # how often every unfinished record is looked at anew
-    lease_s: float = 15.0  # a server that has not renewed its lease for so long has lost it
+    resync_s: float = 30.0  # how often every record that is not in a terminal status is worked on anew
+    lease_s: float = 15.0  # a server that has not renewed its leases for so long has lost them
     metrics_single_values_days: float = 15.0  # what programs print is kept as printed for so long
     metrics_high_resolution_hours: float = 3.0  # what gateways count every ten seconds
     metrics_minutes_days: float = 15.0  # and then by the minute

@@ -43,11 +43,11 @@ def _arguments() -> argparse.Namespace:
 async def _serve(settings: Settings) -> None:
     keys = credentials.credentials_for(settings)
     gateway = Gateway(settings, keys, Limits(body_bytes=settings.max_invocation_mib * MIB))
-    asked_to_stop = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     await gateway.start()
-    await asked_to_stop.wait()
+    await stop_requested.wait()
     await gateway.stop()
 
 

@@ -43,7 +43,7 @@ def decode_time(microseconds: int) -> datetime:
 
 
 def encode_json(members: Mapping[str, JSON]) -> str:
-    """Raises ValueError for what JSON cannot say: NaN, an infinity, an object of Python's own, endless nesting."""
+    """Raises ValueError for what JSON cannot express: NaN, an infinity, an object of Python's own, endless nesting."""
     try:
         return json.dumps(dict(members), allow_nan=False, separators=(",", ":"))
     except (TypeError, RecursionError) as error:

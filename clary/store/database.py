@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from clary.core.errors import SettingsError, StoreError
-from clary.store.engine import make_engine, shown
+from clary.store.engine import make_engine, without_password
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,7 +61,9 @@ class Database:
         try:
             await asyncio.get_running_loop().run_in_executor(self._writers, upgrade, self.engine)
         except DBAPIError as error:
-            raise SettingsError(f"database_url = {shown(self._url)}: cannot be used: {error.orig}") from error
+            raise SettingsError(
+                f"database_url = {without_password(self._url)}: cannot be used: {error.orig}"
+            ) from error
 
     async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `work`, whose statements may each see a later moment than the one before."""

@@ -29,8 +29,8 @@ def sqlite_url(file: Path) -> str:
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
-def shown(url: str) -> str:
-    """The URL as it may be printed: without its password."""
+def without_password(url: str) -> str:
+    """The URL as it may be printed."""
     try:
         return make_url(url).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
@@ -49,7 +49,7 @@ def _parse(url: str) -> URL:
             return parsed.set(drivername="postgresql+psycopg")
         case _:
             raise SettingsError(
-                f"database_url = {shown(url)}: must be sqlite:////path/to/a/file.db or postgresql://user:password@host/name"
+                f"database_url = {without_password(url)}: must be sqlite:////path/to/a/file.db or postgresql://user:password@host/name"
             )
 
 

@@ -19,8 +19,8 @@ from clary.store.schema import members, records
 
 # Records found by a member are sorted up to here; where there are more, the list is read in its order, and each record
 # asked for the member, until the page is full.
-FEW = 1000
-CHUNK = 200  # records read at a time where a condition can only be checked on the record itself
+MAX_SORTED = 1000
+READ_AT_ONCE = 200  # records read at a time where a condition can only be checked on the record itself
 
 _ORDERS: dict[str, list[Column[Any]]] = {
     "created": [records.c.created, records.c.name],
@@ -38,9 +38,9 @@ def matching(connection: Connection, query: Query, after: Position | None, limit
         return _select(connection, query, conditions, after, limit)
     found: list[Record] = []
     while len(found) < limit:
-        chunk = _select(connection, query, conditions, after, CHUNK)
+        chunk = _select(connection, query, conditions, after, READ_AT_ONCE)
         found += [r for r in chunk if all(codec.member(r, path) == value for path, value in deep)]
-        if len(chunk) < CHUNK:
+        if len(chunk) < READ_AT_ONCE:
             break
         after = position(query, chunk[-1])
     return found[:limit]
@@ -53,8 +53,8 @@ def _select(
     order = [column.desc() if query.descending else column for column in columns]
     ids = select(records.c.id).where(*conditions).order_by(*order).limit(limit)
     if after:
-        here, there = tuple_(*columns), after[-len(columns) :]
-        ids = ids.where(here < there if query.descending else here > there)
+        place, last = tuple_(*columns), after[-len(columns) :]
+        ids = ids.where(place < last if query.descending else place > last)
     page = ids.subquery("page")
     rows = select(*COLUMNS).join(page, page.c.id == records.c.id).order_by(*order)
     return [to_record(row) for row in connection.execute(rows)]
@@ -62,22 +62,23 @@ def _select(
 
 def _where(connection: Connection, query: Query) -> Iterator[ColumnElement[bool]]:
     """What leads to the records: their ids, where members or an owner name few of them, or their kind."""
-    few: set[int] | None = None
+    with_members: set[int] | None = None
     for path, value in query.equals:
         if codec.is_indexed(path):
-            has_it = members.c.digest == codec.digest(query.kind, path, value)
-            ids = connection.execute(select(members.c.record_id).where(has_it).limit(FEW + 1)).scalars().all()
-            if len(ids) > FEW:
-                yield exists().where(has_it, members.c.record_id == records.c.id)
+            has_member = members.c.digest == codec.digest(query.kind, path, value)
+            some = select(members.c.record_id).where(has_member).limit(MAX_SORTED + 1)
+            ids = connection.execute(some).scalars().all()
+            if len(ids) > MAX_SORTED:
+                yield exists().where(has_member, members.c.record_id == records.c.id)
             else:
-                few = set(ids) if few is None else few.intersection(ids)
+                with_members = set(ids) if with_members is None else with_members.intersection(ids)
     if query.owned_by:
         children = select(records.c.id).where(owned_by(query.owned_by), records.c.kind == query.kind)
         yield records.c.id.in_(children)
-    if few is not None:
-        yield records.c.id.in_(few)
+    if with_members is not None:
+        yield records.c.id.in_(with_members)
     # Digest and owner lead to few records of the kind: a condition on it would tempt SQLite to read its whole index.
-    if few is None and not query.owned_by:
+    if with_members is None and not query.owned_by:
         yield records.c.kind == query.kind
 
 

@@ -1,7 +1,7 @@
-"""Where a page of a list ends and the next one starts, as a token for callers to hand back.
+"""Where a page of a list ends and the next starts, as a token for callers to hand back.
 
 A position is what the list is ordered by and the name of the last record shown: records that come and go meanwhile
-shift nothing. A token carries a fingerprint of its query, since a position means nothing in another one.
+shift nothing. A token carries a fingerprint of its query, since a position means nothing in another query.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def check(query: Query) -> None:
 
 def page(query: Query, found: list[Record]) -> Page:
     """A page of what was found, up to one record more than fits."""
-    shown = found[: query.limit]
-    return Page(shown, _token(query, shown[-1]) if len(found) > query.limit else "")
+    records = found[: query.limit]
+    return Page(records, _token(query, records[-1]) if len(found) > query.limit else "")
 
 
 def _token(query: Query, last: Record) -> str:
-    """What callers hand back to see what follows `last`."""
+    """What callers hand back to get what follows `last`."""
     value, name = position(query, last)
     content = [_fingerprint(query), value if isinstance(value, str) else encode_time(value), name]
     return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode()
@@ -75,10 +75,10 @@ def start(query: Query) -> Position | None:
 
 def _fingerprint(query: Query) -> str:
     moments = (query.created_after, query.created_before, query.modified_after, query.modified_before)
-    about = [
+    parts = [
         *(query.kind, query.name_contains, sorted(query.status)),
         *(moment and encode_time(moment) for moment in moments),
         *(sorted((list(path), value) for path, value in query.equals), query.order, query.descending),
         *([str(query.owned_by.ref), query.owned_by.uid] if query.owned_by else ()),
     ]
-    return hashlib.blake2b(json.dumps(about).encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=6).hexdigest()

@@ -10,7 +10,7 @@ from clary.store.base import Page, Query, Store
 
 
 class ReportingStore:
-    """A Store over another one.
+    """A Store over another store.
 
     on_write   called with each record that was created, replaced or deleted, as it is or was, when that is on disk
     """

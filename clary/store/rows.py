@@ -53,9 +53,9 @@ def find(connection: Connection, kind: str, lower_name: str) -> Record:
 
 
 def replace(connection: Connection, old: Record, new: Record, history: Transition | None) -> Record:
-    if not connection.execute(update(records).where(_is(old)).values(**_values(new))).rowcount:
+    if not connection.execute(update(records).where(_at_version(old)).values(**_values(new))).rowcount:
         raise StaleWrite(f"{old.ref} is not at version {old.version} any more")
-    record_id = connection.execute(select(records.c.id).where(_is(new))).scalar_one()
+    record_id = connection.execute(select(records.c.id).where(_at_version(new))).scalar_one()
     _index(connection, record_id, new)
     if history:
         _append(connection, record_id, history)
@@ -64,14 +64,14 @@ def replace(connection: Connection, old: Record, new: Record, history: Transitio
 
 def delete_record(connection: Connection, record: Record, children: ChildrenPolicy) -> None:
     # Locked first: a child that is being created at the same moment is there, or finds its owner gone.
-    if connection.execute(select(records.c.id).where(_is(record)).with_for_update()).first() is None:
+    if connection.execute(select(records.c.id).where(_at_version(record)).with_for_update()).first() is None:
         raise StaleWrite(f"{record.ref} is not at version {record.version} any more")
     if children == "release":
-        nobody = {"owner_kind": None, "owner_name": None, "owner_uid": "", "version": records.c.version + 1}
-        connection.execute(update(records).where(owned_by(record)).values(nobody))
+        no_owner = {"owner_kind": None, "owner_name": None, "owner_uid": "", "version": records.c.version + 1}
+        connection.execute(update(records).where(owned_by(record)).values(no_owner))
     elif child := connection.execute(select(records.c.kind, records.c.name).where(owned_by(record)).limit(1)).first():
         raise ChildrenExist(f"{record.ref} owns {Ref(*child)}")
-    connection.execute(delete(records).where(_is(record)))
+    connection.execute(delete(records).where(_at_version(record)))
 
 
 def history(connection: Connection, record: Record) -> Sequence[Transition]:
@@ -93,7 +93,7 @@ def count(connection: Connection, kind: str) -> dict[str, int]:
 
 
 def acquire(connection: Connection, lease: str, holder: str, now: datetime, until: datetime) -> bool:
-    """Two that ask at once: one updates or inserts, the other finds a lease that is held, or its insert refused."""
+    """Of two callers at once the first updates or inserts; the second finds the lease held, or its insert refused."""
     free = and_(leases.c.name == lease, or_(leases.c.holder == holder, leases.c.until <= now))
     if connection.execute(update(leases).where(free).values(holder=holder, until=until)).rowcount:
         return True
@@ -112,13 +112,13 @@ def release(connection: Connection, lease: str, holder: str) -> None:
     connection.execute(delete(leases).where(leases.c.name == lease, leases.c.holder == holder))
 
 
-def _is(record: Record) -> ColumnElement[bool]:
-    """This record and no later one of its name, at the version that was read."""
+def _at_version(record: Record) -> ColumnElement[bool]:
+    """This record, not a later record of its name, at the version that was read."""
     return and_(*(records.c[name] == getattr(record, name) for name in ("kind", "name", "uid", "version")))
 
 
 def owned_by(owner: Record) -> ColumnElement[bool]:
-    """The children of this record, and of no earlier one of its name."""
+    """The children of this record, not of an earlier record of its name."""
     columns = (records.c.owner_uid, records.c.owner_kind, records.c.owner_name)
     return and_(*(column == value for column, value in zip(columns, (owner.uid, owner.kind, owner.name), strict=True)))
 
@@ -143,14 +143,14 @@ def _values(record: Record) -> dict[str, Any]:
 
 
 def _index(connection: Connection, record_id: int, record: Record) -> None:
-    """Make the record's rows in `members` what its spec and state say."""
+    """Bring the record's rows in `members` up to date with its spec and state."""
     stored = select(members.c.digest).where(members.c.record_id == record_id)
     before = {bytes(digest) for digest in connection.execute(stored).scalars()}
     after = codec.members(record)
-    if gone := before - after:
-        connection.execute(delete(members).where(members.c.record_id == record_id, members.c.digest.in_(gone)))
-    if new := after - before:
-        connection.execute(insert(members), [{"digest": digest, "record_id": record_id} for digest in sorted(new)])
+    if removed := before - after:
+        connection.execute(delete(members).where(members.c.record_id == record_id, members.c.digest.in_(removed)))
+    if added := after - before:
+        connection.execute(insert(members), [{"digest": digest, "record_id": record_id} for digest in sorted(added)])
 
 
 def _append(connection: Connection, record_id: int, history: Transition) -> None:
@@ -158,8 +158,8 @@ def _append(connection: Connection, record_id: int, history: Transition) -> None
     lines = select(transitions.c.line, transitions.c.status).where(transitions.c.record_id == record_id)
     last = connection.execute(lines.order_by(transitions.c.line.desc()).limit(1)).first()
     if last and last.status == history.status:
-        this = and_(transitions.c.record_id == record_id, transitions.c.line == last.line)
-        connection.execute(update(transitions).where(this).values(message=history.message))
+        last_line = and_(transitions.c.record_id == record_id, transitions.c.line == last.line)
+        connection.execute(update(transitions).where(last_line).values(message=history.message))
     else:
         line = last.line + 1 if last else 0
         connection.execute(

@@ -125,15 +125,15 @@ records = Table(
 )
 
 
-def _of_a_record() -> Column[int]:
-    of = ForeignKey(records.c.id, ondelete="CASCADE")
-    return Column("record_id", RowId, of, primary_key=True, autoincrement=False)
+def _record_id() -> Column[int]:
+    key = ForeignKey(records.c.id, ondelete="CASCADE")
+    return Column("record_id", RowId, key, primary_key=True, autoincrement=False)
 
 
 transitions = Table(
     "transitions",
     metadata,
-    _of_a_record(),
+    _record_id(),
     Column("line", Integer, primary_key=True, autoincrement=False),
     _column("status", AnyText()),
     _column("message", AnyText()),
@@ -145,7 +145,7 @@ members = Table(
     "members",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
-    _of_a_record(),
+    _record_id(),
     Index("ix_members_record_id", "record_id"),
     sqlite_with_rowid=False,
 )

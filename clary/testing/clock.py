@@ -1,4 +1,4 @@
-"""A clock moved by hand: tests say what time it is, and nobody waits for it."""
+"""A clock moved by hand: tests set the time, and nobody waits for it."""
 
 from __future__ import annotations
 

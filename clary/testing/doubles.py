@@ -1,4 +1,4 @@
-"""Stand-ins for the world, moved by hand: a backend without processes, an object store that has everything."""
+"""Test doubles: a backend without processes, leases that are held, an object store in which every object exists."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from clary.core.tasks import Cause, LogLine, Phase, Task, TaskState
 Owner = tuple[str, str, str]
 
 
-class PretendBackend:
-    """Keeps every promise of a backend but runs nothing: a test says what becomes of each task.
+class FakeBackend:
+    """Keeps every promise of a backend but runs nothing: a test decides what becomes of each task.
 
     launched   how often each task was really started: more than once would be a fault of the caller or of this
     """
@@ -30,7 +30,7 @@ class PretendBackend:
         self.tasks: dict[str, Task] = {}
         self.states: dict[str, TaskState] = {}
         self.launched: dict[str, int] = {}
-        self.asked_to_stop: set[str] = set()
+        self.stop_requested: set[str] = set()
         self.refuse: ComputeError | None = None
 
     async def open(self) -> None:
@@ -45,7 +45,7 @@ class PretendBackend:
         if task.id not in self.states:
             self.tasks[task.id] = task
             self.launched[task.id] = self.launched.get(task.id, 0) + 1
-            self.say(task.id, TaskState(Phase.PENDING, owner=task.owner))
+            self.report(task.id, TaskState(Phase.PENDING, owner=task.owner))
 
     async def poll(self, task_ids: Collection[str] | None = None) -> Mapping[str, TaskState]:
         wanted = self.states if task_ids is None else task_ids
@@ -53,26 +53,26 @@ class PretendBackend:
 
     async def stop(self, task_id: str, grace_s: float) -> None:
         if task_id in self.states and not self.states[task_id].phase.over:
-            self.asked_to_stop.add(task_id)
+            self.stop_requested.add(task_id)
 
     async def forget(self, task_id: str) -> None:
         self.states.pop(task_id, None)
-        self.asked_to_stop.discard(task_id)
+        self.stop_requested.discard(task_id)
 
     async def logs(self, task_id: str) -> AsyncIterator[LogLine]:
         for line in list[LogLine]():
             yield line
 
-    # ---- what a test does to the world ----
+    # ---- what a test does ----
 
-    def say(self, task_id: str, state: TaskState) -> None:
-        """Say how a task stands now."""
+    def report(self, task_id: str, state: TaskState) -> None:
+        """Set the state of a task, and notify its owner."""
         self.states[task_id] = state
         if state.owner:
             self.notify(state.owner)
 
     def move(self, task_id: str, phase: Phase, at: float = 1.0, **changes: object) -> None:
-        """Have a task come to a phase; moments it passed on the way are filled in."""
+        """Move a task to a phase; the times of phases passed on the way are filled in."""
         state = self.states[task_id]
         passed = {
             "staging_at": state.staging_at or at,
@@ -82,11 +82,11 @@ class PretendBackend:
             changes = {"address": f"http://127.0.0.1:1/{task_id}", **changes}
         if phase.over:
             changes = {"over_at": at, "ended_at": at, **changes}
-        self.say(task_id, replace(state, phase=phase, **{**passed, **changes}))  # type: ignore[arg-type]
+        self.report(task_id, replace(state, phase=phase, **{**passed, **changes}))  # type: ignore[arg-type]
 
-    def obey(self) -> None:
+    def end_stopped(self) -> None:
         """End every task that was asked to stop."""
-        for task_id in sorted(self.asked_to_stop):
+        for task_id in sorted(self.stop_requested):
             if not self.states[task_id].phase.over:
                 self.move(task_id, Phase.EXITED, cause=Cause.STOPPED)
 
@@ -96,7 +96,7 @@ class PretendBackend:
 
 
 class HeldLeases:
-    """Leases of a server that has them without asking: of its node, and where a test does not say otherwise, control.
+    """Leases of a server that always has them: its node's and, unless a test takes it away, the control lease.
 
     alive   the other nodes whose leases are held
     """
@@ -111,7 +111,7 @@ class HeldLeases:
         return node in self.alive
 
 
-class EverythingStore:
+class FullObjectStore:
     """An object store in which every object exists."""
 
     def exists(self, uri: S3Uri) -> bool:

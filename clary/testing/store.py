@@ -111,7 +111,7 @@ class StoreContract:
             with pytest.raises(RecordMissing):
                 await store.get(ref)
 
-    async def test_a_taken_name_is_told_with_who_has_it(self, store: Store) -> None:
+    async def test_a_taken_name_is_refused_with_the_record_that_has_it(self, store: Store) -> None:
         first = await store.create(a_record(spec={"n": 1}), a_line(message="first"))
         with pytest.raises(RecordExists) as refused:
             await store.create(a_record(uid="other", spec={"n": 2}), a_line(message="second"))
@@ -133,9 +133,9 @@ class StoreContract:
                 await store.find(kind, lower_name)
 
     @pytest.mark.parametrize("value", HOSTILE_JSON, ids=lambda value: ascii(value)[:20])
-    async def test_whatever_json_can_say_is_kept(self, store: Store, value: JSON) -> None:
-        record = await store.create(a_record(spec={"it": value}))
-        record = await store.replace(record, record.with_state(it=value))
+    async def test_whatever_json_can_express_is_kept(self, store: Store, value: JSON) -> None:
+        record = await store.create(a_record(spec={"member": value}))
+        record = await store.replace(record, record.with_state(member=value))
         kept = await store.get(record.ref)
         assert json.dumps([kept.spec, kept.state]) == json.dumps([record.spec, record.state])
 
@@ -144,13 +144,13 @@ class StoreContract:
         [float("nan"), float("inf"), -float("inf"), {1, 2}, b"", object()],
         ids=lambda value: type(value).__name__,
     )
-    async def test_what_json_cannot_say_is_refused(self, store: Store, value: Any) -> None:
-        for refused in (a_record(spec={"it": value}), a_record(state={"it": value})):
+    async def test_what_json_cannot_express_is_refused(self, store: Store, value: Any) -> None:
+        for refused in (a_record(spec={"member": value}), a_record(state={"member": value})):
             with pytest.raises(ValueError, match="JSON"):
                 await store.create(refused, a_line())
         record = await store.create(a_record())
         with pytest.raises(ValueError, match="JSON"):
-            await store.replace(record, record.with_state(it=value), a_line())
+            await store.replace(record, record.with_state(member=value), a_line())
         assert await store.get(record.ref) == record
         assert await store.history(record) == []
 
@@ -159,7 +159,7 @@ class StoreContract:
         for _ in range(100_000):
             nested = [nested]
         with pytest.raises(ValueError, match="JSON"):
-            await store.create(a_record(spec={"it": nested}))
+            await store.create(a_record(spec={"member": nested}))
 
     @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=ascii)
     async def test_any_text_is_kept(self, store: Store, text: str) -> None:
@@ -261,10 +261,10 @@ class StoreContract:
         ]
 
     async def test_another_records_history_is_its_own(self, store: Store) -> None:
-        one = await store.create(a_record("one"), a_line(message="one"))
-        two = await store.create(a_record("two"), a_line(message="two"))
-        assert await store.history(one) == [a_line(message="one")]
-        assert await store.history(dataclasses.replace(two, uid="another")) == []
+        first = await store.create(a_record("first"), a_line(message="first"))
+        second = await store.create(a_record("second"), a_line(message="second"))
+        assert await store.history(first) == [a_line(message="first")]
+        assert await store.history(dataclasses.replace(second, uid="another")) == []
 
     # Owners
 
@@ -386,7 +386,7 @@ class StoreContract:
     async def test_pages_follow_each_other_in_order(
         self, store: Store, order: Any, descending: bool, limit: int
     ) -> None:
-        made = await _a_garden(store)
+        made = await _five_jobs(store)
         expected = sorted(made, key=lambda r: (getattr(r, order), r.name.encode()), reverse=descending)
         query = Query("training-job", order=order, descending=descending, limit=limit)
         assert await names(store, query) == [record.name for record in expected]
@@ -428,7 +428,7 @@ class StoreContract:
         ids=lambda value: ascii(value)[:70] if isinstance(value, dict) else "",
     )
     async def test_filters(self, store: Store, filters: dict[str, Any], expected: str) -> None:
-        await _a_garden(store)
+        await _five_jobs(store)
         found = await names(store, Query("training-job", limit=2, **filters))
         assert found == expected.split()
         backwards = await names(store, Query("training-job", order="modified", limit=2, **filters))
@@ -456,7 +456,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("order", ["created", "modified", "name", "status"])
     async def test_a_token_from_elsewhere_is_refused(self, store: Store, order: Any) -> None:
-        await _a_garden(store)
+        await _five_jobs(store)
         query = Query("training-job", limit=2, order=order)
         token = (await store.list(query)).next
         tokens = [
@@ -495,7 +495,7 @@ class StoreContract:
                 await store.list(Query("training-job", **change))
 
     async def test_records_are_named_and_counted_by_status(self, store: Store) -> None:
-        await _a_garden(store)
+        await _five_jobs(store)
         in_progress = await store.in_status("training-job", ["InProgress", "Failed", "x"])
         assert in_progress == [Ref("training-job", name) for name in ("a-1", "b_3", "c-5")]
         assert await store.in_status("training-job", []) == []
@@ -539,8 +539,8 @@ class StoreContract:
             assert sorted(await asyncio.gather(*tries)) == [False] * 7 + [True]
 
 
-async def _a_garden(store: Store) -> Sequence[Record]:
-    """Five training jobs with something to tell them apart, three made in the same order as changed."""
+async def _five_jobs(store: Store) -> Sequence[Record]:
+    """Five training jobs that differ in name, status, spec and times; two of them were created at the same moment."""
     statuses = ["InProgress", "Completed", "Failed", "Completed", "InProgress"]
     made = []
     for number, name in enumerate(("a-1", "A-2", "b_3", "B%4", "c-5")):

@@ -1,4 +1,4 @@
-"""Jobs and endpoints of scripts that say how far they have come, for tests that kill what runs them.
+"""Jobs and endpoints whose scripts report how far they are, for tests that kill what runs them.
 
 A program connects to the test's Gate, names itself, and waits until it may go on: so a test knows where a program
 stands, and how often it has run, whoever died meanwhile.
@@ -57,7 +57,7 @@ def transform_fn(model, body, content_type, accept):
 
 
 class Gate:
-    """Where programs say that they have come so far, and wait until they may go on."""
+    """Where programs report that they have come so far, and wait until they may go on."""
 
     def __init__(self, *, opened: bool = False) -> None:
         self.arrivals: collections.Counter[str] = collections.Counter()
@@ -193,11 +193,11 @@ class LiveWorld(LiveServer):
         self.gone(name)
 
     def gone(self, endpoint: str) -> None:
-        def look() -> bool | None:
+        def check() -> bool | None:
             listed = self.sagemaker.list_endpoints(NameContains=endpoint)["Endpoints"]
             return None if any(found["EndpointName"] == endpoint for found in listed) else True
 
-        until(look, PATIENCE_S, f"endpoint {endpoint} to be gone")
+        until(check, PATIENCE_S, f"endpoint {endpoint} to be gone")
 
     # ---- tasks ----
 
@@ -207,7 +207,7 @@ class LiveWorld(LiveServer):
         return [path for path in (self.home / "tasks").iterdir() if path.is_dir() and path.name.startswith(start)]
 
     def task_appears(self, owner: str) -> None:
-        """Return when a task has been launched: looked at without a pause."""
+        """Return when a task has been launched; polls without a pause."""
         deadline = time.monotonic() + PATIENCE_S
         while not self.tasks(owner):
             assert time.monotonic() < deadline, f"no task of {owner} appeared"
@@ -243,12 +243,12 @@ class LiveWorld(LiveServer):
     def all_is_quiet(self) -> None:
         """Fails where something is left of what has ended: tasks, routes, processes."""
 
-        def look() -> bool | None:
+        def check() -> bool | None:
             routes = list((self.home / "routes").glob("*"))
             return True if not (list((self.home / "tasks").iterdir()) or routes or self.strays()) else None
 
         try:
-            until(look, PATIENCE_S, "nothing to be left")
+            until(check, PATIENCE_S, "nothing to be left")
         except AssertionError:
             left = [*self.tasks(), *(self.home / "routes").glob("*"), *self.strays()]
             raise AssertionError(f"left behind: {left}") from None

@@ -57,12 +57,12 @@ def test_a_job_runs_once_and_completes_whenever_the_server_dies(world: LiveWorld
     if moment == "ending":
         world.tasks_reach(job, Phase.EXITED)
     world.up()
-    told = world.job(job)
-    assert (told["TrainingJobStatus"], told.get("FailureReason")) == ("Completed", None)
+    described = world.job(job)
+    assert (described["TrainingJobStatus"], described.get("FailureReason")) == ("Completed", None)
     assert world.model_of(job).startswith(job.encode())
     assert world.gate.arrivals[job] == 1
     assert world.log_of(job).count(f"RAN {job}") == 1
-    stages = [line["Status"] for line in told["SecondaryStatusTransitions"]]
+    stages = [line["Status"] for line in described["SecondaryStatusTransitions"]]
     assert stages == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 
 

@@ -68,11 +68,11 @@ class TwoServers:
         return collections.Counter(self.ran.read_text().split())
 
     def ended(self, server: LiveServer, name: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
+        def check() -> dict[str, Any] | None:
             job: dict[str, Any] = server.sagemaker.describe_processing_job(ProcessingJobName=name)
             return job if job["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-        return until(look, PATIENCE_S, f"{name} to end")
+        return until(check, PATIENCE_S, f"{name} to end")
 
 
 def create(server: LiveServer, name: str, command: str) -> None:

@@ -159,15 +159,15 @@ class Loop(RuleBasedStateMachine):
         self.at_rest = False
 
     @rule()
-    def all_goes_well_for_a_while(self) -> None:
+    def tasks_go_on_for_a_while(self) -> None:
         """Without this most runs would end before an endpoint ever served."""
         self.work()
         self.let_tasks_go_on()
         self.at_rest = True
 
     @rule()
-    def tasks_told_to_stop_do(self) -> None:
-        self.server.backend.obey()
+    def stopped_tasks_end(self) -> None:
+        self.server.backend.end_stopped()
         self.at_rest = False
 
     @rule(seconds=st.sampled_from([1, 10, 100]))
@@ -250,9 +250,9 @@ class Loop(RuleBasedStateMachine):
             assert stages[-1] == job["SecondaryStatus"]
         self.batches_are_complete()
         for name in self.processing_names:
-            told = self.processing_job(name)
-            assert told["ProcessingJobStatus"] in FINISHED
-            assert "ProcessingEndTime" in told
+            job = self.processing_job(name)
+            assert job["ProcessingJobStatus"] in FINISHED
+            assert "ProcessingEndTime" in job
         listed = self.run(self.server.call("ListProcessingJobs", MaxResults=100))["ProcessingJobSummaries"]
         assert {summary["ProcessingJobName"] for summary in listed} == self.processing_names
         served = {t.id for t in self.server.backend.tasks.values() if t.serve}
@@ -280,7 +280,7 @@ class Loop(RuleBasedStateMachine):
             assert {child.status for child in children} <= set(FINISHED)
 
     def let_tasks_go_on(self) -> None:
-        self.server.backend.obey()
+        self.server.backend.end_stopped()
         for task_id in sorted(self.server.backend.alive()):
             if self.server.backend.tasks[task_id].serve:
                 self.server.backend.move(task_id, Phase.READY)

@@ -142,7 +142,7 @@ class Nodes(RuleBasedStateMachine):
         for _ in range(3 + RETRIES):
             for server in self.servers:
                 self.run(server.work_on_everything())
-                server.backend.obey()
+                server.backend.end_stopped()
                 for task in sorted(server.backend.alive()):
                     server.backend.move(task, Phase.EXITED, exit_code=0)
                 server.clock.advance(70)

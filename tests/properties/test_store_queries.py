@@ -64,8 +64,8 @@ def database(request, tmp_path_factory):
     """A way to run coroutines, and a store that takes its turns for large lists at small ones."""
     file = tmp_path_factory.mktemp("store") / "clary.db"
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "FEW", 2)
-        patch.setattr(lists, "CHUNK", 2)
+        patch.setattr(lists, "MAX_SORTED", 2)
+        patch.setattr(lists, "READ_AT_ONCE", 2)
         store = runner.run(open_store(f"sqlite:///{file}" if request.param == "sqlite" else fresh_database("queries")))
         yield runner, store
         runner.run(store.close())

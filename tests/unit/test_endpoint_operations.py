@@ -237,7 +237,7 @@ def test_a_deleted_endpoint_is_deleting_until_its_replicas_are_gone_and_then_unk
     server.settle()
     assert look(server)["EndpointStatus"] == "Deleting"
     assert not (server.server.folder / "routes" / "E.json").exists(), "nobody is sent there any more"
-    server.backend.obey()
+    server.backend.end_stopped()
     server.settle()
     assert refusal(server.describe_endpoint, EndpointName="E")[1] == f'Could not find endpoint "{ARN}:endpoint/e".'
     assert server.backend.states == {}
@@ -266,7 +266,7 @@ def test_counts_move_as_replicas_come_and_go(server):
     assert (look(server)["EndpointStatus"], variants(look(server))) == ("InService", {"v0": (1.0, 3, 3)})
     change(server, {"VariantName": "v0", "DesiredInstanceCount": 1})
     server.settle()
-    server.backend.obey()
+    server.backend.end_stopped()
     server.settle()
     assert (look(server)["EndpointStatus"], variants(look(server))) == ("InService", {"v0": (1.0, 1, 1)})
     assert len(server.tasks("E")) == 1
@@ -321,7 +321,7 @@ def test_the_old_serves_until_all_of_the_new_answers(server):
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "new")
     assert variants(endpoint) == {"v0": (5.0, 2, 2)}
     assert route(server) == {"v0": (5.0, 2)}
-    server.backend.obey()
+    server.backend.end_stopped()
     server.settle()
     assert len(server.tasks("E")) == 2, "the old is gone"
 

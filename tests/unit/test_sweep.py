@@ -1,4 +1,4 @@
-"""Tasks nobody owns any more, and those that somebody does."""
+"""Tasks that no record has any more, and those of a record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clary.core.tasks import Phase, Task, TaskState
 from tests.context import Server, a_training_job
 
 
-def test_a_task_is_forgotten_when_its_record_is_gone_or_another_and_its_owner_looked_at_when_not(tmp_path):
+def test_a_task_without_its_record_is_forgotten_and_a_record_with_a_task_is_worked_on(tmp_path):
     async def story() -> None:
         server = Server(tmp_path)
         await server.call("CreateTrainingJob", **a_training_job("mine"))
@@ -19,7 +19,7 @@ def test_a_task_is_forgotten_when_its_record_is_gone_or_another_and_its_owner_lo
         for owner in (("training-job", "gone", "u1"), ("training-job", "mine", "of-an-earlier-job")):
             task = Task(id="-".join(owner), owner=owner, image="clary/xgboost")
             await server.backend.launch(task)
-        server.backend.say("unreadable", TaskState(Phase.LOST))
+        server.backend.report("unreadable", TaskState(Phase.LOST))
         server.loop = server.new_loop()
 
         await sweep(server.loop, server.backend)

@@ -115,7 +115,7 @@ def test_a_deletion_that_was_promised_is_kept_by_the_next_server(family: Family,
     server.server.loop = server.server.new_loop()  # nothing of the old one's queue is left
     for _ in range(3):
         server.run(server.server.work_on_everything())
-        server.backend.obey()
+        server.backend.end_stopped()
     server.run(server.server.work_on_everything())
     assert server.run(server.server.store.count(family.kind)) == {}
     assert not server.backend.states
