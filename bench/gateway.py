@@ -55,13 +55,13 @@ def compare(targets: dict[str, tuple[int, bytes]], connections: int, requests: i
             if number >= 0:
                 seen[name].append(taken)
     many = f"{connections} connections" if connections > 1 else "1 connection"
-    for index, (what, unit) in enumerate((("p50", "ms"), ("p99", "ms"), ("throughput", "req/s"))):
+    for index, (name, unit) in enumerate((("p50", "ms"), ("p99", "ms"), ("throughput", "req/s"))):
         own, peer = ([each[index] for each in seen[name]] for name in ("gateway", "direct"))
-        yield Figure(f"{many}, {what}", unit, own, "the replica, directly", peer)
+        yield Figure(f"{many}, {name}", unit, own, "the replica, directly", peer)
 
 
 class FakeReplica(asyncio.Protocol):
-    """Answers each request at once, without looking at it."""
+    """Answers each request at once, whatever it is."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -128,7 +128,7 @@ async def ask(port: int, request: bytes, connections: int, requests: int) -> tup
         await loop.create_connection(
             lambda future=future: Caller(request, requests // connections, future), "127.0.0.1", port
         )
-    took = [one for each in await asyncio.gather(*futures) for one in each]
+    took = [seconds for durations in await asyncio.gather(*futures) for seconds in durations]
     per_s = len(took) / (time.perf_counter() - began)
     return percentile(took, 0.5) * 1e3, percentile(took, 0.99) * 1e3, per_s
 

@@ -1,17 +1,14 @@
-"""A gateway with fake replicas around it, all on one event loop in a thread; the tests speak to it from outside."""
+"""A gateway with fake replicas around it, all on one event loop in a thread; for tests in another thread."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
-import uvloop
 from botocore.config import Config
 
 from clary.core.credentials import Credentials, load_or_make
@@ -21,23 +18,12 @@ from clary.core.settings import Settings
 from clary.gateway.hooks import InvocationHook
 from clary.gateway.limits import Limits
 from clary.gateway.server import Gateway
-
-T = TypeVar("T")
-DEADLINE_S = 20.0
-
-
-def until(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`; fails after a deadline."""
-    end = time.monotonic() + DEADLINE_S
-    while not (value := condition()):
-        assert time.monotonic() < end, f"still not so after {DEADLINE_S} s: {what}"
-        time.sleep(0.005)
-    return value
+from tests.faults.event_loop import DEADLINE_S, EventLoopThread, read_request
 
 
 @dataclass
-class Client:
-    """One request as a replica got it."""
+class ReceivedRequest:
+    """A request as a replica received it."""
 
     line: str
     headers: dict[str, str]
@@ -45,30 +31,32 @@ class Client:
 
 
 Writer = asyncio.StreamWriter
-Behaviour = Callable[[Client, Writer], Awaitable[None]]
+Behaviour = Callable[[ReceivedRequest, Writer], Awaitable[None]]
 
 
-def says(body: bytes, status: str = "200 OK", headers: dict[str, str] | None = None) -> Behaviour:
+def responding(body: bytes, status: str = "200 OK", headers: dict[str, str] | None = None) -> Behaviour:
     """A replica that always answers so."""
 
-    async def behave(asked: Client, writer: Writer) -> None:
+    async def behave(request: ReceivedRequest, writer: Writer) -> None:
         lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body)
 
     return behave
 
 
-async def echo(asked: Client, writer: Writer) -> None:
-    await says(asked.body, headers={"Content-Type": asked.headers.get("content-type", "x/none")})(asked, writer)
+async def echo(request: ReceivedRequest, writer: Writer) -> None:
+    await responding(request.body, headers={"Content-Type": request.headers.get("content-type", "x/none")})(
+        request, writer
+    )
 
 
 @dataclass
 class FakeReplica:
-    """Listens, reads requests, and behaves as told."""
+    """Listens, reads requests, and answers each by `behave`."""
 
     name: str
     behave: Behaviour = echo
-    asked: list[Client] = field(default_factory=list)
+    received: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     lost: int = 0
     port: int = 0
@@ -96,9 +84,9 @@ class FakeReplica:
         self._writers.add(writer)
         try:
             while not writer.is_closing():
-                asked = await self._read(reader)
-                self.asked.append(asked)
-                await self.behave(asked, writer)
+                request = await self._read(reader)
+                self.received.append(request)
+                await self.behave(request, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
@@ -107,23 +95,12 @@ class FakeReplica:
             self._writers.discard(writer)
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> Client:
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:] if line)}
-        if not self.read_body:
-            return Client(lines[0], headers, b"")
-        if headers.get("transfer-encoding") == "chunked":
-            body = b""
-            while size := int(await reader.readline(), 16):
-                body += (await reader.readexactly(size + 2))[:-2]
-            await reader.readline()
-        else:
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Client(lines[0], headers, body)
+    async def _read(self, reader: asyncio.StreamReader) -> ReceivedRequest:
+        return ReceivedRequest(*await read_request(reader, with_body=self.read_body))
 
 
-class World:
-    """The loop, the gateway, its home, and what can be done to them."""
+class World(EventLoopThread):
+    """A gateway, its home and its replicas."""
 
     def __init__(
         self, home: Path, limits: Limits | None = None, hooks: tuple[InvocationHook, ...] = (), **settings: Any
@@ -133,9 +110,7 @@ class World:
         for folder in (self.home.run, self.home.routes):
             folder.mkdir(parents=True, exist_ok=True)
         self.credentials: Credentials = load_or_make(self.home.credentials)
-        self.loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
+        super().__init__()
         self._replicas: list[FakeReplica] = []
         self._clients: list[Any] = []
         self.gateway = self.run(self._make(limits or Limits(), hooks))
@@ -144,25 +119,13 @@ class World:
     async def _make(self, limits: Limits, hooks: tuple[InvocationHook, ...]) -> Gateway:
         return Gateway(self.settings, self.credentials, limits, hooks)
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(DEADLINE_S)
-
     def close(self) -> None:
         for client in self._clients:
             client.close()
         for replica in self._replicas:
             self.run(replica.stop())
         self.run(self.gateway.stop())
-        self.run(self._cancel_all())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(DEADLINE_S)
-        self.loop.close()
-
-    async def _cancel_all(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        self.stop()
 
     @property
     def url(self) -> str:

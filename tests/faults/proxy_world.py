@@ -1,4 +1,4 @@
-"""A proxy with what stands around it, all on one event loop in a thread; the tests speak to it from outside."""
+"""A proxy with what stands around it, all on one event loop in a thread; for tests in another thread."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
-import uvloop
 from botocore.config import Config
 
 from clary.core.credentials import Credentials, load_or_make
@@ -24,41 +21,31 @@ from clary.proxy import authority
 from clary.proxy.ca_bundle import write_ca_bundle
 from clary.proxy.limits import Limits
 from clary.proxy.server import Proxy
+from tests.faults.event_loop import DEADLINE_S, EventLoopThread, read_request
 
-T = TypeVar("T")
-DEADLINE_S = 20.0
 REGION = "us-east-1"
 CONTROL = f"api.sagemaker.{REGION}.amazonaws.com"
 
 
-def until(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`; fails after a deadline."""
-    end = time.monotonic() + DEADLINE_S
-    while not (value := condition()):
-        assert time.monotonic() < end, f"still not so after {DEADLINE_S} s: {what}"
-        time.sleep(0.005)
-    return value
-
-
 @dataclass
-class Client:
-    """One request as a service got it. `rest` is what follows."""
+class ReceivedRequest:
+    """A request as a service received it. `reader` has the bytes that follow it."""
 
     line: str
     headers: dict[str, str]
     body: bytes
-    rest: asyncio.StreamReader
+    reader: asyncio.StreamReader
 
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
-Behaviour = Callable[[Client, Writer], Awaitable[None]]
+Behaviour = Callable[[ReceivedRequest, Writer], Awaitable[None]]
 
 
-def says(body: bytes, status: str = "200 OK", **headers: str) -> Behaviour:
+def responding(body: bytes, status: str = "200 OK", **headers: str) -> Behaviour:
     """A service that always answers so."""
 
-    async def behave(asked: Client, writer: Writer) -> None:
+    async def behave(request: ReceivedRequest, writer: Writer) -> None:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body)
 
@@ -67,12 +54,12 @@ def says(body: bytes, status: str = "200 OK", **headers: str) -> Behaviour:
 
 @dataclass
 class Service:
-    """Listens, reads requests, and behaves as told. `lost` counts connections that ended in the middle of a request."""
+    """Listens, reads requests, and answers each by `behave`. `lost` counts connections that ended within a request."""
 
-    behave: Behaviour = field(default_factory=lambda: says(b"{}"))
+    behave: Behaviour = field(default_factory=lambda: responding(b"{}"))
     tls: ssl.SSLContext | None = None
     reads_bodies: bool = True
-    asked: list[Client] = field(default_factory=list)
+    received: list[ReceivedRequest] = field(default_factory=list)
     lost: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
@@ -87,38 +74,24 @@ class Service:
 
     async def _serve(self, reader: Reader, writer: Writer) -> None:
         try:
-            if asked := await self._read(reader):
-                self.asked.append(asked)
-                await self.behave(asked, writer)
+            if request := await self._read(reader):
+                self.received.append(request)
+                await self.behave(request, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             self.lost += 1
         finally:
             writer.close()
 
-    async def _read(self, reader: Reader) -> Client | None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
-        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:] if line)}
-        if not self.reads_bodies:
-            return Client(lines[0], headers, b"", reader)
-        if headers.get("transfer-encoding") == "chunked":
-            body = b""
-            while size := int(await reader.readline(), 16):
-                body += (await reader.readexactly(size + 2))[:-2]
-            await reader.readline()
-        else:
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Client(lines[0], headers, body, reader)
+    async def _read(self, reader: Reader) -> ReceivedRequest:
+        return ReceivedRequest(*await read_request(reader, with_body=self.reads_bodies), reader)
 
 
-class World:
-    """The loop, the proxy, its home, and what can be done to them."""
+class World(EventLoopThread):
+    """A proxy, its home and the services behind it."""
 
     def __init__(self, home: Path, limits: Limits | None = None, **settings: Any) -> None:
-        self.loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
+        super().__init__()
         self._services: list[Service] = []
         self._clients: list[Any] = []
         self.settings = Settings(home=home, **settings)
@@ -131,25 +104,13 @@ class World:
     async def _make(self, limits: Limits) -> Proxy:
         return Proxy(self.settings, self.credentials, self.authority, limits)
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(DEADLINE_S)
-
     def close(self) -> None:
         for client in self._clients:
             client.close()
         for service in self._services:
             self.run(service.stop())
         self.run(self.proxy.stop())
-        self.run(self._cancel_all())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(DEADLINE_S)
-        self.loop.close()
-
-    async def _cancel_all(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        self.stop()
 
     def service(self, port: int = 0, **more: Any) -> Service:
         service = Service(port=port, **more)
@@ -181,7 +142,7 @@ class World:
         return made
 
     def connect(self) -> socket.socket:
-        """A connection to the proxy, nothing said yet."""
+        """A connection to the proxy, before its CONNECT."""
         return socket.create_connection(("127.0.0.1", self.port), DEADLINE_S)
 
     @contextlib.contextmanager
@@ -214,8 +175,8 @@ def free_ports(count: int) -> int:
             return first
 
 
-def everything(connection: socket.socket) -> bytes:
-    """What comes until the other side hangs up."""
+def read_to_end(connection: socket.socket) -> bytes:
+    """All that is received until the other side closes the connection."""
     got = b""
     with contextlib.suppress(ConnectionError, ssl.SSLError):
         while data := connection.recv(65536):

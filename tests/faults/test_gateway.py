@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from clary.core.routes import Replica, Variant
 from clary.gateway.limits import Limits
-from tests.faults.gateway_world import Client, World, Writer, echo, says, until
+from tests.faults.event_loop import until
+from tests.faults.gateway_world import ReceivedRequest, World, Writer, echo, responding
 
 Make = Callable[..., World]
 
@@ -46,9 +47,9 @@ def refused(call: Callable[..., Any], **request: Any) -> ClientError:
     return caught.value
 
 
-def test_an_answer_comes_through(world):
+def test_request_and_response_are_forwarded(world):
     replica = world.replica(
-        behave=says(
+        behave=responding(
             b"0.7", headers={"Content-Type": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "c=1", "Server": "s"}
         )
     )
@@ -70,10 +71,10 @@ def test_an_answer_comes_through(world):
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     assert len(answer["ResponseMetadata"]["RequestId"]) == 36
     assert "server" not in answer["ResponseMetadata"]["HTTPHeaders"]
-    [asked] = replica.asked
-    assert asked.line == "POST /invocations HTTP/1.1"
-    assert asked.body == b"1,2"
-    assert asked.headers == {
+    [request] = replica.received
+    assert request.line == "POST /invocations HTTP/1.1"
+    assert request.body == b"1,2"
+    assert request.headers == {
         "host": f"127.0.0.1:{replica.port}",
         "content-length": "3",
         "content-type": "text/csv",
@@ -84,13 +85,13 @@ def test_an_answer_comes_through(world):
     }
 
 
-def test_headers_that_were_not_sent_are_not_made_up(world):
-    replica = world.replica(behave=says(b"ok"))
+def test_no_header_is_added(world):
+    replica = world.replica(behave=responding(b"ok"))
     world.serve(replica)
     answer = world.client().invoke_endpoint(EndpointName="e", Body=b"x")
     assert answer["Body"].read() == b"ok"
     assert "ContentType" not in answer
-    assert replica.asked[0].headers.keys() == {"host", "content-length"}
+    assert replica.received[0].headers.keys() == {"host", "content-length"}
 
 
 def test_connections_to_a_replica_are_kept(world):
@@ -110,7 +111,7 @@ def test_large_bodies_both_ways(world):
     assert world.gateway._connections.buffered_bytes == 0
 
 
-def test_one_byte_too_many_is_refused_in_aws_words(world):
+def test_a_body_over_the_limit_is_refused_in_aws_words(world):
     replica = world.replica()
     world.serve(replica)
     with pytest.raises(
@@ -118,12 +119,12 @@ def test_one_byte_too_many_is_refused_in_aws_words(world):
     ) as caught:
         world.client().invoke_endpoint(EndpointName="e", Body=b"x" * (25 * 1024 * 1024 + 1))
     assert caught.value.response["Error"]["Code"] == "ValidationError"
-    assert replica.asked == []
+    assert replica.received == []
 
 
-def test_two_variants_share_by_weight_and_a_target_beats_the_weights(world):
+def test_variants_share_by_weight_and_a_target_variant_overrides_it(world):
     weights = {"a": 3.0, "b": 1.0, "zero": 0.0}
-    variants = [Variant(n, w, (world.replica(n, says(n.encode())).address,)) for n, w in weights.items()]
+    variants = [Variant(n, w, (world.replica(n, responding(n.encode())).address,)) for n, w in weights.items()]
     world.publish(*variants)
     client = world.client()
 
@@ -142,20 +143,20 @@ def test_two_variants_share_by_weight_and_a_target_beats_the_weights(world):
 def test_the_replica_with_fewest_requests_takes_the_next(world):
     release = asyncio.Event()
 
-    async def slow(asked: Client, writer: Writer) -> None:
+    async def slow(request: ReceivedRequest, writer: Writer) -> None:
         await release.wait()
-        await echo(asked, writer)
+        await echo(request, writer)
 
     busy, free = world.replica("busy", slow), world.replica("free", slow)
     world.serve(busy)
     client = world.client()
     with ThreadPoolExecutor(3) as pool:
         calls = [pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x") for _ in range(2)]
-        until(lambda: len(busy.asked) == 2, "two requests under way")
+        until(lambda: len(busy.received) == 2, "two requests under way")
         world.serve(busy, free)
         until(lambda: len(world.gateway._routed_replicas) == 2, "the new route is known")
         calls.append(pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x"))
-        until(lambda: len(free.asked) == 1, "the third goes to the free one")
+        until(lambda: len(free.received) == 1, "the third goes to the free one")
         world.loop.call_soon_threadsafe(release.set)
         assert [call.result()["Body"].read() for call in calls] == [b"x"] * 3
 
@@ -210,10 +211,10 @@ def test_members_that_do_not_fit_the_endpoint(world, given, text):
     error = refused(world.client().invoke_endpoint, **given)
     assert error.response["Error"]["Code"] == "ValidationError"
     assert text in error.response["Error"]["Message"]
-    assert replica.asked == []
+    assert replica.received == []
 
 
-def test_async_invocation_says_that_it_is_not_built(world):
+def test_async_invocation_is_not_built(world):
     world.serve(world.replica())
     with pytest.raises(ClientError, match="InvokeEndpointAsync is not built"):
         world.client().invoke_endpoint_async(EndpointName="e", InputLocation="s3://b/k")
@@ -227,7 +228,7 @@ def test_async_invocation_says_that_it_is_not_built(world):
         ({"region": "eu-west-1"}, "InvalidSignatureException"),
     ],
 )
-def test_a_stranger_is_refused(world, client, code):
+def test_another_key_or_region_is_refused(world, client, code):
     replica = world.replica()
     world.serve(replica)
     keys = type(world.credentials)(
@@ -237,68 +238,69 @@ def test_a_stranger_is_refused(world, client, code):
     error = refused(world.client(region=client.get("region", "us-east-1")).invoke_endpoint)
     assert error.response["Error"]["Code"] == code
     assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert replica.asked == []
+    assert replica.received == []
 
 
 class TestModelErrors:
     def test_a_client_error_is_shown_whole(self, world):
-        world.serve(world.replica(behave=says(b'bad "type"', "415 Unsupported")))
+        world.serve(world.replica(behave=responding(b'bad "type"', "415 Unsupported")))
         error = refused(world.client().invoke_endpoint)
-        told = error.response
-        assert told["Error"]["Code"] == "ModelError"
-        assert told["ResponseMetadata"]["HTTPStatusCode"] == 424
-        assert told["OriginalStatusCode"] == 415
-        assert told["OriginalMessage"] == 'bad "type"'
-        assert told["LogStreamArn"] == "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker/Endpoints/e"
-        assert told["Error"]["Message"] == (
+        response = error.response
+        assert response["Error"]["Code"] == "ModelError"
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
+        assert response["OriginalStatusCode"] == 415
+        assert response["OriginalMessage"] == 'bad "type"'
+        assert response["LogStreamArn"] == "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker/Endpoints/e"
+        assert response["Error"]["Message"] == (
             'Received client error (415) from primary with message "bad "type"". See http://127.0.0.1:8721/cloudwatch/'
             "home?region=us-east-1#logEventViewer:group=/aws/sagemaker/Endpoints/e in account 000000000000 for more "
             "information."
         )
-        headers = told["ResponseMetadata"]["HTTPHeaders"]
+        headers = response["ResponseMetadata"]["HTTPHeaders"]
         assert headers["x-amzn-invoked-production-variant"] == "AllTraffic"
         assert world.metric("Invocation4XXErrors") == world.metric("InvocationModelErrors") == 1
         assert world.metric("Invocation5XXErrors") == 0
 
     @pytest.mark.parametrize("status", ["500 Internal", "302 Found", "503 Busy", "599 Odd"])
     def test_any_other_answer_is_a_server_error(self, world, status):
-        world.serve(world.replica(behave=says(b"oops", status)))
+        world.serve(world.replica(behave=responding(b"oops", status)))
         error = refused(world.client().invoke_endpoint)
         assert error.response["OriginalStatusCode"] == int(status[:3])
         assert f'Received server error ({status[:3]}) from primary with message "oops"' in str(error)
         assert world.metric("Invocation5XXErrors") == 1
 
     def test_a_long_message_stays_within_the_model(self, world):
-        world.serve(world.replica(behave=says(b"y" * 100_000, "500 Internal")))
-        told = refused(world.client().invoke_endpoint).response
-        assert len(told["Error"]["Message"]) == len(told["OriginalMessage"]) == 2048
-        assert told["Error"]["Message"].endswith("for more information.")
+        world.serve(world.replica(behave=responding(b"y" * 100_000, "500 Internal")))
+        response = refused(world.client().invoke_endpoint).response
+        assert len(response["Error"]["Message"]) == len(response["OriginalMessage"]) == 2048
+        assert response["Error"]["Message"].endswith("for more information.")
 
     def test_no_answer_in_time(self, make):
         world = make(Limits(model_s=0.2))
         never = asyncio.Event()
-        replica = world.replica(behave=lambda asked, writer: never.wait())
+        replica = world.replica(behave=lambda request, writer: never.wait())
         world.serve(replica)
-        told = refused(world.client().invoke_endpoint).response
-        assert told["OriginalStatusCode"] == 0
-        assert "Received server error (0) from primary" in told["Error"]["Message"]
+        response = refused(world.client().invoke_endpoint).response
+        assert response["OriginalStatusCode"] == 0
+        assert "Received server error (0) from primary" in response["Error"]["Message"]
         assert (
-            "Your invocation timed out while waiting for a response from container primary." in told["OriginalMessage"]
+            "Your invocation timed out while waiting for a response from container primary."
+            in response["OriginalMessage"]
         )
         until(lambda: not world.gateway._replicas.outstanding, "the replica is let go of")
 
     def test_the_connection_drops_before_the_answer(self, world):
-        async def hang_up(asked: Client, writer: Writer) -> None:
+        async def hang_up(request: ReceivedRequest, writer: Writer) -> None:
             writer.close()
 
         first, second = world.replica("a", hang_up), world.replica("b", hang_up)
         world.serve(first, second)
-        told = refused(world.client().invoke_endpoint).response
-        assert told["OriginalStatusCode"] == 0
-        assert len(first.asked) + len(second.asked) == 1  # it may have been worked on: it is not sent again
+        response = refused(world.client().invoke_endpoint).response
+        assert response["OriginalStatusCode"] == 0
+        assert len(first.received) + len(second.received) == 1  # it may have been worked on: it is not sent again
 
     def test_the_connection_drops_within_a_short_answer(self, world):
-        async def break_off(asked: Client, writer: Writer) -> None:
+        async def break_off(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             writer.close()
 
@@ -315,7 +317,7 @@ class TestModelErrors:
         ],
     )
     def test_what_is_not_http(self, world, junk):
-        async def babble(asked: Client, writer: Writer) -> None:
+        async def babble(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(junk)
             writer.write(b"\r\n\r\n")
 
@@ -334,8 +336,8 @@ class TestAnswersOfOddShape:
             b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\ndone",
         ],
     )
-    def test_it_is_understood(self, world, raw):
-        async def speak(asked: Client, writer: Writer) -> None:
+    def test_it_is_forwarded(self, world, raw):
+        async def speak(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(raw)
             if b"Content-Length" not in raw and b"chunked" not in raw:
                 writer.close()
@@ -346,7 +348,7 @@ class TestAnswersOfOddShape:
             assert client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"done"
 
     def test_no_content(self, world):
-        async def empty(asked: Client, writer: Writer) -> None:
+        async def empty(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
         world.serve(world.replica(behave=empty))
@@ -373,20 +375,20 @@ class TestHeldRequests:
         client = world.client()
         for _ in range(6):
             assert client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"x"
-        assert len(alive.asked) == 6
+        assert len(alive.received) == 6
 
-    def test_a_replica_that_broke_a_connection_is_left_alone_for_a_moment(self, world, monkeypatch):
+    def test_a_replica_that_broke_a_connection_is_not_tried_for_a_moment(self, world, monkeypatch):
         """One that dies takes one request with it, not also the next ones on its other connections."""
         monkeypatch.setattr("clary.gateway.replicas._BACKOFF_S", (60.0,))
 
-        async def die(asked: Client, writer: Writer) -> None:
+        async def die(request: ReceivedRequest, writer: Writer) -> None:
             writer.transport.abort()
 
         dying, alive = world.replica("dying", behave=die), world.replica("alive")
         world.serve(dying, alive)
         client, failures = world.client(), []
 
-        def one() -> bool:
+        def succeeds() -> bool:
             try:
                 client.invoke_endpoint(EndpointName="e", Body=b"x")
             except ClientError as error:
@@ -394,9 +396,9 @@ class TestHeldRequests:
                 return False
             return True
 
-        until(lambda: not one(), "the dying replica was chosen")
-        assert all(one() for _ in range(20))
-        assert len(dying.asked) == 1
+        until(lambda: not succeeds(), "the dying replica was chosen")
+        assert all(succeeds() for _ in range(20))
+        assert len(dying.received) == 1
         assert failures == ["ModelError"]
 
     def test_a_request_outlives_the_restart_of_the_only_replica(self, world):
@@ -409,7 +411,7 @@ class TestHeldRequests:
             world.run(replica.start())
             assert call.result()["Body"].read() == b"x"
 
-    def test_a_request_is_not_held_for_ever(self, make):
+    def test_a_request_waits_a_bounded_time(self, make):
         world = make(Limits(replica_wait_s=0.1))
         world.publish(Variant("AllTraffic", 1.0))
         error = refused(world.client().invoke_endpoint)
@@ -417,7 +419,7 @@ class TestHeldRequests:
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503
         assert world.metric("Invocation5XXErrors") == 1
 
-    def test_only_so_many_are_held(self, make):
+    def test_a_bounded_number_of_requests_waits(self, make):
         world = make(Limits(waiting_requests=1))
         world.publish(Variant("AllTraffic", 1.0))
         client = world.client()
@@ -428,7 +430,7 @@ class TestHeldRequests:
             world.serve(world.replica())
             assert call.result()["Body"].read() == b"x"
 
-    def test_the_endpoint_goes_while_a_request_is_held(self, world):
+    def test_the_endpoint_is_deleted_while_a_request_waits(self, world):
         world.publish(Variant("AllTraffic", 1.0))
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(refused, world.client().invoke_endpoint)
@@ -436,7 +438,7 @@ class TestHeldRequests:
             (world.home.routes / "e.json").unlink()
             assert "not found" in str(call.result())
 
-    def test_the_variant_goes_while_a_request_is_held(self, world):
+    def test_the_variant_is_removed_while_a_request_waits(self, world):
         world.publish(Variant("old", 1.0))
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(world.client().invoke_endpoint, EndpointName="e", Body=b"x")
@@ -447,7 +449,7 @@ class TestHeldRequests:
             assert answer["Body"].read() == b"x"
         until(lambda: world.metric("InFlight", "new") == 0, "nothing is under way")
 
-    def test_a_caller_that_leaves_is_held_no_longer(self, world):
+    def test_a_client_that_disconnects_waits_no_longer(self, world):
         world.publish(Variant("AllTraffic", 1.0))
         client = world.client(read_timeout=0.3)
         with pytest.raises(Exception, match="Read timeout"):
@@ -465,10 +467,10 @@ def streaming(world: World) -> Iterator[Iterator[Any]]:
 
 
 class TestStreams:
-    def test_each_chunk_is_passed_on_at_once(self, world):
+    def test_each_chunk_is_forwarded_at_once(self, world):
         steps: asyncio.Queue[bytes] = asyncio.Queue()
 
-        async def stream(asked: Client, writer: Writer) -> None:
+        async def stream(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
             while chunk := await steps.get():
                 writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
@@ -482,7 +484,7 @@ class TestStreams:
         )
         assert answer["ContentType"] == "text/event-stream"
         assert answer["InvokedProductionVariant"] == "AllTraffic"
-        assert replica.asked[0].headers["accept"] == "text/event-stream"
+        assert replica.received[0].headers["accept"] == "text/event-stream"
         events = iter(answer["Body"])
         for token in (b"one", b"two", b"three"):
             world.loop.call_soon_threadsafe(steps.put_nowait, token)  # the next is not sent before this one is seen
@@ -490,14 +492,14 @@ class TestStreams:
         world.loop.call_soon_threadsafe(steps.put_nowait, b"")
         assert next(events, None) is None
 
-    def test_an_error_before_the_stream_is_a_plain_one(self, world):
-        world.serve(world.replica(behave=says(b"no", "400 Bad")))
+    def test_an_error_before_the_stream_is_a_plain_response(self, world):
+        world.serve(world.replica(behave=responding(b"no", "400 Bad")))
         error = refused(world.client().invoke_endpoint_with_response_stream)
         assert error.response["Error"]["Code"] == "ModelError"
         assert error.response["OriginalStatusCode"] == 400
 
-    def test_a_stream_that_breaks_off_says_so(self, world):
-        async def break_off(asked: Client, writer: Writer) -> None:
+    def test_a_stream_that_breaks_off_ends_with_an_error(self, world):
+        async def break_off(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             await writer.drain()
             writer.close()
@@ -510,11 +512,11 @@ class TestStreams:
         assert "could not load the entire response body" in str(caught.value)
         assert world.metric("InvocationModelErrors") == 1
 
-    def test_a_stream_that_takes_too_long_says_so(self, make):
+    def test_a_stream_that_takes_too_long_ends_with_an_error(self, make):
         world = make(Limits(stream_s=0.3))
         never = asyncio.Event()
 
-        async def stall(asked: Client, writer: Writer) -> None:
+        async def stall(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             await never.wait()
 
@@ -525,8 +527,8 @@ class TestStreams:
             with pytest.raises(ClientError, match="timed out"):
                 next(events)
 
-    def test_a_caller_that_leaves_ends_the_replicas_work(self, world):
-        async def endless(asked: Client, writer: Writer) -> None:
+    def test_a_client_that_disconnects_ends_the_replicas_work(self, world):
+        async def endless(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while True:
                 writer.write(b"3\r\none\r\n")
@@ -540,10 +542,10 @@ class TestStreams:
         until(lambda: replica.lost == 1, "the replica's connection is closed")
         until(lambda: not world.gateway._replicas.outstanding, "nothing is under way")
 
-    def test_a_slow_caller_slows_the_replica_down(self, world):
+    def test_a_slow_client_slows_the_replica_down(self, world):
         sent = 0
 
-        async def flood(asked: Client, writer: Writer) -> None:
+        async def flood(request: ReceivedRequest, writer: Writer) -> None:
             nonlocal sent
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (200 * 1024 * 1024))
             for _ in range(200):
@@ -560,8 +562,8 @@ class TestStreams:
         assert sent < 60
         assert sum(len(chunk) for chunk in answer["Body"].iter_chunks(1024 * 1024)) == 200 * 1024 * 1024
 
-    def test_a_long_answer_that_breaks_off_is_not_taken_for_whole(self, world):
-        async def break_off(asked: Client, writer: Writer) -> None:
+    def test_a_long_response_that_breaks_off_is_not_complete(self, world):
+        async def break_off(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(500_000))
             await writer.drain()
             writer.close()
@@ -573,12 +575,12 @@ class TestStreams:
 
 
 class TestLeaving:
-    def test_what_does_not_end_in_time_is_told_so(self, make):
+    def test_requests_that_do_not_end_in_time_get_an_error(self, make):
         world = make(Limits(drain_s=0.1))
         never = asyncio.Event()
 
-        async def stall(asked: Client, writer: Writer) -> None:
-            if asked.body == b"stream":
+        async def stall(request: ReceivedRequest, writer: Writer) -> None:
+            if request.body == b"stream":
                 writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
             await never.wait()
 
@@ -587,7 +589,7 @@ class TestLeaving:
         client = world.client()
         with ThreadPoolExecutor(1) as pool:
             plain = pool.submit(refused, client.invoke_endpoint)
-            until(lambda: replica.asked, "the request is under way")
+            until(lambda: replica.received, "the request is under way")
             with streaming(world) as events:
                 assert next(events)["PayloadPart"]["Bytes"] == b"one"
                 world.run(world.gateway.stop())
@@ -607,7 +609,7 @@ class TestRoutes:
         client.invoke_endpoint(EndpointName="other", Body=b"x")["Body"].read()  # so the folder was looked at again
         assert client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"x"
 
-    def test_an_endpoint_made_anew_counts_from_zero(self, world):
+    def test_an_endpoint_created_again_counts_from_zero(self, world):
         replica = world.replica()
         world.serve(replica)
         world.client().invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read()
@@ -633,7 +635,7 @@ def refused_named(client: Any, endpoint: str) -> ClientError:
     return caught.value
 
 
-def test_many_callers_at_once(world):
+def test_many_clients_at_once(world):
     replicas = [world.replica(f"task-{i}") for i in range(3)]
     world.serve(*replicas)
     client = world.client()

@@ -14,7 +14,8 @@ from clary.core.routes import Route, Variant
 from clary.gateway import hooks
 from clary.gateway.hooks import Request, Response, Timing
 from clary.gateway.limits import Limits
-from tests.faults.gateway_world import Client, World, Writer, echo, says, until
+from tests.faults.event_loop import until
+from tests.faults.gateway_world import ReceivedRequest, World, Writer, echo, responding
 from tests.faults.test_gateway_http import Wire, signed
 
 
@@ -80,7 +81,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def test_hooks_see_request_response_and_times(make, recorder):
     world = make(recorder)
-    world.serve(world.replica(behave=says(b"0.7", headers={"Content-Type": "text/csv"})))
+    world.serve(world.replica(behave=responding(b"0.7", headers={"Content-Type": "text/csv"})))
     before = time.time()
     answer = world.client().invoke_endpoint(EndpointName="e", Body=b"1,2", ContentType="text/csv", InferenceId="i-1")
     until(lambda: recorder.after_request, "the hook was called")
@@ -127,7 +128,7 @@ def test_a_streamed_body_is_received_whole_first(make, recorder):
 def test_a_response_in_pieces(make, recorder):
     pieces = [b"a" * 100_000, b"b" * 100_000]
 
-    async def behave(asked: Client, writer: Writer) -> None:
+    async def behave(request: ReceivedRequest, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
         for piece in pieces:
             writer.write(piece)
@@ -141,7 +142,7 @@ def test_a_response_in_pieces(make, recorder):
 
 def test_a_stream(make, recorder):
     world = make(recorder)
-    world.serve(world.replica(behave=says(b"one two")))
+    world.serve(world.replica(behave=responding(b"one two")))
     stream = world.client().invoke_endpoint_with_response_stream(EndpointName="e", Body=b"x")["Body"]
     assert b"".join(event["PayloadPart"]["Bytes"] for event in stream) == b"one two"
     assert (recorder.response.body, recorder.response.complete) == (b"one two", True)
@@ -156,7 +157,7 @@ def test_a_response_too_large_to_keep_is_not_complete(make, recorder, monkeypatc
 
 
 def test_a_response_that_breaks_off_is_not_complete(make, recorder):
-    async def break_off(asked: Client, writer: Writer) -> None:
+    async def break_off(request: ReceivedRequest, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"half")
         await writer.drain()
         writer.close()
@@ -168,7 +169,7 @@ def test_a_response_that_breaks_off_is_not_complete(make, recorder):
     assert (recorder.response.body, recorder.response.complete) == (b"half", False)
 
 
-@pytest.mark.parametrize("behave", [says(b"no", "500 Internal"), None])
+@pytest.mark.parametrize("behave", [responding(b"no", "500 Internal"), None])
 def test_an_error_has_no_response(make, recorder, behave):
     """Of the container, or of the gateway that found no replica."""
     world = make(recorder, limits=Limits(replica_wait_s=0.05))

@@ -17,7 +17,8 @@ from botocore.credentials import Credentials
 from clary.core.routes import Variant
 from clary.gateway.limits import Limits
 from tests.certificates import self_signed
-from tests.faults.gateway_world import DEADLINE_S, Client, World, Writer, echo, says, until
+from tests.faults.event_loop import DEADLINE_S, until
+from tests.faults.gateway_world import ReceivedRequest, World, Writer, echo, responding
 
 BRIEF = Limits(head_s=0.15, idle_s=0.3, body_gap_s=0.15, linger_s=0.15, stall_s=0.3, sweep_s=0.03)
 
@@ -182,10 +183,10 @@ def test_health_by_get_and_head(world):
 def test_pipelined_requests_are_answered_in_order(world):
     release = asyncio.Event()
 
-    async def first_waits(asked: Client, writer: Writer) -> None:
-        if asked.body == b"first":
+    async def first_waits(request: ReceivedRequest, writer: Writer) -> None:
+        if request.body == b"first":
             await release.wait()
-        await echo(asked, writer)
+        await echo(request, writer)
 
     world.serve(world.replica(behave=first_waits))
     bodies = [b"first", b"second", b"third"]
@@ -195,7 +196,7 @@ def test_pipelined_requests_are_answered_in_order(world):
         assert [wire.answer()[2] for _ in bodies] == bodies
 
 
-def test_what_follows_a_good_request_spoils_only_itself(world):
+def test_a_malformed_request_leaves_the_one_before_it_alone(world):
     world.serve(world.replica())
     with Wire(world).send(plain(world) + b"nonsense\r\n\r\n") as wire:
         status, headers, body = wire.answer()
@@ -203,7 +204,7 @@ def test_what_follows_a_good_request_spoils_only_itself(world):
         assert wire.is_closed()
 
 
-def test_http_1_0_is_answered_in_its_own_way(world):
+def test_http_1_0(world):
     world.serve(world.replica())
     request = plain(world).replace(b"HTTP/1.1", b"HTTP/1.0")
     with Wire(world).send(request) as wire:
@@ -218,7 +219,7 @@ def test_http_1_0_is_answered_in_its_own_way(world):
 
 
 def test_a_stream_to_http_1_0_ends_with_the_connection(world):
-    async def stream(asked: Client, writer: Writer) -> None:
+    async def stream(request: ReceivedRequest, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         await writer.drain()
         writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
@@ -233,7 +234,7 @@ def test_a_stream_to_http_1_0_ends_with_the_connection(world):
         assert b"two" in body
 
 
-def test_the_form_for_proxies(world):
+def test_an_absolute_request_target(world):
     world.serve(world.replica())
     request = plain(world).replace(b"POST /", f"POST {world.url}/".encode())
     with Wire(world).send(request) as wire:
@@ -241,7 +242,7 @@ def test_the_form_for_proxies(world):
 
 
 class TestExpectContinue:
-    def test_the_body_is_asked_for(self, world):
+    def test_100_continue(self, world):
         world.serve(world.replica())
         head = signed(world) + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n"
         with Wire(world).send(head) as wire:
@@ -252,7 +253,7 @@ class TestExpectContinue:
     @pytest.mark.parametrize(
         ("size", "signs", "status"), [(26214401, True, 400), (1, False, 403)], ids=["too large", "not signed"]
     )
-    def test_a_body_that_is_not_wanted_is_refused_before_it_is_sent(self, world, size, signs, status):
+    def test_a_refused_request_gets_no_100_continue(self, world, size, signs, status):
         start = signed(world) if signs else b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: h\r\n"
         with Wire(world).send(start + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % size) as wire:
             seen, headers, _ = wire.answer()
@@ -260,45 +261,45 @@ class TestExpectContinue:
 
 
 class TestChunkedBodies:
-    def test_a_signed_one_is_checked_before_the_replica_sees_it(self, world):
+    def test_a_signed_body_is_verified_before_the_replica_gets_it(self, world):
         replica = world.replica()
         world.serve(replica)
         request = signed(world, b"hello") + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"
         with Wire(world).send(request) as wire:
             wire.send(b"2\r\nlo\r\n0\r\n\r\n")
             assert wire.answer()[2] == b"hello"
-        assert replica.asked[0].headers["content-length"] == "5"
+        assert replica.received[0].headers["content-length"] == "5"
         with Wire(world).send(request) as wire:
             wire.send(b"2\r\nLO\r\n0\r\n\r\n")
             assert wire.answer()[0] == 403
-        assert len(replica.asked) == 1
+        assert len(replica.received) == 1
 
     @pytest.mark.parametrize("declares", [True, False])
-    def test_a_hash_that_is_declared_is_checked_too(self, world, declares):
+    def test_a_declared_hash_is_verified_too(self, world, declares):
         replica = world.replica()
         world.serve(replica)
         declared = hashlib.sha256(b"hello").hexdigest()
         head = signed(world, b"hello", declare=declared) + b"Content-Length: 5\r\n\r\n"
         with Wire(world).send(head + (b"hello" if declares else b"jello")) as wire:
             assert wire.answer()[0] == (200 if declares else 403)
-        assert len(replica.asked) == declares
+        assert len(replica.received) == declares
 
     @pytest.mark.parametrize("chunked", [True, False])
-    def test_an_unsigned_body_is_passed_on_as_it_comes(self, world, chunked):
+    def test_an_unsigned_body_is_forwarded_as_it_is_received(self, world, chunked):
         got: list[bytes] = []
 
-        async def taste(asked: Client, writer: Writer) -> None:
-            await says(b"done")(asked, writer)
+        async def taste(request: ReceivedRequest, writer: Writer) -> None:
+            await responding(b"done")(request, writer)
 
         replica = world.replica(behave=taste)
         original = replica._read
 
-        async def read(reader: asyncio.StreamReader) -> Client:
+        async def read(reader: asyncio.StreamReader) -> ReceivedRequest:
             asked_line = await reader.readuntil(b"\r\n\r\n")
             got.append(asked_line)
             got.append(await reader.readexactly(8 if chunked else 3))
             got.append(await reader.readexactly(13 if chunked else 3))
-            return Client("", {}, b"")
+            return ReceivedRequest("", {}, b"")
 
         replica._read = read  # type: ignore[method-assign]
         assert original
@@ -312,12 +313,12 @@ class TestChunkedBodies:
         assert (b"transfer-encoding: chunked" if chunked else b"content-length: 6") in got[0]
         assert b"".join(got[1:]) == (b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n" if chunked else b"onetwo")
 
-    def test_a_replica_that_does_not_read_slows_the_caller_down(self, tmp_path):
+    def test_a_replica_that_does_not_read_slows_the_client_down(self, tmp_path):
         size = 100 * 1024 * 1024  # more than all the kernel's buffers on the way
         world = World(tmp_path / "home", Limits(body_bytes=size))
         release = asyncio.Event()
 
-        async def wait(asked: Client, writer: Writer) -> None:
+        async def wait(request: ReceivedRequest, writer: Writer) -> None:
             await release.wait()
 
         try:
@@ -334,7 +335,7 @@ class TestChunkedBodies:
         finally:
             world.close()
 
-    def test_one_that_grows_too_large_is_cut_off(self, world):
+    def test_a_body_that_grows_too_large_is_refused(self, world):
         world.serve(world.replica())
         head = signed(world, declare="UNSIGNED-PAYLOAD") + b"Transfer-Encoding: chunked\r\n\r\n"
         piece = b"%x\r\n%b\r\n" % (1024 * 1024, bytes(1024 * 1024))
@@ -345,7 +346,7 @@ class TestChunkedBodies:
             assert (status, headers["connection"]) == (400, "close")
             assert b"oversize body" in body
 
-    def test_aws_chunked_is_refused_in_words(self, world):
+    def test_aws_chunked_is_refused(self, world):
         world.serve(world.replica())
         head = signed(world, declare="STREAMING-AWS4-HMAC-SHA256-PAYLOAD") + b"Content-Length: 1\r\n\r\nx"
         with Wire(world).send(head) as wire:
@@ -354,7 +355,7 @@ class TestChunkedBodies:
             assert b"aws-chunked bodies are not supported" in body
 
     @pytest.mark.parametrize("framing", [b"chunked\r\n\r\nzz\r\n", b"gzip\r\n\r\n", b"chunked, gzip\r\n\r\n"])
-    def test_a_framing_that_is_none(self, world, framing):
+    def test_an_unknown_transfer_encoding(self, world, framing):
         world.serve(world.replica())
         with Wire(world).send(signed(world) + b"Transfer-Encoding: " + framing) as wire:
             status, _, body = wire.answer()
@@ -363,13 +364,13 @@ class TestChunkedBodies:
 
 
 class TestPatience:
-    def test_a_head_that_does_not_come(self, hasty):
+    def test_a_head_that_is_not_sent(self, hasty):
         with Wire(hasty).send(b"GET /healthz HTTP/1.1\r\nHo") as wire:
             status, _, body = wire.answer()
             assert (status, b"head did not come" in body) == (408, True)
             assert wire.is_closed()
 
-    def test_a_head_that_drips(self, hasty):
+    def test_a_head_that_is_sent_byte_by_byte(self, hasty):
         with Wire(hasty).send(b"GET /healthz HTTP/1.1\r\nA: ") as wire:
             wire.socket.settimeout(0.02)
 
@@ -384,7 +385,7 @@ class TestPatience:
             wire.socket.settimeout(DEADLINE_S)
             assert wire.answer()[0] == 408
 
-    def test_a_body_that_does_not_come(self, hasty):
+    def test_a_body_that_is_not_sent(self, hasty):
         hasty.serve(hasty.replica())
         with Wire(hasty).send(signed(hasty, b"xy") + b"Content-Length: 2\r\n\r\nx") as wire:
             status, headers, body = wire.answer()
@@ -398,23 +399,23 @@ class TestPatience:
             assert wire.answer()[0] == 200
             assert wire.is_closed()
 
-    def test_a_slow_model_is_no_slow_caller(self, hasty):
-        async def slow(asked: Client, writer: Writer) -> None:
+    def test_a_slow_model_is_not_a_slow_client(self, hasty):
+        async def slow(request: ReceivedRequest, writer: Writer) -> None:
             await asyncio.sleep(2 * BRIEF.idle_s)
-            await echo(asked, writer)
+            await echo(request, writer)
 
         hasty.serve(hasty.replica(behave=slow))
         with Wire(hasty).send(plain(hasty)) as wire:
             assert wire.answer()[2] == b"x"
 
-    def test_a_caller_that_does_not_take_its_answer(self, hasty):
-        replica = hasty.replica(behave=says(bytes(64 * 1024 * 1024)))
+    def test_a_client_that_does_not_read_its_response(self, hasty):
+        replica = hasty.replica(behave=responding(bytes(64 * 1024 * 1024)))
         hasty.serve(replica)
         with Wire(hasty).send(plain(hasty)):
             until(lambda: replica.lost == 1, "the replica is let go of")
             until(lambda: not hasty.gateway._connections.open, "the connection is closed")
 
-    def test_an_early_answer_reaches_a_caller_that_is_still_sending(self, world):
+    def test_an_early_response_reaches_a_client_that_is_still_sending(self, world):
         head = signed(world) + b"Content-Length: %d\r\n\r\n" % (40 * 1024 * 1024)
         with Wire(world).send(head) as wire:
             for _ in range(40):
@@ -422,11 +423,11 @@ class TestPatience:
             assert b"oversize body" in wire.answer()[2]
 
 
-def test_only_so_many_connections(tmp_path):
+def test_connections_are_bounded(tmp_path):
     world = World(tmp_path / "home", Limits(connections=2))
     try:
-        with Wire(world).send(HEALTH) as one, Wire(world).send(HEALTH) as two:
-            assert one.answer()[0] == two.answer()[0] == 200
+        with Wire(world).send(HEALTH) as first, Wire(world).send(HEALTH) as second:
+            assert first.answer()[0] == second.answer()[0] == 200
             with Wire(world) as three:
                 status, _, body = three.answer()
                 assert (status, b"2 connections are open" in body) == (503, True)
@@ -434,7 +435,7 @@ def test_only_so_many_connections(tmp_path):
         world.close()
 
 
-def test_bodies_are_held_within_bounds(tmp_path):
+def test_buffered_bodies_are_bounded(tmp_path):
     world = World(tmp_path / "home", Limits(buffered_bytes=1024 * 1024))
     try:
         world.publish(Variant("v", 1.0))
@@ -450,7 +451,7 @@ def test_bodies_are_held_within_bounds(tmp_path):
 
 
 def test_metrics_for_prometheus(world):
-    world.serve(world.replica(behave=says(b"no", "400 Bad")))
+    world.serve(world.replica(behave=responding(b"no", "400 Bad")))
     with Wire(world).send(plain(world)) as wire:
         assert wire.answer()[0] == 424
     with Wire(world).send(HEALTH.replace(b"healthz", b"metrics")) as wire:

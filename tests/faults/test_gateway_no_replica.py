@@ -16,7 +16,8 @@ from clary.core.routes import Route, Variant
 from clary.gateway.limits import Limits
 from clary.gateway.no_replica_events import NoReplicaEvents
 from clary.resources import endpoints
-from tests.faults.gateway_world import World, until
+from tests.faults.event_loop import until
+from tests.faults.gateway_world import World
 
 OWNER = ("endpoint", "e", "u1")
 

@@ -21,7 +21,8 @@ import pytest
 
 from clary.core import gateway_client, sigv4
 from clary.core.routes import Variant
-from tests.faults.gateway_world import DEADLINE_S, Client, World, Writer, echo, runtime_client, until
+from tests.faults.event_loop import DEADLINE_S, until
+from tests.faults.gateway_world import ReceivedRequest, World, Writer, echo, runtime_client
 
 
 @pytest.fixture
@@ -114,9 +115,9 @@ def test_a_killed_gateway_reads_the_routes_again(world, start):
 def test_sigterm_lets_requests_end(world, start):
     release = asyncio.Event()
 
-    async def slow(asked: Client, writer: Writer) -> None:
+    async def slow(request: ReceivedRequest, writer: Writer) -> None:
         await release.wait()
-        await echo(asked, writer)
+        await echo(request, writer)
 
     replica = world.replica(behave=slow)
     world.serve(replica)
@@ -125,7 +126,7 @@ def test_sigterm_lets_requests_end(world, start):
     idle = socket.create_connection(("127.0.0.1", gateway.port))
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x")
-        until(lambda: replica.asked, "the request is under way")
+        until(lambda: replica.received, "the request is under way")
         gateway.child.send_signal(signal.SIGTERM)
         until(lambda: gateway.health() is None, "no new connection is taken")
         assert idle.recv(1) == b""
@@ -140,7 +141,7 @@ def test_sigterm_lets_requests_end(world, start):
     client.close()
 
 
-def test_what_a_gateway_counted_outlives_it(world, start):
+def test_the_counts_of_a_gateway_outlive_it(world, start):
     """It writes at its exit what it has not written yet; the next one writes a file of its own."""
     world.serve(world.replica())
     for _ in range(2):
@@ -208,9 +209,9 @@ class TestTwoOnOnePort:
     def test_draining_waits_for_both(self, world, two):
         release = asyncio.Event()
 
-        async def slow(asked: Client, writer: Writer) -> None:
+        async def slow(request: ReceivedRequest, writer: Writer) -> None:
             await release.wait()
-            await echo(asked, writer)
+            await echo(request, writer)
 
         run = two[0].root / "run"
         world.serve(world.replica("old", slow))
@@ -234,7 +235,7 @@ class TestTwoOnOnePort:
             assert _asked(process, {"op": "routes"}) == {"routes": 1}
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-    def test_one_ends_and_the_other_serves(self, world, two, number):
+    def test_a_gateway_ends_and_the_other_serves(self, world, two, number):
         world.serve(world.replica())
         run = two[0].root / "run"
         two[0].kill(number)
@@ -274,7 +275,7 @@ def _asked(process: Process, question: dict[str, Any]) -> dict[str, Any]:
             return dict(json.loads(lines.readline()))
 
 
-def test_a_setting_that_does_not_fit_is_told_in_a_line(tmp_path, start):
+def test_a_bad_setting_is_reported_in_a_line(tmp_path, start):
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "clary.toml").write_text("prot = 1")
     gateway = start()
@@ -346,16 +347,16 @@ class TestControlSocket:
     def test_draining_a_replica(self, world):
         release = asyncio.Event()
 
-        async def slow(asked: Client, writer: Writer) -> None:
+        async def slow(request: ReceivedRequest, writer: Writer) -> None:
             await release.wait()
-            await echo(asked, writer)
+            await echo(request, writer)
 
         old, new, run = world.replica("old", slow), world.replica("new"), world.home.run
         world.serve(old)
         client = world.client()
         with ThreadPoolExecutor(2) as pool:
             call = pool.submit(client.invoke_endpoint, EndpointName="e", Body=b"x")
-            until(lambda: old.asked, "the request is under way")
+            until(lambda: old.received, "the request is under way")
             world.serve(new)
             assert self.run(gateway_client.in_flight(run, "old")) == 1
             assert self.run(gateway_client.drained(run, "old", 0.05)) is False
@@ -366,7 +367,7 @@ class TestControlSocket:
             assert draining.result() is True
             assert call.result()["Body"].read() == b"x"
         assert self.run(gateway_client.in_flight(run, "old")) == 0
-        assert len(old.asked) == len(new.asked) == 1
+        assert len(old.received) == len(new.received) == 1
 
     def test_a_hint_makes_the_gateway_read_the_routes(self, tmp_path):
         world = World(tmp_path / "h", _no_refresh_of_its_own())
@@ -385,7 +386,7 @@ class TestControlSocket:
         until(lambda: self.run(gateway_client.metrics(world.home.run))[0]["Invocations"] == 1, "it is counted")
 
     @pytest.mark.parametrize("line", [b"\n", b"{}\n", b"nonsense\n", b'{"op": "drained", "task_id": 7}\n', b"[1]\n"])
-    def test_what_is_not_understood_is_answered(self, world, line):
+    def test_an_unknown_question_is_answered(self, world, line):
         with socket.socket(socket.AF_UNIX) as caller:
             caller.connect(str(gateway_client.socket_of(world.home.run, os.getpid())))
             caller.sendall(line)

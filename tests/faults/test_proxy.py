@@ -17,9 +17,10 @@ from clary.core.sigv4 import SignedRequest, verify
 from clary.proxy.authority import load_or_make
 from clary.proxy.certificates import Certificates
 from clary.proxy.limits import Limits
-from tests.faults.proxy_world import CONTROL, DEADLINE_S, World, everything, free_ports, says, until
+from tests.faults.event_loop import DEADLINE_S, until
+from tests.faults.proxy_world import CONTROL, World, free_ports, read_to_end, responding
 
-IDLE = says(b"{}")
+IDLE = responding(b"{}")
 
 
 @pytest.fixture
@@ -43,11 +44,11 @@ def hasty(tmp_path):
         world.close()
 
 
-def signed(asked):
+def signed(request):
     """The request as whoever got it would verify it."""
-    method, target, _ = asked.line.split()
+    method, target, _ = request.line.split()
     path, _, query = target.partition("?")
-    headers = [(name.encode(), value.encode()) for name, value in asked.headers.items()]
+    headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
     return SignedRequest(method, path.encode(), query.encode(), headers)
 
 
@@ -67,12 +68,12 @@ def sha256(body):
     ],
 )
 def test_calls_reach_the_control_api_with_their_signature_intact(world, service, call, given, region, answer):
-    control = world.control(behave=says(answer))
+    control = world.control(behave=responding(answer))
     getattr(world.client(service, region), call)(**given)
-    (asked,) = control.asked
-    claim = verify(signed(asked), sha256(asked.body), world.credentials, datetime.now(UTC), 900)
+    (request,) = control.received
+    claim = verify(signed(request), sha256(request.body), world.credentials, datetime.now(UTC), 900)
     assert claim.service == service
-    assert asked.headers["host"].endswith("amazonaws.com")
+    assert request.headers["host"].endswith("amazonaws.com")
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
@@ -83,21 +84,21 @@ def test_the_sdks_hard_coded_sts_hosts_work(world, region):
         b"<Arn>arn:aws:sts::000000000000:assumed-role/Clary/clary</Arn><Account>000000000000</Account>"
         b"</GetCallerIdentityResult></GetCallerIdentityResponse>"
     )
-    control = world.control(behave=says(answer, Content_Type="text/xml"))
+    control = world.control(behave=responding(answer, Content_Type="text/xml"))
     for url in (f"https://sts.{region}.amazonaws.com", "https://sts.amazonaws.com"):
         sts = world.client("sts", region, endpoint_url=url)
         assert sts.get_caller_identity()["Account"] == "000000000000"
-    for asked in control.asked:
-        verify(signed(asked), sha256(asked.body), world.credentials, datetime.now(UTC), 900)
+    for request in control.received:
+        verify(signed(request), sha256(request.body), world.credentials, datetime.now(UTC), 900)
 
 
 def test_invocations_reach_the_gateway(world):
-    gateway = world.gateway(behave=says(b"0.5", Content_Type="text/csv"))
+    gateway = world.gateway(behave=responding(b"0.5", Content_Type="text/csv"))
     answer = world.client("sagemaker-runtime").invoke_endpoint(EndpointName="e", Body=b"1,2", ContentType="text/csv")
     assert answer["Body"].read() == b"0.5"
-    (asked,) = gateway.asked
-    assert asked.line == "POST /endpoints/e/invocations HTTP/1.1"
-    verify(signed(asked), sha256(b"1,2"), world.credentials, datetime.now(UTC), 900)
+    (request,) = gateway.received
+    assert request.line == "POST /endpoints/e/invocations HTTP/1.1"
+    verify(signed(request), sha256(b"1,2"), world.credentials, datetime.now(UTC), 900)
 
 
 def test_one_connection_carries_many_requests(world):
@@ -105,15 +106,15 @@ def test_one_connection_carries_many_requests(world):
     client = world.client("sagemaker")
     for _ in range(5):
         client.list_training_jobs()
-    assert len(control.asked) == 5
+    assert len(control.received) == 5
     assert world.open_connections == 1
 
 
-def test_an_answer_is_passed_on_as_it_comes(world):
+def test_a_response_is_forwarded_as_it_is_received(world):
     """A stream's first event is here before its last was made."""
     first_was_read = asyncio.Event()
 
-    async def stream(asked, writer):
+    async def stream(request, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
         await writer.drain()
         await asyncio.wait_for(first_was_read.wait(), DEADLINE_S)
@@ -126,8 +127,8 @@ def test_an_answer_is_passed_on_as_it_comes(world):
     assert answer["Body"].read() == b"last"
 
 
-def test_a_body_in_chunks_goes_on_in_chunks_and_is_asked_for(world):
-    gateway = world.gateway(behave=says(b"ok"))
+def test_a_body_in_chunks_is_forwarded_in_chunks_after_100_continue(world):
+    gateway = world.gateway(behave=responding(b"ok"))
     with world.tls("runtime.sagemaker.us-east-1.amazonaws.com") as connection:
         connection.sendall(
             b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: runtime.sagemaker.us-east-1.amazonaws.com\r\n"
@@ -135,10 +136,10 @@ def test_a_body_in_chunks_goes_on_in_chunks_and_is_asked_for(world):
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-        assert everything(connection).endswith(b"ok")
-    (asked,) = gateway.asked
-    assert asked.body == b"abcde"
-    assert "expect" not in asked.headers
+        assert read_to_end(connection).endswith(b"ok")
+    (request,) = gateway.received
+    assert request.body == b"abcde"
+    assert "expect" not in request.headers
 
 
 # ---- nobody behind ----
@@ -156,46 +157,46 @@ def test_a_service_that_is_down_is_named_with_the_remedy(world):
         world.client("s3").put_object(Bucket="b", Key="k", Body=b"x")
 
 
-async def hang_up(asked, writer):
+async def hang_up(request, writer):
     writer.close()
 
 
-async def no_http(asked, writer):
+async def no_http(request, writer):
     writer.write(b"220 mail.example ESMTP\r\n\r\n")
 
 
-async def silence(asked, writer):
+async def silence(request, writer):
     await asyncio.sleep(DEADLINE_S)
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "limits", "told"),
+    ("behaviour", "limits", "text"),
     [
         (hang_up, {}, "without a response"),
         (no_http, {}, "else than HTTP"),
         (silence, {"answer_s": 0.1}, "took too long"),
     ],
 )
-def test_a_service_that_gives_no_answer(hasty, behaviour, limits, told):
+def test_a_service_without_a_response(hasty, behaviour, limits, text):
     world = hasty(**limits)
     world.control(behave=behaviour)
-    with pytest.raises(ClientError, match=told):
+    with pytest.raises(ClientError, match=text):
         world.client("sagemaker").list_training_jobs()
 
 
-def test_an_answer_that_breaks_off_breaks_off_for_the_client(world):
-    async def half(asked, writer):
+def test_a_response_that_breaks_off_breaks_off_for_the_client(world):
+    async def half(request, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
     world.control(behave=half)
     with world.tls(CONTROL) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {CONTROL}\r\n\r\n".encode())
-        assert everything(connection).endswith(b"\r\n\r\n{")
+        assert read_to_end(connection).endswith(b"\r\n\r\n{")
     until(lambda: not world.open_connections, "the connection is forgotten")
 
 
-def test_an_early_answer_reaches_a_client_that_is_still_sending(world):
-    world.gateway(behave=says(b'{"Message":"too large"}', "413 Too Large"), reads_bodies=False)
+def test_an_early_response_reaches_a_client_that_is_still_sending(world):
+    world.gateway(behave=responding(b'{"Message":"too large"}', "413 Too Large"), reads_bodies=False)
     with pytest.raises(ClientError, match="too large"):
         world.client("sagemaker-runtime").invoke_endpoint(EndpointName="e", Body=b"x" * 20_000_000)
 
@@ -203,13 +204,13 @@ def test_an_early_answer_reaches_a_client_that_is_still_sending(world):
 # ---- hosts that nobody answers for ----
 
 
-def test_telemetry_gets_a_quiet_answer(world):
+def test_telemetry_gets_an_empty_response(world):
     host = "sm-pysdk-t-us-east-1.s3.us-east-1.amazonaws.com"
     with world.tls(host) as connection:
         connection.sendall(
             f"GET /telemetry?x-accountId=1 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
         )
-        answer = everything(connection)
+        answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b"\r\n\r\n")
 
@@ -223,7 +224,7 @@ def test_telemetry_gets_a_quiet_answer(world):
         ("lambda", "list_functions"),  # REST
     ],
 )
-def test_what_clary_does_not_have_is_said_in_the_protocol_of_the_client(world, service, call):
+def test_an_unknown_service_is_an_error_in_the_clients_protocol(world, service, call):
     with pytest.raises(ClientError, match=r"Clary has no service for \S+\.amazonaws\.com") as caught:
         getattr(world.client(service), call)()
     assert caught.value.response["Error"]["Code"] == "NotImplementedByClary"
@@ -232,14 +233,14 @@ def test_what_clary_does_not_have_is_said_in_the_protocol_of_the_client(world, s
 def test_a_request_for_another_host_than_the_connections_is_refused(world):
     with world.tls(CONTROL) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: s3.amazonaws.com\r\nConnection: close\r\n\r\n")
-        assert everything(connection).startswith(b"HTTP/1.1 421 ")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 421 ")
 
 
 @pytest.fixture
 def elsewhere(world):
     """A TLS server that is not AWS's, with a certificate of its own."""
     own = load_or_make(world.settings.home / "own", datetime.now(UTC))
-    return world.service(behave=says(b"as ever"), tls=Certificates(own).context("s3.amazonaws.com")), own
+    return world.service(behave=responding(b"as ever"), tls=Certificates(own).context("s3.amazonaws.com")), own
 
 
 def test_other_hosts_are_passed_through_unread(world, elsewhere):
@@ -251,21 +252,21 @@ def test_other_hosts_are_passed_through_unread(world, elsewhere):
         trust = ssl.create_default_context(cadata=own.pem)
         with trust.wrap_socket(plain, server_hostname="s3.amazonaws.com") as secured:
             secured.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert everything(secured).endswith(b"as ever")
+            assert read_to_end(secured).endswith(b"as ever")
     until(lambda: not world.open_connections, "the tunnel is closed")
 
 
-def test_what_a_client_sends_ahead_goes_through_the_tunnel(world):
-    plain = world.service(behave=says(b"as ever"))
+def test_bytes_sent_before_the_response_to_connect_are_tunnelled(world):
+    plain = world.service(behave=responding(b"as ever"))
     with world.connect() as connection:
         connection.sendall(f"CONNECT 127.0.0.1:{plain.port} HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n\r\n".encode())
-        assert everything(connection).endswith(b"as ever")
+        assert read_to_end(connection).endswith(b"as ever")
 
 
-def test_a_host_that_cannot_be_reached_is_said(world):
+def test_a_host_that_cannot_be_reached(world):
     with world.connect() as connection:
         connection.sendall(f"CONNECT 127.0.0.1:{free_ports(1)} HTTP/1.0\r\n\r\n".encode())
-        assert everything(connection).startswith(b"HTTP/1.1 502 127.0.0.1:")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 502 127.0.0.1:")
 
 
 def test_other_hosts_are_refused_by_setting(tmp_path):
@@ -274,8 +275,8 @@ def test_other_hosts_are_refused_by_setting(tmp_path):
         service = world.service()
         with world.connect() as connection:
             connection.sendall(f"CONNECT localhost:{service.port} HTTP/1.0\r\n\r\n".encode())
-            assert b"403 Clary's setting proxy_other_hosts" in everything(connection)
-        assert service.asked == []
+            assert b"403 Clary's setting proxy_other_hosts" in read_to_end(connection)
+        assert service.received == []
     finally:
         world.close()
 
@@ -284,7 +285,7 @@ def test_other_hosts_are_refused_by_setting(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("sent", "status"),
     [
         (b"CONNECT s3.amazonaws.com HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"CONNECT s3.amazonaws.com:0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
@@ -303,38 +304,38 @@ def test_other_hosts_are_refused_by_setting(tmp_path):
     ],
     ids=range(14),
 )
-def test_first_words_that_are_no_connect_get_a_clear_no(world, said, status):
+def test_other_requests_than_connect_are_refused(world, sent, status):
     with world.connect() as connection:
-        connection.sendall(said)
-        assert everything(connection)[:13] == f"HTTP/1.1 {status} ".encode()
+        connection.sendall(sent)
+        assert read_to_end(connection)[:13] == f"HTTP/1.1 {status} ".encode()
     assert not world.open_connections
 
 
 def test_healthz(world):
     with world.connect() as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        head, _, body = everything(connection).partition(b"\r\n\r\n")
+        head, _, body = read_to_end(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert json.loads(body)["status"] == "ok"
 
 
-@pytest.mark.parametrize("said", [b"", b"CONNECT s3.amaz", b"CONNECT s3.amazonaws.com:443 HTTP/1.1\r\n"])
-def test_a_head_that_does_not_come_is_not_waited_for(hasty, said):
+@pytest.mark.parametrize("sent", [b"", b"CONNECT s3.amaz", b"CONNECT s3.amazonaws.com:443 HTTP/1.1\r\n"])
+def test_a_head_that_is_not_sent_is_not_waited_for(hasty, sent):
     with hasty(head_s=0.1).connect() as connection:
-        connection.sendall(said)
-        assert everything(connection) == b""
+        connection.sendall(sent)
+        assert read_to_end(connection) == b""
 
 
-def test_a_handshake_that_does_not_come_is_not_waited_for(hasty):
+def test_a_handshake_that_is_not_made_is_not_waited_for(hasty):
     world = hasty(handshake_s=0.1)
     with world.connect() as connection:
         connection.sendall(f"CONNECT {CONTROL}:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert everything(connection) == b"HTTP/1.1 200 Connection established\r\n\r\n"
+        assert read_to_end(connection) == b"HTTP/1.1 200 Connection established\r\n\r\n"
     until(lambda: not world.open_connections, "the connection is forgotten")
 
 
 @pytest.mark.parametrize(
-    ("said", "limit"),
+    ("sent", "limit"),
     [
         (b"", "idle_s"),
         (b"POST / HTT", "head_s"),
@@ -342,32 +343,32 @@ def test_a_handshake_that_does_not_come_is_not_waited_for(hasty):
     ],
     ids=["idle", "head", "body"],
 )
-def test_a_request_that_does_not_go_on_is_not_waited_for(hasty, said, limit):
+def test_a_request_that_is_not_sent_whole_is_not_waited_for(hasty, sent, limit):
     world = hasty(**{limit: 0.1})
     world.control()
     with world.tls(CONTROL) as connection:
-        connection.sendall(said)
-        assert everything(connection) == b""
+        connection.sendall(sent)
+        assert read_to_end(connection) == b""
     until(lambda: not world.open_connections, "the connection is forgotten")
 
 
-def test_a_client_that_takes_nothing_is_not_waited_for(hasty):
+def test_a_client_that_does_not_read_is_not_waited_for(hasty):
     world = hasty(stall_s=0.1)
-    world.control(behave=says(b"x" * 50_000_000))
+    world.control(behave=responding(b"x" * 50_000_000))
     with world.tls(CONTROL) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {CONTROL}\r\n\r\n".encode())
         until(lambda: not world.open_connections, "the connection is forgotten")
 
 
-@pytest.mark.parametrize("said", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 200_000, b"\x00" * 100])
-def test_no_http_inside_gets_a_clear_no(world, said):
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 200_000, b"\x00" * 100])
+def test_anything_but_http_within_tls_is_refused(world, sent):
     with world.tls(CONTROL) as connection:
-        connection.sendall(said)
-        assert everything(connection).startswith(b"HTTP/1.1 400 BadRequest\r\n")
+        connection.sendall(sent)
+        assert read_to_end(connection).startswith(b"HTTP/1.1 400 BadRequest\r\n")
     until(lambda: not world.open_connections, "the connection is forgotten")
 
 
-def test_a_client_that_does_not_trust_us_goes_away_unharmed(world):
+def test_a_client_that_does_not_trust_the_authority(world):
     world.control()
     with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         world.client("sagemaker", verify=None).list_training_jobs()
@@ -375,31 +376,31 @@ def test_a_client_that_does_not_trust_us_goes_away_unharmed(world):
         connection.sendall(f"CONNECT {CONTROL}:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         connection.recv(4096)
         connection.sendall(b"this is no TLS\r\n\r\n")
-        everything(connection)
+        read_to_end(connection)
     until(lambda: not world.open_connections, "both are forgotten")
     assert world.client("sagemaker").list_training_jobs()
 
 
 @pytest.mark.parametrize("sent", [b"", b"half"], ids=["waiting", "sending"])
-def test_a_client_that_hangs_up_takes_its_request_with_it(world, sent):
-    gone = []
+def test_a_client_that_disconnects_ends_its_request(world, sent):
+    ended = []
 
-    async def behave(asked, writer):
-        assert await asked.rest.read() == sent
-        gone.append(asked)
+    async def behave(request, writer):
+        assert await request.reader.read() == sent
+        ended.append(request)
 
     control = world.control(behave=behave, reads_bodies=not sent)
     with world.tls(CONTROL) as connection:
         length = 100 if sent else 0
         head = f"POST / HTTP/1.1\r\nHost: {CONTROL}\r\nContent-Length: {length}\r\n\r\n"
         connection.sendall(head.encode() + sent)
-        until(lambda: control.asked, "the request is on its way")
-    until(lambda: gone, "the service sees the end of it")
+        until(lambda: control.received, "the request is on its way")
+    until(lambda: ended, "the service sees the end of it")
     until(lambda: not world.open_connections, "the connection is forgotten")
 
 
 def test_a_tunnel_ends_when_one_side_does(world):
-    async def hold(asked, writer):
+    async def hold(request, writer):
         await writer.wait_closed()
 
     service = world.service(behave=hold)
@@ -411,7 +412,7 @@ def test_a_tunnel_ends_when_one_side_does(world):
     until(lambda: not world.open_connections, "the tunnel is closed")
 
 
-def test_only_so_many_connections_are_held(hasty):
+def test_connections_are_bounded(hasty):
     world = hasty(connections=1)
     world.control()
     first = world.client("sagemaker")
@@ -424,29 +425,29 @@ def test_only_so_many_connections_are_held(hasty):
 # ---- leaving ----
 
 
-def test_it_leaves_when_what_is_under_way_has_ended(hasty):
+def test_it_stops_when_requests_under_way_have_ended(hasty):
     world = hasty(linger_s=0.1)
     proceed = asyncio.Event()
 
-    async def behave(asked, writer):
+    async def behave(request, writer):
         await proceed.wait()
-        await IDLE(asked, writer)
+        await IDLE(request, writer)
 
     control = world.control(behave=behave)
     with world.tls(CONTROL) as busy, world.tls(CONTROL) as idle:
         busy.sendall(f"GET / HTTP/1.1\r\nHost: {CONTROL}\r\nConnection: close\r\n\r\n".encode())
-        until(lambda: control.asked, "the request is on its way")
+        until(lambda: control.received, "the request is on its way")
         leaving = asyncio.run_coroutine_threadsafe(world.proxy.stop(), world.loop)
-        assert everything(idle) == b""
+        assert read_to_end(idle) == b""
         assert not leaving.done()
         world.loop.call_soon_threadsafe(proceed.set)
-        assert everything(busy).endswith(b"{}")
+        assert read_to_end(busy).endswith(b"{}")
         leaving.result(DEADLINE_S)
     with pytest.raises(ConnectionRefusedError):
         world.connect()
 
 
-def test_it_does_nothing_while_nobody_asks(world):
+def test_it_does_nothing_without_requests(world):
     world.control()
     client = world.client("sagemaker")
     client.list_training_jobs()

@@ -51,7 +51,7 @@ def test_it_is_started_once_and_found_again(settings):
     assert json.loads((settings.paths.run / "proxy.json").read_text()) == {"port": port(first)}
 
 
-def test_what_is_exported(settings, monkeypatch):
+def test_the_exported_variables(settings, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "intranet.example, 127.0.0.1")
     variables = transparent_environment(settings)
     assert variables["HTTPS_PROXY"] == variables["https_proxy"] == f"http://127.0.0.1:{port(variables)}"
@@ -98,7 +98,7 @@ def test_a_new_authority_replaces_it(settings):
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", '{"port": "x"}', '{"port": 99999}'])
-def test_a_damaged_note_of_its_port_does_no_harm(settings, left):
+def test_a_damaged_record_of_its_port_is_ignored(settings, left):
     settings.paths.run.mkdir(parents=True)
     (settings.paths.run / "proxy.json").write_text(left)
     assert port(transparent_environment(settings)) > 0
@@ -117,8 +117,8 @@ def test_the_command_prints_what_a_shell_can_run_and_nothing_else(settings):
         printed = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
         assert all(line.startswith("export ") for line in printed.splitlines())
         assert "HTTPS_PROXY=http://127.0.0.1:" in printed
-    told = json.loads(subprocess.run([*argv, "--json"], capture_output=True, timeout=60, check=True).stdout)
-    assert f"export AWS_CA_BUNDLE={told['AWS_CA_BUNDLE']}" in printed
+    variables = json.loads(subprocess.run([*argv, "--json"], capture_output=True, timeout=60, check=True).stdout)
+    assert f"export AWS_CA_BUNDLE={variables['AWS_CA_BUNDLE']}" in printed
 
 
 SCRIPT = """
@@ -137,7 +137,7 @@ SCRIPT = """
 """
 
 
-def test_what_is_exported_is_all_that_an_untouched_script_needs(tmp_path):
+def test_the_exported_variables_are_all_that_an_untouched_script_needs(tmp_path):
     with running_s3(tmp_path / "home") as s3, control(s3.settings, s3.credentials):
         try:
             variables = transparent_environment(s3.settings)

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from clary.core.credentials import Credentials
 from clary.core.sigv4 import EMPTY_SHA256, sign, signing_key
 from clary.proxy.chunked import SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
-from tests.faults.proxy_world import World, everything, until
+from tests.faults.event_loop import until
+from tests.faults.proxy_world import World, read_to_end
 from tests.s3server import running_s3
 
 HOST = "buck.s3.us-east-1.amazonaws.com"
@@ -93,7 +94,7 @@ def test_a_body_of_unknown_kind_of_length_is_read_once(world, s3):
     assert object_file(s3, "k").stat().st_size == MIB
 
 
-def test_large_objects_travel_in_parts(world, s3):
+def test_large_objects_are_uploaded_in_parts(world, s3):
     body = bytes(range(256)) * (20 * MIB // 256)
     client = world.client("s3")
     client.upload_fileobj(io.BytesIO(body), "buck", "big")
@@ -110,7 +111,7 @@ def test_bodies_are_not_held_in_memory(world, s3):
         connection.sendall(b"x" * (size - 1))
         until(lambda: any(f.stat().st_size > MIB for f in (s3.folder / "buck").iterdir()), "a part lies behind")
         connection.sendall(b"x")
-        assert everything(connection).startswith(b"HTTP/1.1 200 ")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_default_bucket_as_the_sdks_make_it(world):
@@ -123,7 +124,7 @@ def test_default_bucket_as_the_sdks_make_it(world):
     client.head_bucket(Bucket=bucket, ExpectedBucketOwner="000000000000")
 
 
-def test_errors_of_the_s3_behind_come_back_as_they_are(world):
+def test_errors_of_the_s3_service_are_forwarded_unchanged(world):
     client = world.client("s3")
     with pytest.raises(client.exceptions.NoSuchKey):
         client.get_object(Bucket="buck", Key="missing")
@@ -165,7 +166,7 @@ def test_presigned_urls(world, s3, opener, style, version):
     assert status in (400, 403)
 
 
-def test_a_request_nobody_signed_is_refused(opener):
+def test_an_unsigned_request_is_refused(opener):
     status, body = opener(f"https://{HOST}/k")
     assert status == 403
     assert b"<Code>AccessDenied</Code>" in body
@@ -248,7 +249,7 @@ def put(world, body, payload, **more):
     """The answer to a PUT of exactly these bytes."""
     with signed_put(world, "k", len(body), payload, **more) as connection:
         connection.sendall(body)
-        return everything(connection)
+        return read_to_end(connection)
 
 
 @pytest.mark.parametrize("size", [10, 5 * MIB])
@@ -339,7 +340,7 @@ def test_signed_chunks(world, s3, trailer, tampered):
     request.headers["content-length"] = str(len(body))
     with request as connection:
         connection.sendall(body.replace(b"c" * 10, b"d" * 10) if tampered else body)
-        answer = everything(connection)
+        answer = read_to_end(connection)
     if tampered:
         assert b"<Code>SignatureDoesNotMatch</Code>" in answer
         assert_as_before(s3)
@@ -360,33 +361,33 @@ def test_signed_chunks(world, s3, trailer, tampered):
         (UNSIGNED_TRAILER, {"x_amz_decoded_content_length": "1" * 40}, 400, "InvalidRequest"),
     ],
 )
-def test_what_cannot_be_right_is_refused_at_the_head(world, s3, payload, more, status, code):
+def test_bad_headers_are_refused_before_the_body(world, s3, payload, more, status, code):
     answer = put(world, b"x", payload, **more)
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert f"<Code>{code}</Code>".encode() in answer
     assert list((s3.folder / "buck").iterdir()) == []
 
 
-def test_the_client_is_asked_for_its_body_only_when_it_may_send_it(world):
+def test_100_continue_follows_the_verification(world):
     for keys, status in ((world.credentials, b"100"), (Credentials("AKIAOTHER", "s"), b"403")):
         world_of = type("W", (), {"credentials": keys, "tls": world.tls})
         with signed_put(world_of, "k", 5, "UNSIGNED-PAYLOAD", expect="100-continue") as connection:
             assert connection.recv(4096).startswith(b"HTTP/1.1 " + status + b" ")
 
 
-def test_another_hosts_signature_is_good_for_nothing(world, s3):
+def test_a_signature_for_another_host_is_refused(world, s3):
     """Host says the bucket, so it has to be signed."""
     headers = put_headers(world, "k", 1, "UNSIGNED-PAYLOAD")
     with world.tls("other.s3.amazonaws.com") as connection:
         lines = "".join(f"{n}: {v}\r\n" for n, v in (headers | {"host": "other.s3.amazonaws.com"}).items())
         connection.sendall(f"PUT /k HTTP/1.1\r\n{lines}connection: close\r\n\r\nx".encode())
-        assert b"<Code>SignatureDoesNotMatch</Code>" in everything(connection)
+        assert b"<Code>SignatureDoesNotMatch</Code>" in read_to_end(connection)
 
 
-def test_a_header_added_on_the_way_is_refused(world):
+def test_an_added_header_is_refused(world):
     with signed_put(world, "k", 0, "UNSIGNED-PAYLOAD") as connection:
-        assert everything(connection).startswith(b"HTTP/1.1 200 ")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
     request = signed_put(world, "k", 0, "UNSIGNED-PAYLOAD")
     request.headers["x-amz-copy-source"] = "/buck/secret"
     with request as connection:
-        assert b"x-amz-copy-source" in everything(connection)
+        assert b"x-amz-copy-source" in read_to_end(connection)

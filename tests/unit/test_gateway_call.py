@@ -76,7 +76,7 @@ def test_a_header_out_of_bounds(headers, text):
         read_call("e", "invocations", headers)
 
 
-def test_all_violations_are_told_at_once():
+def test_all_violations_are_in_one_error():
     with pytest.raises(ValidationError) as caught:
         read_call("-", "invocations", {PREFIX + "inference-id": "", "accept": "a" * 2000})
     assert caught.value.message.startswith("3 validation errors detected: Value '-' at 'endpointName'")
@@ -84,7 +84,7 @@ def test_all_violations_are_told_at_once():
 
 
 @pytest.mark.parametrize("name", ["a" * 64, "-a", "a_b", "a.b", "ü", "a/b", "e\n", ""])
-def test_an_endpoint_name_that_is_none(name):
+def test_a_bad_endpoint_name(name):
     with pytest.raises(ValidationError, match="'endpointName'"):
         read_call(name, "invocations", {})
 
@@ -94,7 +94,7 @@ def test_hostile_names_take_no_time():
         read_call("a" + "-" * 60 + "_", "invocations", {PREFIX + "session-id": "a" * 255 + "_"})
 
 
-def test_what_the_container_gets():
+def test_the_headers_of_the_container():
     given = {
         "content-type": "text/csv",
         "accept": "a/b",
@@ -111,7 +111,7 @@ def test_what_the_container_gets():
     assert b"a/b" not in stream.container_headers()
 
 
-def test_what_was_not_sent_is_not_made_up():
+def test_no_header_is_added():
     assert read_call("e", "invocations", {}).container_headers() == b""
 
 

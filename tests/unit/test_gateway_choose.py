@@ -40,7 +40,7 @@ def test_shares_are_exact_in_the_long_run():
 
 
 @pytest.mark.parametrize("name", ["a", "b", "c"])
-def test_a_target_beats_the_weights(name):
+def test_a_target_variant_overrides_the_weights(name):
     assert choose_variant("e", [A, B, C], name, 0.0).name == name
 
 

@@ -49,15 +49,15 @@ def test_status_and_code_are_the_models(error):
     ],
 )
 def test_a_model_error(status, blame, code):
-    told = parsed(ERRORS.model_error("e", status, "what it said"))
-    assert told["Error"]["Message"] == (
+    answer = parsed(ERRORS.model_error("e", status, "what it said"))
+    assert answer["Error"]["Message"] == (
         f'Received {blame} error ({status}) from primary with message "what it said". See '
         "http://127.0.0.1:8721/cloudwatch/home?region=eu-west-1#logEventViewer:group=/aws/sagemaker/Endpoints/e "
         "in account 123456789012 for more information."
     )
     assert json.loads(error_body(ERRORS.model_error("e", status, "what it said"))) == {
         **({"ErrorCode": code} if code else {}),
-        "Message": told["Error"]["Message"],
+        "Message": answer["Error"]["Message"],
         "OriginalMessage": "what it said",
         "OriginalStatusCode": status,
         "LogStreamArn": "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/Endpoints/e",
@@ -65,7 +65,7 @@ def test_a_model_error(status, blame, code):
 
 
 @pytest.mark.parametrize("length", [0, 1800, 2048, 2049, 100_000])
-def test_no_text_is_longer_than_the_model_says(length):
+def test_no_text_is_longer_than_the_model_allows(length):
     error = ERRORS.model_error("e" * 63, 500, "x" * length)
     assert isinstance(error, ModelError)
     assert len(error.message) <= MESSAGE_LIMIT

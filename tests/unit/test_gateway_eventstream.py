@@ -34,7 +34,7 @@ def test_a_large_chunk():
 
 
 @pytest.mark.parametrize(
-    ("frame", "kind", "told"),
+    ("frame", "kind", "payload"),
     [
         (
             eventstream.failure("ModelStreamError", "m", "StreamBroken"),
@@ -44,11 +44,11 @@ def test_a_large_chunk():
         (eventstream.failure("InternalStreamFailure", "ü"), "InternalStreamFailure", {"Message": "ü"}),
     ],
 )
-def test_failures(frame, kind, told):
+def test_failures(frame, kind, payload):
     [event] = read(frame)
     assert event.headers[":message-type"] == "exception"
     assert event.headers[":exception-type"] == kind
-    assert json.loads(event.payload) == told
+    assert json.loads(event.payload) == payload
 
 
 def test_a_flipped_bit_is_noticed():

@@ -138,7 +138,7 @@ class TestTaking:
         assert metrics.take()[MetricKey("e", "v", "Invocations")] == StatisticSet(5, 5, 1, 1)
         assert metrics.summary()[0]["Invocations"] == 3
 
-    def test_routes_tell_an_endpoint_that_was_created_again_apart(self):
+    def test_an_endpoint_that_was_created_again_is_removed(self):
         metrics = Metrics()
         a_count(metrics, "u1").invocations = 2
         metrics.keep({"e": Route("e", "u2", "InService")})

@@ -70,7 +70,7 @@ def test_nobody_else_can_be_impersonated_with_its_key(authority, now, host):
         greet(as_host(authority, host, now), authority.pem, host)
 
 
-def test_addresses_are_shut_out_too(authority, now):
+def test_addresses_are_excluded_too(authority, now):
     constraints = authority.certificate.extensions.get_extension_for_class(authorities.x509.NameConstraints)
     assert constraints.critical
     assert {str(name.value) for name in constraints.value.excluded_subtrees} == {"0.0.0.0/0", "::/0"}
@@ -89,7 +89,7 @@ def test_it_is_made_once_and_only_its_owner_reads_it(tmp_path, now):
     assert stat.S_IMODE((tmp_path / "authority.pem").stat().st_mode) == 0o600
 
 
-def test_it_is_renewed_in_time_with_the_same_key_so_that_old_trust_still_holds(tmp_path, now):
+def test_it_is_renewed_in_time_with_the_same_key(tmp_path, now):
     old = load_or_make(tmp_path, now - VALID + RENEWED_BEFORE - timedelta(hours=1))
     new = load_or_make(tmp_path, now)
     assert new.fingerprint != old.fingerprint
@@ -103,7 +103,7 @@ def test_it_is_not_renewed_before(tmp_path, now):
     assert load_or_make(tmp_path, now).fingerprint == made.fingerprint
 
 
-def test_one_for_other_domains_is_made_anew(tmp_path, now, monkeypatch):
+def test_an_authority_for_other_domains_is_replaced(tmp_path, now, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
             authorities, "_CONSTRAINTS", authorities.x509.NameConstraints([authorities.x509.DNSName("api.aws")], None)
@@ -120,13 +120,13 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, now, content):
 
 
 def test_key_and_certificate_must_belong_together(tmp_path, now):
-    one, other = load_or_make(tmp_path / "a", now), load_or_make(tmp_path / "b", now)
-    (tmp_path / "authority.pem").write_text(authorities.key_pem(one.key) + other.pem)
+    first, other = load_or_make(tmp_path / "a", now), load_or_make(tmp_path / "b", now)
+    (tmp_path / "authority.pem").write_text(authorities.key_pem(first.key) + other.pem)
     with pytest.raises(SettingsError, match="key and certificate differ"):
         load(tmp_path)
 
 
-def test_none_to_load_is_said(tmp_path):
+def test_a_missing_authority_is_named(tmp_path):
     with pytest.raises(SettingsError, match="clary env --transparent"):
         load(tmp_path)
 
@@ -141,7 +141,7 @@ def test_a_hosts_certificate_is_kept_and_renewed_before_its_end(authority, now):
     assert certificates.context(HOST) is not first
 
 
-def test_only_so_many_hosts_are_kept(authority, monkeypatch):
+def test_cached_hosts_are_bounded(authority, monkeypatch):
     monkeypatch.setattr("clary.proxy.certificates.MAX_HOSTS", 2)
     certificates = Certificates(authority)
     first = certificates.context("a.amazonaws.com")
@@ -152,7 +152,7 @@ def test_only_so_many_hosts_are_kept(authority, monkeypatch):
     assert set(certificates._contexts) == {"a.amazonaws.com", "c.amazonaws.com"}
 
 
-def test_the_bundle_trusts_whoever_was_trusted_before(authority, tmp_path, now):
+def test_the_bundle_has_all_authorities_that_were_trusted_before(authority, tmp_path, now):
     company = load_or_make(tmp_path / "company", now).pem
     (tmp_path / "company.pem").write_text(f"# ours\n{company}".replace("\n", "\r\n"))
     path = write_ca_bundle(tmp_path / "c", authority, {"REQUESTS_CA_BUNDLE": str(tmp_path / "company.pem")})
@@ -171,7 +171,7 @@ def test_the_bundle_is_the_same_when_its_own_variables_are_set_already(authority
     assert (again.read_text(), again.stat().st_ino) == before
 
 
-def test_a_new_authority_takes_the_old_ones_place_in_the_bundle(authority, tmp_path, now):
+def test_a_new_authority_replaces_the_old_one_in_the_bundle(authority, tmp_path, now):
     write_ca_bundle(tmp_path, authority, {})
     new = load_or_make(tmp_path, now)
     text = write_ca_bundle(tmp_path, new, {"AWS_CA_BUNDLE": str(tmp_path / "bundle.pem")}).read_text()

@@ -107,7 +107,7 @@ def test_trailers_that_were_not_signed_so_are_refused(trailers):
     chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=4),
     cuts=st.lists(st.integers(min_value=0, max_value=300), max_size=12),
 )
-def test_it_may_come_in_any_pieces(chunks, cuts):
+def test_pieces_may_have_any_size(chunks, cuts):
     body = encoded([*chunks, b""], (), "x-amz-checksum-crc32:AAAAAA==")
     ends = sorted({min(cut, len(body)) for cut in cuts} | {0, len(body)})
     cut = [body[a:b] for a, b in itertools.pairwise(ends)]
@@ -115,7 +115,7 @@ def test_it_may_come_in_any_pieces(chunks, cuts):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (b"", "ends before its last chunk"),
         (b"5\r\nhel", "ends before its last chunk"),
@@ -134,8 +134,8 @@ def test_it_may_come_in_any_pieces(chunks, cuts):
         (b"0\r\n\r\nmore", "goes on after"),
     ],
 )
-def test_what_is_malformed_is_refused(body, told):
-    with pytest.raises(IncompleteBody, match=f"(?i){told}"):
+def test_what_is_malformed_is_refused(body, text):
+    with pytest.raises(IncompleteBody, match=f"(?i){text}"):
         read(body)
 
 
@@ -170,7 +170,7 @@ def pass_on(checks, body=(BODY[:9], BODY[9:]), trailers=None):
 
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.parametrize("where", ["before", "behind"])
-def test_a_checksum_that_fits_lets_the_body_through(name, where):
+def test_a_body_with_its_checksum(name, where):
     if where == "before":
         assert pass_on(Checks(len(BODY), headers={name: RIGHT[name]})) == (BODY, None)
     else:
@@ -179,7 +179,7 @@ def test_a_checksum_that_fits_lets_the_body_through(name, where):
 
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.parametrize("wrong", ["AAAAAA==", "", "not base64!"])
-def test_one_that_does_not_keeps_the_last_piece_back(name, wrong):
+def test_a_wrong_checksum_withholds_the_last_piece(name, wrong):
     for checks, trailers in (
         (Checks(len(BODY), headers={name: wrong}), {}),
         (Checks(len(BODY), trailers=name), {name: wrong}),
@@ -191,7 +191,7 @@ def test_one_that_does_not_keeps_the_last_piece_back(name, wrong):
 
 
 @pytest.mark.parametrize(
-    ("checks", "error", "told"),
+    ("checks", "error", "text"),
     [
         (Checks(len(BODY) + 1), IncompleteBody, "1 bytes shorter"),
         (Checks(len(BODY) - 1), IncompleteBody, "longer"),
@@ -200,19 +200,19 @@ def test_one_that_does_not_keeps_the_last_piece_back(name, wrong):
         (Checks(len(BODY), trailers="x-amz-checksum-crc32"), IncompleteBody, "and not sent"),
     ],
 )
-def test_other_ways_of_not_fitting(checks, error, told):
+def test_other_mismatches(checks, error, text):
     through, raised = pass_on(checks)
     assert through != BODY
     assert type(raised) is error
-    assert told in raised.message
+    assert text in raised.message
 
 
-def test_what_was_signed_and_md5_fit():
+def test_the_signed_hash_and_md5_match():
     checks = Checks(len(BODY), hashlib.sha256(BODY).hexdigest(), b64(hashlib.md5(BODY).digest()))
     assert pass_on(checks) == (BODY, None)
 
 
-def test_checksums_of_kinds_that_cannot_be_made_here_are_taken_on_trust():
+def test_checksums_of_unknown_kinds_are_not_compared():
     checks = Checks(len(BODY), headers={"x-amz-checksum-crc64nvme": "AAAA"}, trailers="x-amz-checksum-crc32c")
     assert pass_on(checks, trailers={"x-amz-checksum-crc32c": "AAAA"}) == (BODY, None)
 

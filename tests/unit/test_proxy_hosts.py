@@ -46,7 +46,7 @@ def endpoints():
         ("cloudwatch", Service.NONE),
     ],
 )
-def test_botocores_endpoints_mean_the_service_they_are_of(endpoints, service, answers):
+def test_botocores_endpoints(endpoints, service, answers):
     hosts = endpoints(service)
     assert len(hosts) >= len(REGIONS)
     assert {host: (is_aws(host), destination(host)) for host in hosts} == dict.fromkeys(
@@ -73,7 +73,7 @@ def test_botocores_endpoints_mean_the_service_they_are_of(endpoints, service, an
         ("sts.us-east-1.s3.us-east-1.amazonaws.com", "sts.us-east-1"),
     ],
 )
-def test_the_bucket_stands_before_s3s_own_name(host, bucket):
+def test_a_bucket_in_the_host_name(host, bucket):
     assert destination(host) == Destination(Service.S3, bucket)
 
 
@@ -90,7 +90,7 @@ def test_the_bucket_stands_before_s3s_own_name(host, bucket):
         "notsts.us-east-1.amazonaws.com",
     ],
 )
-def test_what_clary_does_not_have_is_known_as_such(host):
+def test_services_that_clary_does_not_have(host):
     assert is_aws(host)
     assert destination(host) == Destination(Service.NONE)
 
@@ -107,7 +107,7 @@ def test_the_sdks_telemetry_is_not_a_bucket():
         "x" * 250 + ".amazonaws.com",
     ],
 )  # fmt: skip
-def test_what_only_looks_like_aws_is_not(host):
+def test_names_that_only_resemble_aws(host):
     assert not is_aws(host)
 
 

@@ -65,7 +65,7 @@ def test_content_type_is_signed_where_it_is_sent(presign):
         check(SignedRequest(request.method, request.path, request.query, [(b"content-type", b"text/html")]), bucket)
 
 
-def test_anything_else_than_what_was_signed_is_refused(presign):
+def test_any_change_of_a_signed_request_is_refused(presign):
     request, bucket = presign()
     for other in (
         SignedRequest("DELETE", request.path, request.query, request.headers),

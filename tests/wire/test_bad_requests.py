@@ -51,7 +51,7 @@ CASES = [
 ]
 
 
-def test_there_are_many():
+def test_there_are_many_cases():
     assert len(CASES) > 150
 
 
@@ -87,6 +87,6 @@ def test_a_member_that_is_missing_is_named(operation, path):
     assert f"Value null at '{spelled(path)}' failed to satisfy constraint: Member must not be null" in answer["message"]
 
 
-def test_the_good_ones_are_good():
+def test_the_unbroken_requests_are_accepted():
     for operation, request in GOOD.items():
         assert ask(operation, request) == (200, {})

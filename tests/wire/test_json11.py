@@ -8,7 +8,7 @@ from clary.wire import json11
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         (b"{", "not valid JSON"),
         (b"{'a': 1}", "not valid JSON"),
@@ -27,10 +27,10 @@ from clary.wire import json11
         (b'{"a": {"b": 1, "c": 2, "b": 3}}', "Duplicate field 'b'"),
     ],
 )
-def test_what_is_no_json_object_is_said(body, said):
+def test_other_bodies_than_a_json_object_are_refused(body, text):
     with pytest.raises(SerializationException) as caught:
         json11.parse(body)
-    assert said in caught.value.message
+    assert text in caught.value.message
 
 
 def test_an_empty_body_is_an_empty_request():

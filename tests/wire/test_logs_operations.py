@@ -75,7 +75,7 @@ def test_a_job_is_followed_as_the_sdk_does(logs, client):
     assert messages(read(nextToken=end["nextForwardToken"])) == ["four"]
 
 
-def test_without_a_token_the_latest_come_and_the_way_back_is_open(logs, client):
+def test_without_a_token_the_latest_events_are_returned(logs, client):
     write(logs, "a", *[(i, str(i)) for i in range(5)])
     read = functools.partial(client.get_log_events, logGroupName=GROUP, logStreamName="a", limit=2)
     last = read()
@@ -113,7 +113,7 @@ def test_a_missing_stream_is_not_found(logs, client):
 
 
 @pytest.mark.parametrize("token", ["x", "f/", "f/-1", "f/1", "b/99999999999999999999", "f/٣", "W10="])
-def test_a_token_that_is_none_of_ours_is_refused(logs, client, token):
+def test_a_malformed_token_is_refused(logs, client, token):
     write(logs, "a", (1, "x"))
     for call in (
         lambda: client.get_log_events(logGroupName=GROUP, logStreamName="a", nextToken=token),
@@ -152,7 +152,7 @@ def test_streams_can_be_ordered_by_time(logs, client):
         describe(logStreamNamePrefix="a")
 
 
-def test_groups_are_told(logs, client):
+def test_groups_are_described(logs, client):
     write(logs, "a", (1, "x"))
     write(logs, "v/i", (1, "x"), group="/aws/sagemaker/Endpoints/e")
     first = client.describe_log_groups(limit=1)

@@ -69,8 +69,8 @@ def test_a_login_lasts_from_page_to_page_until_the_logout(wired):
     assert get(wired, "/console/").text == "log in"
     cookie = log_in(wired)
     assert get(wired, "/console/", cookie).text == "hello ada"
-    gone = wired.send("POST", f"{URL}/console/logout", {"Cookie": cookie})
-    assert "Max-Age=0" in gone.headers["set-cookie"]
+    response = wired.send("POST", f"{URL}/console/logout", {"Cookie": cookie})
+    assert "Max-Age=0" in response.headers["set-cookie"]
 
 
 def test_who_never_logged_in_gets_no_cookie(wired):

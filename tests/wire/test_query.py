@@ -46,6 +46,6 @@ def test_what_does_not_fit_its_type_is_left_for_the_validator():
         "ActionNames.member.1" + ".x" * 5000 + "=1&ActionNames.member.y=1",
     ],
 )
-def test_a_form_that_cannot_be_read_is_said(form):
+def test_a_malformed_form_is_refused(form):
     with pytest.raises(SerializationException):
         read("SimulatePrincipalPolicy", form)

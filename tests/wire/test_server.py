@@ -49,7 +49,7 @@ def test_a_session_token_changes_nothing():
 
 
 @pytest.mark.parametrize("error", [ResourceInUse("taken"), ResourceLimitExceeded("too many")])
-def test_an_operation_says_no_in_aws_words(error):
+def test_an_operations_error_is_returned_with_its_code(error):
     wired = Wired({("sagemaker", "CreateTrainingJob"): error})
     client = wired.client("sagemaker")
     with pytest.raises(getattr(client.exceptions, error.code), match=error.message) as caught:
@@ -57,7 +57,7 @@ def test_an_operation_says_no_in_aws_words(error):
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-def test_a_violation_is_told_before_an_operation_is_asked():
+def test_a_violation_is_refused_before_the_operation_runs():
     wired = Wired({("sagemaker", "CreateModel"): {}})
     code, message = refused(wired.client("sagemaker").create_model, ModelName="x_y")
     assert code == "ValidationException"
@@ -84,14 +84,14 @@ def query(wired, form, service="sts", **options):
     return wired.send("POST", f"{URL}/", sign("POST", f"{URL}/", headers, form.encode(), KEYS, **keys), form)
 
 
-def test_what_is_not_built_names_what_is():
+def test_an_operation_that_is_not_built_names_similar_ones():
     wired = Wired({("sagemaker", "DescribeTrainingJob"): {}})
     code, message = refused(wired.client("sagemaker").describe_transform_job, TransformJobName="a")
     assert code == "NotImplementedByClary"
     assert message == "DescribeTransformJob of sagemaker is not built in Clary. There is DescribeTrainingJob."
 
 
-def test_what_does_not_exist_is_said():
+def test_an_unknown_operation_is_refused():
     wired = Wired()
     answer = wired.call("SageMaker.CreateTrainingJub", "{}")
     assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, "UnknownOperationException")
@@ -104,7 +104,7 @@ def test_what_does_not_exist_is_said():
 
 
 @pytest.mark.parametrize(
-    ("service", "call", "request_", "says"),
+    ("service", "call", "request_", "text"),
     [
         ("s3", "list_buckets", {}, "Set AWS_ENDPOINT_URL_S3=http://127.0.0.1:8723."),
         ("ecr", "describe_repositories", {}, "It answers for sagemaker, logs, sts, iam."),
@@ -113,24 +113,24 @@ def test_what_does_not_exist_is_said():
          "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8722"),
     ],
 )  # fmt: skip
-def test_who_came_to_the_wrong_door_is_shown_the_right_one(service, call, request_, says):
-    assert says in refused(getattr(Wired().client(service), call), **request_)[1]
+def test_a_request_for_another_service_names_its_address(service, call, request_, text):
+    assert text in refused(getattr(Wired().client(service), call), **request_)[1]
 
 
-def test_an_invocation_here_is_a_validation_error():
+def test_an_invocation_of_the_control_api_is_a_validation_error():
     client = Wired().client("sagemaker-runtime")
     with pytest.raises(client.exceptions.ValidationError):
         client.invoke_endpoint(EndpointName="e", Body=b"1")
 
 
-def test_a_database_that_cannot_write_is_told_as_such():
+def test_a_database_that_cannot_write_is_an_internal_failure():
     wired = Wired({("sagemaker", "ListModels"): StoreError("the database refused: database or disk is full")})
     answer = wired.call("SageMaker.ListModels", "{}")
     assert (answer.status, answer.headers["x-amzn-errortype"]) == (500, "InternalFailure")
     assert b"database or disk is full" in answer.body
 
 
-def test_a_fault_of_ours_tells_the_caller_nothing_but_where_to_look():
+def test_an_internal_failure_shows_only_the_request_id():
     wired = Wired({("sagemaker", "ListModels"): RuntimeError("secret detail")})
     with structlog.testing.capture_logs() as logs:
         answer = wired.call("SageMaker.ListModels", "{}")
@@ -142,7 +142,7 @@ def test_a_fault_of_ours_tells_the_caller_nothing_but_where_to_look():
     assert line["request_id"] in answer.text
 
 
-def test_an_answer_that_cannot_be_written_is_a_fault_too():
+def test_a_response_that_cannot_be_written_is_an_internal_failure():
     wired = Wired({("sagemaker", "ListModels"): {"Models": object()}})
     with structlog.testing.capture_logs():
         assert wired.call("SageMaker.ListModels", "{}").status == 500
@@ -151,7 +151,7 @@ def test_an_answer_that_cannot_be_written_is_a_fault_too():
 # ---- who is calling ----
 
 
-def test_signatures_are_looked_at():
+def test_signatures_are_verified():
     answers = {("sagemaker", "ListModels"): {"Models": []}, ("sts", "GetCallerIdentity"): {}}
     wired = Wired(answers)
     list_models = Wired(answers).client("sagemaker", secret_access_key="wrong").list_models
@@ -165,14 +165,14 @@ def test_signatures_are_looked_at():
     assert wired.seen == []
 
 
-def test_a_clock_that_is_off_is_said():
+def test_a_wrong_clock_is_named():
     wired = Wired({("sagemaker", "ListModels"): {}}, clock=MovedClock(timedelta(minutes=16)))
     code, message = refused(wired.client("sagemaker").list_models)
     assert code == "InvalidSignatureException"
     assert message.startswith("Signature expired: ")
 
 
-def test_another_region_is_said_with_a_remedy_where_regions_matter():
+def test_another_region_is_refused_with_a_remedy():
     wired = Wired({("sagemaker", "ListModels"): {"Models": []}, ("sts", "GetCallerIdentity"): {"Account": "1"}})
     code, message = refused(wired.client("sagemaker", region="eu-west-1").list_models)
     assert code == "InvalidSignatureException"
@@ -180,7 +180,7 @@ def test_another_region_is_said_with_a_remedy_where_regions_matter():
     assert wired.client("sts", region="eu-west-1").get_caller_identity()["Account"] == "1"
 
 
-def test_a_signature_for_one_service_does_not_open_another():
+def test_a_signature_for_another_service_is_refused():
     answer = Wired({("logs", "DescribeLogGroups"): {}})
     headers = {"X-Amz-Target": "Logs_20140328.DescribeLogGroups"}
     signed = sign(
@@ -229,7 +229,7 @@ def test_a_body_in_pieces_is_one_body():
     assert wired.seen == [("ListModels", {"NameContains": "a"})]
 
 
-def test_a_long_body_is_understood_aside():
+def test_a_long_body_is_read_in_a_thread():
     wired = Wired({("sagemaker", "AddTags"): {"Tags": []}})
     tags = [{"Key": f"k{i}", "Value": "é" * 200} for i in range(50)]
     body = {"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:model/m", "Tags": tags, "Ignored": "x" * 100_000}
@@ -258,13 +258,13 @@ def test_other_routes_come_first():
 
 @pytest.mark.parametrize("path", ["/", "/healthz/", "/%0a", "/a/../b", "/%ff", "/healthz%2f"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "BREW"])
-def test_whatever_else_is_asked_is_refused_in_good_order(method, path):
+def test_other_paths_and_methods_are_refused(method, path):
     answer = Wired().send(method, f"{URL}{path}", {})
     assert answer.status == 403
     assert "MissingAuthenticationToken" in answer.text
 
 
-def test_a_caller_who_leaves_is_not_a_fault():
+def test_a_client_that_disconnects_is_not_an_error():
     async def leave():
         async def receive():
             return {"type": "http.disconnect"}

@@ -82,7 +82,7 @@ def check(request, body=b"", now=NOW, **options):
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("signer", [auth.SigV4Auth, auth.SigV4QueryAuth], ids=["headers", "presigned"])
-def test_what_botocore_signs_is_right(signer, path, query):
+def test_botocores_signatures_are_accepted(signer, path, query):
     body = b"" if signer is auth.SigV4QueryAuth else b"the body"
     query = query if signer is auth.SigV4Auth else "a=1&b=%C3%BC+x"  # it takes a query apart, and loses what is double
     claim = check(signed_by_botocore(signer, path=path, query=query, body=body), body)
@@ -101,14 +101,14 @@ def test_headers_may_repeat_and_have_blanks():
     check(signed_by_botocore(auth.SigV4Auth, headers=headers, body=b"x"), b"x")
 
 
-def test_a_session_token_is_let_through():
+def test_a_session_token_is_accepted():
     request = AWSRequest(method="GET", url="https://host/", data=b"")
     keys = BotocoreCredentials(KEYS.access_key_id, KEYS.secret_access_key, "a-token")
     auth.SigV4Auth(keys, "sts", "us-east-1").add_auth(request)
     check(on_the_wire(request))
 
 
-def test_what_was_escaped_in_another_way_but_signed_as_aws_escapes_is_right():
+def test_a_query_escaped_otherwise_but_signed_as_aws_escapes_is_accepted():
     request = signed_by_botocore(auth.SigV4Auth, query="key=a%2Fb%3A")
     check(SignedRequest(request.method, request.path, b"key=a/b:", request.headers), b"")
 
@@ -116,7 +116,7 @@ def test_what_was_escaped_in_another_way_but_signed_as_aws_escapes_is_right():
 @pytest.mark.parametrize("s3", [False, True])
 @pytest.mark.parametrize("path", ["/", "/a%20b/c", "/a//b", "/%C3%BC"])
 @pytest.mark.parametrize("query", ["", "b=1&a=%20"])
-def test_what_we_sign_we_take_and_so_does_botocore(s3, path, query):
+def test_own_signatures_are_accepted_and_are_botocores(s3, path, query):
     body, service = b"some body", "s3" if s3 else "sagemaker"
     url = f"http://127.0.0.1:8721{path}" + (f"?{query}" if query else "")
     given = {"X-Amz-Target": "SageMaker.ListModels", "Content-Type": "application/x-amz-json-1.1"}
@@ -179,7 +179,7 @@ def test_the_body_is_signed():
         check(s3, b"other", s3=True)
 
 
-def test_an_unsigned_body_needs_leave():
+def test_an_unsigned_body_has_to_be_allowed():
     ours = sign("PUT", "http://h/b/k", {}, b"", KEYS, region="us-east-1", service="s3", now=NOW, s3=True,
                 payload="UNSIGNED-PAYLOAD")  # fmt: skip
     request = SignedRequest("PUT", b"/b/k", b"", [(name.encode(), value.encode()) for name, value in ours.items()])
@@ -188,7 +188,7 @@ def test_an_unsigned_body_needs_leave():
         check(request, b"anything", s3=True)
 
 
-def test_a_body_that_is_not_known_yet_is_taken_at_its_word():
+def test_the_declared_hash_of_a_body_that_is_not_known_yet_is_believed():
     s3 = signed_by_botocore(auth.S3SigV4Auth, "PUT", "/b/k", "", b"data", service="s3")
     verify(s3, None, KEYS, NOW, 900, s3=True)
     with pytest.raises(InvalidSignatureException, match="Missing required header for this request"):
@@ -196,11 +196,11 @@ def test_a_body_that_is_not_known_yet_is_taken_at_its_word():
 
 
 @pytest.mark.parametrize("later_s", [-900, 0, 900])
-def test_a_date_may_be_off_a_little(later_s):
+def test_a_date_within_the_skew(later_s):
     check(good(), b"{}", NOW + timedelta(seconds=later_s))
 
 
-def test_a_date_may_not_be_off_by_more():
+def test_a_date_beyond_the_skew():
     with pytest.raises(InvalidSignatureException) as old:
         check(good(), b"{}", NOW + timedelta(seconds=901))
     assert old.value.message == (
@@ -213,7 +213,7 @@ def test_a_date_may_not_be_off_by_more():
     )
 
 
-def test_a_presigned_url_lasts_as_long_as_it_says():
+def test_a_presigned_url_expires():
     check(presigned(60), now=NOW + timedelta(seconds=60))
     check(presigned(3600), now=NOW + timedelta(seconds=3600))
     with pytest.raises(InvalidSignatureException, match="Signature expired: 20240506T070909Z is now earlier than"):
@@ -262,7 +262,7 @@ def authorization(scope=SCOPE, signed="host;x-amz-date", signature="x"):
 
 
 @pytest.mark.parametrize(
-    ("authorization", "error", "said"),
+    ("authorization", "error", "text"),
     [
         (b"", IncompleteSignature, "Unsupported algorithm"),
         (b"Basic abc", IncompleteSignature, "Unsupported algorithm in Authorization: 'Basic'"),
@@ -281,14 +281,14 @@ def authorization(scope=SCOPE, signed="host;x-amz-date", signature="x"):
         (authorization(SCOPE.replace("us-", "é-")), InvalidSignatureException, "does not match the signature you"),
     ],
 )
-def test_a_signature_that_is_not_whole_says_what_it_lacks(authorization, error, said):
+def test_the_error_for_an_incomplete_signature_names_what_is_missing(authorization, error, text):
     with pytest.raises(error) as caught:
         check(header(authorization))
-    assert said in caught.value.message
+    assert text in caught.value.message
 
 
 @pytest.mark.parametrize("date", [b"", b"yesterday", b"20241306T070809Z", b"2024-05-06T07:08:09Z", b"\xff"])
-def test_a_date_that_is_none_is_said(date):
+def test_a_malformed_date_is_named(date):
     with pytest.raises(IncompleteSignature, match="Date"):
         check(header(authorization(), date=date))
 
@@ -313,12 +313,12 @@ def test_a_date_header_does_as_well():
         b"X-Amz-Signature=%ff",
     ],
 )
-def test_a_presigned_url_that_is_not_whole_says_what_it_lacks(query):
+def test_the_error_for_an_incomplete_presigned_url_names_what_is_missing(query):
     with pytest.raises(IncompleteSignature):
         check(SignedRequest("GET", b"/", query, [(b"host", b"h")]))
 
 
-def test_signing_keys_are_kept():
+def test_signing_keys_are_cached():
     signing_key.cache_clear()
     for _ in range(3):
         check(good(), b"{}")

@@ -69,7 +69,7 @@ def test_all_violations_come_in_one_answer():
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "text"),
     [
         (without("CreateTrainingJob", ("RoleArn",)), "Value null at 'roleArn' failed to satisfy constraint: "
          "Member must not be null"),
@@ -98,8 +98,8 @@ def test_all_violations_come_in_one_answer():
          "Member must have value greater than or equal to 1"),
     ],
 )  # fmt: skip
-def test_each_rule_is_named(request_, said):
-    assert said in complaint("CreateTrainingJob", request_)
+def test_each_rule_is_named(request_, text):
+    assert text in complaint("CreateTrainingJob", request_)
 
 
 def test_local_is_an_instance_type():
@@ -121,9 +121,9 @@ def union(value):
 
 
 def test_a_union_has_exactly_one_member():
-    one = {"Predefined": {"PredefinedMetricType": "x"}}
-    assert union(one) == []
-    for bad in ({}, {**one, "Customized": {"MetricName": "a"}}):
+    predefined = {"Predefined": {"PredefinedMetricType": "x"}}
+    assert union(predefined) == []
+    for bad in ({}, {**predefined, "Customized": {"MetricName": "a"}}):
         assert "exactly one of its members set: [predefined, customized]" in union(bad)[-1]
 
 
@@ -148,7 +148,7 @@ def test_a_flood_of_violations_ends_early():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "text"),
     [
         (("TrainingJobName",), 5, "NUMBER_VALUE can not be converted to a String (at 'trainingJobName')"),
         (("TrainingJobName",), True, "TRUE_VALUE can not be converted to a String"),
@@ -173,22 +173,22 @@ def test_a_flood_of_violations_ends_early():
         (("EnableNetworkIsolation",), "true", "STRING_VALUE can not be converted to a Boolean"),
     ],
 )
-def test_another_json_type_is_a_serialization_exception(path, value, said):
-    assert said in mistype("CreateTrainingJob", with_value("CreateTrainingJob", path, value))
+def test_another_json_type_is_a_serialization_exception(path, value, text):
+    assert text in mistype("CreateTrainingJob", with_value("CreateTrainingJob", path, value))
 
 
 @pytest.mark.parametrize("value", [1e300, -1e300, math.inf, math.nan, 10**400, "yesterday", "", [], True, "2024-13-01"])
-def test_a_moment_that_is_none_is_said(value):
+def test_a_malformed_timestamp_is_refused(value):
     mistype("ListTrainingJobs", {"CreationTimeAfter": value})
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 10**400, 1e999])
-def test_a_number_that_is_none_is_said(value):
+def test_a_malformed_number_is_refused(value):
     path = ("ProductionVariants", 0, "InitialVariantWeight")
     mistype("CreateEndpointConfig", with_value("CreateEndpointConfig", path, value))
 
 
-def test_what_nests_without_end_is_said():
+def test_endless_nesting_is_refused():
     expression = {}
     for _ in range(5000):
         expression = {"SubExpressions": [expression]}
