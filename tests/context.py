@@ -1,4 +1,4 @@
-"""A server's parts without processes: the real families, store and loop over a pretended world."""
+"""A server's parts without processes: the real families, store and loop over a simulated backend."""
 
 from __future__ import annotations
 
@@ -147,13 +147,13 @@ def a_processing_job(name: str, **members: Any) -> dict[str, Any]:
 
 
 def a_processing_input(name: str = "data", **source: str) -> dict[str, Any]:
-    given = {"S3Uri": f"s3://bucket/{name}/", "S3DataType": "S3Prefix", "LocalPath": f"/opt/ml/processing/{name}"}
-    return {"InputName": name, "S3Input": {**given, **source}}
+    defaults = {"S3Uri": f"s3://bucket/{name}/", "S3DataType": "S3Prefix", "LocalPath": f"/opt/ml/processing/{name}"}
+    return {"InputName": name, "S3Input": {**defaults, **source}}
 
 
 def a_processing_output(name: str = "out", **target: str) -> dict[str, Any]:
-    given = {"S3Uri": f"s3://bucket/{name}", "S3UploadMode": "EndOfJob", "LocalPath": f"/opt/ml/processing/{name}"}
-    return {"OutputName": name, "S3Output": {**given, **target}}
+    defaults = {"S3Uri": f"s3://bucket/{name}", "S3UploadMode": "EndOfJob", "LocalPath": f"/opt/ml/processing/{name}"}
+    return {"OutputName": name, "S3Output": {**defaults, **target}}
 
 
 def a_model(name: str, **members: Any) -> dict[str, Any]:

@@ -115,8 +115,8 @@ def _unknown(shape: Shape, value: Any, path: str) -> Iterator[str]:
                 yield from _unknown(SAGEMAKER.shapes[shape["value"]["shape"]], inner, f"{path}{{}}")
 
 
-def refusal(ask: Callable[..., Any], **request: Any) -> tuple[str, str]:
+def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, str]:
     """The code and the text with which a request is refused."""
     with pytest.raises(ServiceError) as refused:
-        ask(**request)
+        call(**request)
     return refused.value.code, refused.value.message

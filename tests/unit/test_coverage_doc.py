@@ -1,4 +1,4 @@
-"""docs/coverage.md is what the code says, and what it says of members without effect is true of the models."""
+"""docs/coverage.md agrees with the code, and its members without effect are members of the service models."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_service_has_a_title():
 
 @pytest.mark.parametrize(("operation", "member"), CASES, ids=[" ".join(case) for case in CASES])
 def test_what_is_without_effect_is_a_member_that_is_not_refused(operation, member):
-    (service,) = (Services().named(of) for of, name in OPERATIONS if name == operation)
+    (service,) = (Services().named(service) for service, name in OPERATIONS if name == operation)
     shape = service.shapes[service.operations[operation].input]
     for step in member.split("."):
         shape = service.shapes[shape["members"][step.removesuffix("[]")]["shape"]]
@@ -43,6 +43,6 @@ def test_what_is_without_effect_is_a_member_that_is_not_refused(operation, membe
     assert member not in UNBUILT.get(operation, {})
 
 
-def test_an_operation_that_is_not_built_is_not_told_of():
+def test_only_operations_that_are_built_are_listed():
     built = {name for _, name in OPERATIONS}
     assert set(UNBUILT) | set(make_coverage.WITHOUT_EFFECT) <= built

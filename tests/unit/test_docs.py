@@ -1,4 +1,4 @@
-"""The docs tell the truth about names that code defines."""
+"""The docs agree with the code about settings and commands."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ FIELDS = dataclasses.fields(Settings)
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_each_setting_is_told_of_with_its_default(field):
+def test_each_setting_is_documented_with_its_default(field):
     row = re.search(rf"^\| `{field.name}` \| `([^`]*)` \|", (DOCS / "settings.md").read_text(), re.MULTILINE)
     assert row is not None
     if field.name != "home":
-        told = row[1].strip('"')
-        assert told == (f"{field.default:g}" if isinstance(field.default, float) else str(field.default))
+        default = row[1].strip('"')
+        assert default == (f"{field.default:g}" if isinstance(field.default, float) else str(field.default))
 
 
-def test_no_setting_is_told_of_that_is_gone():
-    told = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "settings.md").read_text(), re.MULTILINE))
-    assert told == {field.name for field in FIELDS}
+def test_no_setting_is_documented_that_does_not_exist():
+    documented = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "settings.md").read_text(), re.MULTILINE))
+    assert documented == {field.name for field in FIELDS}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -36,7 +36,7 @@ def serve(server: Client, name: str = "E", **config: Any) -> None:
     server.move(name, Phase.READY)
 
 
-def look(server: Client, name: str = "E") -> dict[str, Any]:
+def described(server: Client, name: str = "E") -> dict[str, Any]:
     return server.describe_endpoint(EndpointName=name)
 
 
@@ -49,7 +49,7 @@ def variants(endpoint: dict[str, Any]) -> dict[str, tuple[float, int, int]]:
 
 
 def route(server: Client, name: str = "E") -> dict[str, tuple[float, int]]:
-    """What the gateway is told: variant -> weight, replicas."""
+    """The route that the gateway has: variant -> weight, replicas."""
     found = server.server.world._read_route(name)
     assert found is not None
     return {variant.name: (variant.weight, len(variant.replicas)) for variant in found.variants}
@@ -81,11 +81,11 @@ BAD_CONFIGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "says"), BAD_CONFIGS.values(), ids=BAD_CONFIGS)
-def test_a_configuration_that_makes_no_sense(server, given, says):
-    code, message = refusal(server.create_endpoint_config, EndpointConfigName="c", ProductionVariants=given)
+@pytest.mark.parametrize(("variants", "text"), BAD_CONFIGS.values(), ids=BAD_CONFIGS)
+def test_a_contradictory_configuration_is_refused(server, variants, text):
+    code, message = refusal(server.create_endpoint_config, EndpointConfigName="c", ProductionVariants=variants)
     assert code == "ValidationException"
-    assert says in message
+    assert text in message
     assert server.list_endpoint_configs() == {"EndpointConfigs": []}
 
 
@@ -118,14 +118,14 @@ def test_an_endpoint_comes_into_service_when_every_replica_answers(server):
     server.create_endpoint_config(**a_config("E", "m", count=2, weights=(3.0, 1.0)))
     assert server.create_endpoint(EndpointName="E", EndpointConfigName="E") == {"EndpointArn": f"{ARN}:endpoint/e"}
     server.settle()
-    endpoint = look(server)
+    endpoint = described(server)
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("Creating", "E")
     assert variants(endpoint) == {"v0": (3.0, 0, 2), "v1": (1.0, 0, 2)}
     assert endpoint["ProductionVariants"][0]["VariantStatus"][0]["Status"] == "Creating"
     assert endpoint["PendingDeploymentSummary"]["EndpointConfigName"] == "E"
     server.clock.advance(7)
     server.move("E", Phase.READY)
-    endpoint = look(server)
+    endpoint = described(server)
     assert endpoint["EndpointStatus"] == "InService"
     assert variants(endpoint) == {"v0": (3.0, 2, 2), "v1": (1.0, 2, 2)}
     assert "PendingDeploymentSummary" not in endpoint
@@ -180,7 +180,7 @@ def test_an_endpoint_lives_on_without_what_it_was_made_from(server):
     change(server, {"VariantName": "v0", "DesiredInstanceCount": 2})
     server.settle()
     server.move("E", Phase.READY)
-    assert variants(look(server)) == {"v0": (1.0, 2, 2)}
+    assert variants(described(server)) == {"v0": (1.0, 2, 2)}
 
 
 def test_an_endpoint_that_cannot_start_fails_with_the_reason_and_can_only_be_deleted(server):
@@ -188,7 +188,7 @@ def test_an_endpoint_that_cannot_start_fails_with_the_reason_and_can_only_be_del
     server.create_endpoint(EndpointName="E", EndpointConfigName="E")
     server.settle()
     server.move("E", Phase.EXITED, exit_code=1, failure="no module named model")
-    endpoint = look(server)
+    endpoint = described(server)
     assert endpoint["EndpointStatus"] == "Failed"
     assert endpoint["FailureReason"] == (
         "The primary container for production variant v0 did not pass the ping health check. "
@@ -209,10 +209,10 @@ def test_an_endpoint_without_room_says_so(server):
     server.create_endpoint_config(**a_config("E", "m"))
     server.create_endpoint(EndpointName="E", EndpointConfigName="E")
     server.settle()
-    assert look(server)["FailureReason"] == "CapacityError: this machine has no GPU"
+    assert described(server)["FailureReason"] == "CapacityError: this machine has no GPU"
 
 
-# ---- what a status allows ----
+# ---- what each status allows ----
 
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"])
@@ -235,7 +235,7 @@ def test_a_deleted_endpoint_is_deleting_until_its_replicas_are_gone_and_then_unk
     serve(server)
     assert server.delete_endpoint(EndpointName="E") == {}
     server.settle()
-    assert look(server)["EndpointStatus"] == "Deleting"
+    assert described(server)["EndpointStatus"] == "Deleting"
     assert not (server.server.folder / "routes" / "E.json").exists(), "nobody is sent there any more"
     server.backend.end_stopped()
     server.settle()
@@ -251,8 +251,8 @@ def test_weights_move_at_once(server):
     serve(server, weights=(0.7, 0.3))
     change(server, {"VariantName": "v0", "DesiredWeight": 0.0})
     server.settle()
-    assert look(server)["EndpointStatus"] == "InService"
-    assert variants(look(server)) == {"v0": (0.0, 1, 1), "v1": (0.3, 1, 1)}
+    assert described(server)["EndpointStatus"] == "InService"
+    assert variants(described(server)) == {"v0": (0.0, 1, 1), "v1": (0.3, 1, 1)}
     assert route(server) == {"v0": (0.0, 1), "v1": (0.3, 1)}
 
 
@@ -260,15 +260,15 @@ def test_counts_move_as_replicas_come_and_go(server):
     serve(server)
     change(server, {"VariantName": "v0", "DesiredInstanceCount": 3})
     server.settle()
-    assert (look(server)["EndpointStatus"], variants(look(server))) == ("Updating", {"v0": (1.0, 1, 3)})
+    assert (described(server)["EndpointStatus"], variants(described(server))) == ("Updating", {"v0": (1.0, 1, 3)})
     assert route(server) == {"v0": (1.0, 1)}, "it serves all the while"
     server.move("E", Phase.READY)
-    assert (look(server)["EndpointStatus"], variants(look(server))) == ("InService", {"v0": (1.0, 3, 3)})
+    assert (described(server)["EndpointStatus"], variants(described(server))) == ("InService", {"v0": (1.0, 3, 3)})
     change(server, {"VariantName": "v0", "DesiredInstanceCount": 1})
     server.settle()
     server.backend.end_stopped()
     server.settle()
-    assert (look(server)["EndpointStatus"], variants(look(server))) == ("InService", {"v0": (1.0, 1, 1)})
+    assert (described(server)["EndpointStatus"], variants(described(server))) == ("InService", {"v0": (1.0, 1, 1)})
     assert len(server.tasks("E")) == 1
 
 
@@ -292,16 +292,16 @@ BAD_CHANGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("wanted", "says"), BAD_CHANGES.values(), ids=BAD_CHANGES)
-def test_a_change_that_makes_no_sense_changes_nothing(server, wanted, says):
+@pytest.mark.parametrize(("wanted", "text"), BAD_CHANGES.values(), ids=BAD_CHANGES)
+def test_a_contradictory_change_is_refused_and_changes_nothing(server, wanted, text):
     serve(server, weights=(0.7, 0.3))
-    before = look(server)
+    before = described(server)
     code, message = refusal(
         server.update_endpoint_weights_and_capacities, EndpointName="E", DesiredWeightsAndCapacities=wanted
     )
     assert code == "ValidationException"
-    assert says in message
-    assert look(server) == before
+    assert text in message
+    assert described(server) == before
 
 
 # ---- updates ----
@@ -312,18 +312,18 @@ def test_the_old_serves_until_all_of_the_new_answers(server):
     server.create_endpoint_config(**a_config("new", "m", count=2, weights=(5.0,)))
     server.update_endpoint(EndpointName="E", EndpointConfigName="new")
     server.settle()
-    endpoint = look(server)
+    endpoint = described(server)
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("Updating", "E")
     assert endpoint["PendingDeploymentSummary"]["EndpointConfigName"] == "new"
     assert route(server) == {"v0": (1.0, 1)}
     server.move("E", Phase.READY)
-    endpoint = look(server)
+    endpoint = described(server)
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "new")
     assert variants(endpoint) == {"v0": (5.0, 2, 2)}
     assert route(server) == {"v0": (5.0, 2)}
     server.backend.end_stopped()
     server.settle()
-    assert len(server.tasks("E")) == 2, "the old is gone"
+    assert len(server.tasks("E")) == 2, "the old replica no longer exists"
 
 
 def test_an_update_that_fails_goes_back_to_what_there_was(server):
@@ -334,12 +334,12 @@ def test_an_update_that_fails_goes_back_to_what_there_was(server):
     old, new = server.tasks("E")
     server.backend.move(new, Phase.EXITED, exit_code=1, failure="no module named model")
     server.settle()
-    endpoint = look(server)
+    endpoint = described(server)
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "E")
     assert "no module named model" in endpoint["FailureReason"]
     assert (server.tasks("E"), route(server)) == ([old], {"v0": (1.0, 1)})
     server.update_endpoint(EndpointName="E", EndpointConfigName="new")
-    assert "FailureReason" not in look(server), "a new try has not failed"
+    assert "FailureReason" not in described(server), "a new try has not failed"
 
 
 def test_a_configuration_that_is_not_there_changes_nothing(server):
@@ -347,11 +347,11 @@ def test_a_configuration_that_is_not_there_changes_nothing(server):
     assert refusal(server.update_endpoint, EndpointName="E", EndpointConfigName="No")[1] == (
         f'Could not find endpoint configuration "{ARN}:endpoint-config/no".'
     )
-    assert look(server)["EndpointStatus"] == "InService"
+    assert described(server)["EndpointStatus"] == "InService"
 
 
 LIVE = (9.0, 3)  # weight and count that were set since
-NEW = (5.0, 1)  # what the new configuration says
+NEW = (5.0, 1)  # what the new configuration text
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ NEW = (5.0, 1)  # what the new configuration says
         ),
         ({"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": []}, LIVE),
     ],
-    ids=["not said", "false", "true", "but weight", "but count", "but nothing"],
+    ids=["absent", "false", "true", "but weight", "but count", "but nothing"],
 )
 def test_live_properties_give_way_to_the_new_configuration_unless_retained(server, members, weight_and_count):
     serve(server)
@@ -389,7 +389,7 @@ def test_live_properties_give_way_to_the_new_configuration_unless_retained(serve
     server.settle()
     server.move("E", Phase.READY)
     weight, count = weight_and_count
-    assert variants(look(server)) == {"v0": (weight, count, count), "v1": (2.0, 1, 1)}
+    assert variants(described(server)) == {"v0": (weight, count, count), "v1": (2.0, 1, 1)}
 
 
 def test_exclusions_without_retaining_are_refused(server):
@@ -412,4 +412,4 @@ def test_weights_that_are_retained_must_leave_one_that_takes_traffic(server):
     )
     assert code == "ValidationException"
     assert "Every weight that is retained is 0" in message
-    assert look(server)["EndpointStatus"] == "InService"
+    assert described(server)["EndpointStatus"] == "InService"

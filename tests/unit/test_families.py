@@ -1,4 +1,4 @@
-"""What holds for every family: its words are AWS's, and in every status a caller gets answers that fit their shapes."""
+"""For every family: its statuses are AWS's words, and in every status a caller gets answers that fit their shapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RULE = {"RuleConfigurationName": "r", "RuleEvaluatorImage": IMAGE}
 
 
 def a_full_training_job() -> dict[str, Any]:
-    """Every member that is kept and told again."""
+    """Every member that is kept and described."""
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train", "S3DataDistributionType": "ShardedByS3Key"}
     return a_training_job(
         NAME,
@@ -79,7 +79,7 @@ def a_full_training_job() -> dict[str, Any]:
 
 
 def a_full_processing_job() -> dict[str, Any]:
-    """Every member that is kept and told again."""
+    """Every member that is kept and described."""
     source = {"S3InputMode": "File", "S3DataDistributionType": "ShardedByS3Key", "S3CompressionType": "None"}
     return a_processing_job(
         NAME,
@@ -124,7 +124,7 @@ def create_endpoint(server: Client) -> None:
     server.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
 
 
-# kind -> how to make one, and what the operations of the family call it
+# kind -> the function that creates a resource of it, and its noun in the names of operations
 SAMPLES: dict[str, tuple[Callable[[Client], None], str]] = {
     "training-job": (create_job, "TrainingJob"),
     "processing-job": (create_processing_job, "ProcessingJob"),
@@ -148,7 +148,7 @@ def server(tmp_path):
     client.close()
 
 
-def test_each_family_is_here():
+def test_each_family_has_a_sample():
     assert set(SAMPLES) == {family.kind for family in FAMILIES}
 
 
@@ -207,7 +207,7 @@ def test_answers_fit_their_shapes_in_every_status(family, status, server):
 
 
 @EACH
-def test_what_was_asked_for_is_told_again(family, server):
+def test_a_request_is_described_as_it_was_sent(family, server):
     """But for tags, every member of a Create that Describe has too is as it was sent."""
     create, noun = SAMPLES[family.kind]
     sent = {}
@@ -215,25 +215,25 @@ def test_what_was_asked_for_is_told_again(family, server):
     server.call = lambda operation, request: (sent.update({operation: request}), call(operation, request))[1]
     create(server)
     described = call(f"Describe{noun}", {f"{noun}Name": NAME})
-    told = SAGEMAKER.shapes[SAGEMAKER.operations[f"Describe{noun}"].output]["members"]
+    members = SAGEMAKER.shapes[SAGEMAKER.operations[f"Describe{noun}"].output]["members"]
     for member, value in sent[f"Create{noun}"].items():
-        if member in told:
+        if member in members:
             assert _within(value, described[member]), member
 
 
-def _within(sent: Any, told: Any) -> bool:
+def _within(sent: Any, described: Any) -> bool:
     """Whether all that was sent is there; defaults may have joined it."""
     if isinstance(sent, dict):
-        return all(key in told and _within(value, told[key]) for key, value in sent.items())
+        return all(key in described and _within(value, described[key]) for key, value in sent.items())
     if isinstance(sent, list):
-        return len(sent) == len(told) and all(map(_within, sent, told))
-    return bool(sent == told)
+        return len(sent) == len(described) and all(map(_within, sent, described))
+    return bool(sent == described)
 
 
-# ---- the stories of a training job, as its SecondaryStatusTransitions tell them ----
+# ---- the history of a training job, as its SecondaryStatusTransitions show it ----
 
 MODEL = {"uploaded": {"model": "s3://b/out/model.tar.gz"}}
-STORIES = {
+HISTORIES = {
     "normal": (
         [(Phase.STAGING, {}), (Phase.RUNNING, {}), (Phase.COLLECTING, {}), (Phase.EXITED, {"exit_code": 0, **MODEL})],
         ["Starting", "Pending", "Downloading", "Training", "Uploading", "Completed"],
@@ -256,8 +256,8 @@ STORIES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("steps", "told"), STORIES.values(), ids=STORIES)
-def test_a_jobs_story_is_told_in_aws_words(steps, told, server):
+@pytest.mark.parametrize(("steps", "statuses"), HISTORIES.values(), ids=HISTORIES)
+def test_a_training_jobs_secondary_statuses_are_aws_words(steps, statuses, server):
     create_job(server)
     server.settle()
     for phase, changes in steps:
@@ -267,10 +267,10 @@ def test_a_jobs_story_is_told_in_aws_words(steps, told, server):
         assert all(entry["StatusMessage"] for entry in entries)
         for entry, following in itertools.pairwise(entries):
             assert entry["EndTime"] == following["StartTime"] >= entry["StartTime"]
-    assert [entry["Status"] for entry in entries] == told
-    assert set(told) <= set(SAGEMAKER.shapes["SecondaryStatus"]["enum"])
+    assert [entry["Status"] for entry in entries] == statuses
+    assert set(statuses) <= set(SAGEMAKER.shapes["SecondaryStatus"]["enum"])
     job = server.describe_training_job(TrainingJobName=NAME)
-    assert job["SecondaryStatus"] == told[-1]
+    assert job["SecondaryStatus"] == statuses[-1]
     if job["TrainingJobStatus"] in FINISHED:
         assert "EndTime" in entries[-1]
         assert job["TrainingEndTime"] > job["TrainingStartTime"]

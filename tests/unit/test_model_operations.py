@@ -75,12 +75,12 @@ BAD_MODELS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("members", "says"), BAD_MODELS.values(), ids=BAD_MODELS)
-def test_a_model_that_makes_no_sense(server, members, says):
+@pytest.mark.parametrize(("members", "text"), BAD_MODELS.values(), ids=BAD_MODELS)
+def test_a_contradictory_model_is_refused(server, members, text):
     request = {key: value for key, value in a_model("m", **members).items() if value is not None}
     code, message = refusal(server.create_model, **request)
     assert code == "ValidationException"
-    assert says in message
+    assert text in message
     assert server.list_models() == {"Models": []}
 
 

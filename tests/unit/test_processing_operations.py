@@ -26,8 +26,9 @@ def jobs(server: Client) -> list[str]:
 
 
 def test_omitted_members_are_described_with_their_defaults(server):
-    given = {"ProcessingInputs": [a_processing_input()], "ProcessingOutputConfig": {"Outputs": [a_processing_output()]}}
-    server.create_processing_job(**a_processing_job("j", **given))
+    server.create_processing_job(
+        **a_processing_job("j", **inputs(a_processing_input()), **outputs(a_processing_output()))
+    )
     job = server.describe_processing_job(ProcessingJobName="j")
     (described,) = job["ProcessingInputs"]
     source = described["S3Input"]
@@ -197,8 +198,9 @@ def test_the_models_limits_are_kept(server, members, text):
 
 
 def test_an_output_may_be_the_folder_of_an_input(server):
-    given = {**inputs(a_processing_input("a")), **outputs(a_processing_output("a"))}
-    server.create_processing_job(**a_processing_job("j", **given))
+    server.create_processing_job(
+        **a_processing_job("j", **inputs(a_processing_input("a")), **outputs(a_processing_output("a")))
+    )
     server.settle()
     (task,) = server.backend.tasks.values()
     assert task.inputs[0].path == task.outputs[0].path == "processing/a"

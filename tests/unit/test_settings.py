@@ -26,7 +26,7 @@ def test_the_file_beats_the_default_the_variable_the_file_and_the_command_line_a
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("prot = 1", "no setting 'prot'"),
         ("port = 'many'", "port = 'many': must be a whole number"),
@@ -41,12 +41,12 @@ def test_the_file_beats_the_default_the_variable_the_file_and_the_command_line_a
         ("port = = 1", "not valid TOML"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_name_and_remedy(tmp_path, text, told):
+def test_what_does_not_fit_is_refused_with_its_name_and_remedy(tmp_path, text, message):
     (tmp_path / "clary.toml").write_text(text)
-    if not told:
+    if not message:
         assert read_settings(tmp_path).account_id == "123456789012"
         return
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         read_settings(tmp_path)
 
 

@@ -86,7 +86,7 @@ def test_fifty_fit_and_no_more(server):
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("tags_given", "text"),
     [
         (tags(**{"aws:owner": "x"}), "keys that begin with aws: are reserved"),
         (tags(**{"AWS:Owner": "x"}), "keys that begin with aws: are reserved"),
@@ -100,13 +100,13 @@ def test_fifty_fit_and_no_more(server):
     ],
     ids=["aws", "AWS", "double", "51", "empty key", "long key", "long value", "pattern", "no value"],
 )
-def test_tags_that_are_refused(server, given, says):
+def test_tags_that_are_refused(server, tags_given, text):
     for refused in (
-        refusal(server.add_tags, ResourceArn=f"{ARN}:model/m-1", Tags=given),
-        refusal(server.create_model, **a_model("other", Tags=given)),
+        refusal(server.add_tags, ResourceArn=f"{ARN}:model/m-1", Tags=tags_given),
+        refusal(server.create_model, **a_model("other", Tags=tags_given)),
     ):
         assert refused[0] == "ValidationException"
-        assert says in refused[1]
+        assert text in refused[1]
     assert [model["ModelName"] for model in server.list_models()["Models"]] == ["M-1"]
     assert server.list_tags(ResourceArn=f"{ARN}:model/m-1")["Tags"] == tags(a="1", b="2")
 

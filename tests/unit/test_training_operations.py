@@ -206,9 +206,15 @@ def task_of(server: Client, **members: object):
 
 
 def test_hyperparameters_are_kept_to_the_letter(server):
-    given = {"sagemaker_program": '"train.py"', "layers": "[1, 2]", "empty": "", "words": "ключ\t\"'\\", "eta": "0.10"}
-    task = task_of(server, HyperParameters=given)
-    assert json.loads(task.files["input/config/hyperparameters.json"]) == given
+    hyperparameters = {
+        "sagemaker_program": '"train.py"',
+        "layers": "[1, 2]",
+        "empty": "",
+        "words": "ключ\t\"'\\",
+        "eta": "0.10",
+    }
+    task = task_of(server, HyperParameters=hyperparameters)
+    assert json.loads(task.files["input/config/hyperparameters.json"]) == hyperparameters
 
 
 def test_a_channels_configuration_has_the_keys_that_containers_read(server):
@@ -244,7 +250,7 @@ def test_model_and_data_go_below_the_jobs_name_and_checkpoints_do_not(server):
         "s3://b/out/j/output/output.tar.gz",
         "s3://b/checkpoints/",
     ]
-    assert [given.uri for given in task.inputs] == ["s3://b/checkpoints/"]
+    assert [item.uri for item in task.inputs] == ["s3://b/checkpoints/"]
 
 
 def test_without_compression_the_files_lie_below_a_prefix(server):

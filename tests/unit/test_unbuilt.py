@@ -69,7 +69,7 @@ def test_it_is_refused_by_name_with_what_to_do_instead(server, operation, member
     assert contents(server) == before
 
 
-def test_a_member_that_is_there_but_says_no_is_accepted(server):
+def test_a_member_whose_value_turns_it_off_is_accepted(server):
     capture = {
         "EnableCapture": False,
         "InitialSamplingPercentage": 1,
@@ -79,7 +79,7 @@ def test_a_member_that_is_there_but_says_no_is_accepted(server):
     server.create_endpoint_config(**a_config("x", "m"), DataCaptureConfig=capture)
 
 
-def put(value: dict[str, Any], steps: list[str], what: str) -> None:
+def put(value: dict[str, Any], steps: list[str], new_value: str) -> None:
     """Set a member, making what lies on the way to it."""
     name, inner = steps[0].removesuffix("[]"), value
     if steps[0].endswith("[]"):
@@ -87,9 +87,9 @@ def put(value: dict[str, Any], steps: list[str], what: str) -> None:
     elif len(steps) > 1:
         inner = value.setdefault(name, {})
     if len(steps) > 1:
-        put(inner, steps[1:], what)
+        put(inner, steps[1:], new_value)
     else:
-        value[name] = what
+        value[name] = new_value
 
 
 def contents(server: Client) -> list[dict[str, Any]]:
