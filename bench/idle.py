@@ -16,6 +16,7 @@ from bench.figures import Figure
 from bench.models import deploy, invoke, model_file, register
 from bench.records import RECORDS, fill
 from bench.servers import Server, stopped_server
+from clary.detached.lock import read_lock
 
 ABOUT = "one XGBoost endpoint in service, 10,000 finished jobs in the store (quick: 500), no requests"
 
@@ -74,8 +75,10 @@ def processes(live: Server) -> dict[str, list[psutil.Process]]:
     """The parts; a replica is all that its supervisor started."""
     status = live.status()
     parts = {name: [psutil.Process(status[name]["pid"])] for name in ("server", "gateway", "s3")}
-    (holder,) = live.home.glob("tasks/*/holder")
-    supervisor = psutil.Process(int(holder.read_text()))
+    (lock,) = live.home.glob("tasks/*/supervisor.lock")
+    content = read_lock(lock)
+    assert content is not None
+    supervisor = psutil.Process(content[1])
     return {**parts, "supervisor": [supervisor], "replica": supervisor.children(recursive=True)}
 
 

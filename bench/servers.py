@@ -20,6 +20,7 @@ from botocore.config import Config
 
 from clary.compute.sandbox import probe
 from clary.demo.server import free_port
+from clary.detached.lock import read_lock
 
 T = TypeVar("T")
 
@@ -167,10 +168,10 @@ def stopped_server(settings: str = "") -> Iterator[Server]:
 
 def _end_supervisors(home: Path) -> None:
     """Jobs outlive their server; those of a measurement that broke off do not outlive it."""
-    for holder in home.glob("tasks/*/holder"):
+    for lock in home.glob("tasks/*/supervisor.lock"):
         with contextlib.suppress(OSError, ValueError, psutil.Error):
-            process = psutil.Process(int(holder.read_text()))
-            if str(holder.parent) in process.cmdline():
+            content = read_lock(lock)
+            if content and str(lock.parent) in (process := psutil.Process(content[1])).cmdline():
                 process.kill()
 
 

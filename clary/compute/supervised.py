@@ -255,7 +255,7 @@ class SupervisedBackend:
                     continue
                 if known.held is None and known.folder.supervisor() is not None:  # an earlier server started it
                     known.held = self._holding(known, known.folder)
-                if known.held is not None:
+                if known.held is not None and task_id not in self._exits:
                     self._exits.adopt(task_id, known.folder.lock)
                 self._report(known)
             await self._admit()

@@ -583,6 +583,7 @@ signal.signal(signal.SIGTERM, lambda *_: None)
 lock = fcntl.fcntl(os.open("holder", os.O_RDWR | os.O_CREAT, 0o600), fcntl.F_DUPFD_CLOEXEC, 20)
 fcntl.flock(lock, fcntl.LOCK_EX)
 os.write(lock, f"{os.getpid()}\\n".encode())
+print("locked", flush=True)
 import runpy
 sys.argv = ["supervisor", os.getcwd()]
 runpy.run_module("clary.testing.supervisor", run_name="__main__", alter_sys=True)
@@ -593,12 +594,17 @@ async def test_a_supervisor_that_an_earlier_version_started_is_adopted(world):
     task = a_task()
     folders.create(world.tasks, task, plan(world))
     folder = world.tasks / task.id
-    earlier = await asyncio.create_subprocess_exec(sys.executable, "-c", EARLIER_SUPERVISOR, cwd=folder)
+    earlier = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", EARLIER_SUPERVISOR, cwd=folder, stdout=asyncio.subprocess.PIPE
+    )
+    assert earlier.stdout is not None
+    assert await earlier.stdout.readline() == b"locked\n"
     async with world.server(check_every_s=60) as backend:
         await until(backend, "t-0", Phase.RUNNING)
         found = folders.TaskFolder(folder)
         assert (found.supervisor(), found.alive()) == (earlier.pid, True)
         assert found.start("clary.testing.supervisor") is None
+        assert not (folder / "supervisor.lock").exists()
         await backend.stop("t-0", 1)
         assert (await until(backend, "t-0", Phase.EXITED)).cause is Cause.STOPPED
         assert await earlier.wait() == 0
