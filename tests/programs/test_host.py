@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tasks.programs import Host, invoke_on, opt_ml, started, until
+from tests.programs.running import Host, invoke_on, opt_ml, started, until
 
 # A program with handlers as people write them; the body of a request names what it shall do.
 PROGRAM = """

@@ -16,7 +16,7 @@ import scipy.sparse
 from clary.formats.media_types import accepted, media_type
 from clary.tasks.host import codecs
 from clary.tasks.host.handlers import RequestError
-from tests.unit.tasks.programs import Host, opt_ml, run, started, wheel
+from tests.programs.running import Host, opt_ml, run, started, wheel
 
 SCRIPT = """
 import argparse, os

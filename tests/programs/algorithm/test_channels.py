@@ -10,7 +10,7 @@ import pytest
 from clary.formats.decoding import Format
 from clary.tasks.algorithm.channels import Channel, channels, data_channels, format_of_channel, read_table
 from clary.tasks.failure import ClientError
-from tests.unit.tasks.algorithm.example import ALGORITHM
+from tests.programs.algorithm.example import ALGORITHM
 
 
 def given(**content_types: str) -> dict[str, Channel]:

@@ -20,7 +20,7 @@ import pytest
 
 from clary.tasks.script import virtual_environment
 from clary.tasks.script.training import invocation
-from tests.unit.tasks.programs import environment_of, opt_ml, run, until, wheel
+from tests.programs.running import environment_of, opt_ml, run, until, wheel
 
 TRAIN = ("clary.tasks.scikit_learn", "train")
 

@@ -22,7 +22,7 @@ from clary.tasks.host.handlers import RequestError
 from clary.tasks.recipe import serving
 from clary.tasks.recipe.responses import response_type
 from clary.tasks.recipe.serving import Options, RecipeHandlers
-from tests.unit.tasks.programs import opt_ml, started
+from tests.programs.running import opt_ml, started
 
 CITIES = ["Köln", "Paris, France", 'the "other"', "Oslo\nNorth", ""]
 STEPS = [

@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer
 
 from clary.formats.recordio import write_rows
 from clary.tasks.xgboost import model
-from tests.unit.tasks.programs import environment_of, opt_ml, run, started, until
+from tests.programs.running import environment_of, opt_ml, run, started, until
 
 PROGRAM = "clary.tasks.xgboost"
 DATA = load_breast_cancer()

@@ -6,7 +6,7 @@ import pytest
 
 from clary.tasks.algorithm.hyperparameters import parse
 from clary.tasks.failure import ClientError
-from tests.unit.tasks.algorithm.example import ALGORITHM
+from tests.programs.algorithm.example import ALGORITHM
 
 
 def test_values_have_the_types_of_their_domains() -> None:

@@ -14,7 +14,7 @@ import xgboost as xgb
 from clary.data.recipe import FittedRecipe, Recipe
 from clary.tasks.host.handlers import RequestError
 from clary.tasks.pipeline import Pipeline, Stage
-from tests.unit.tasks.programs import opt_ml, started
+from tests.programs.running import opt_ml, started
 
 PROGRAM = ["-m", "clary.tasks.pipeline"]
 
