@@ -2,8 +2,8 @@
 
     nothing ──> boolean | integer ──> number | time | zoned time ──> text       a column's type only ever widens
 
-Whole numbers become numbers without loss; where anything else would have to widen, the words themselves are needed
-again. Words with leading zeros ("007") and numbers that no 64 bits hold are text: as numbers they would be others.
+Whole numbers become numbers without loss; where anything else has to widen, the texts themselves are needed again.
+Leading zeros ("007") make a cell text, as do numbers of more than 64 bits: as numbers they would change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# The words that stand for a missing value where the caller names none. Case counts, save where both are listed.
+# The texts that stand for a missing value where the caller names none. Case matters.
 MISSING: tuple[str, ...] = (
     "",
     "NA",
@@ -71,23 +71,23 @@ ZEROS = r"^[+-]?0\d+(\.\d*)?$"
 
 
 def lossless(old: Type, new: Type) -> bool:
-    """Whether values read as `old` need not be read again to be `new`."""
+    """Whether values that were read as `old` need not be read again to become `new`."""
     return old == new or old is Type.NOTHING or (old, new) == (Type.INTEGER, Type.NUMBER)
 
 
-def wider(one: Type, other: Type) -> Type:
-    """The narrowest type that holds both."""
-    if lossless(one, other):
-        return other
-    return one if lossless(other, one) else Type.TEXT
+def wider(left: Type, right: Type) -> Type:
+    """The narrowest type that holds the values of both."""
+    if lossless(left, right):
+        return right
+    return left if lossless(right, left) else Type.TEXT
 
 
 @dataclass(frozen=True)
 class Cells:
     """ReadOptions cells are written.
 
-    decimal    the mark between whole and fraction; thousands, currency: marks that numbers may carry, "" for none
-    trim       whether blanks around words are none of theirs
+    decimal    the mark between whole and fraction; thousands, currency: marks that numbers may have, "" for none
+    trim       whether blanks around a text are dropped
     """
 
     missing: frozenset[str] = frozenset(MISSING)
@@ -97,34 +97,36 @@ class Cells:
     trim: bool = False
 
     @cached_property
-    def plain(self) -> bool:
-        """Whether Arrow reads words as they are meant: no marks, and no missing marker that looks like a value."""
+    def is_standard(self) -> bool:
+        """Whether Arrow's own conversion is right: no marks, and no missing marker that is also a value of a type."""
         marks = self.decimal != "." or self.thousands or self.currency
-        return not marks and not any(re.match(one, word) for word in self.missing for one in PATTERNS.values())
+        return not marks and not any(
+            re.match(pattern, marker) for marker in self.missing for pattern in PATTERNS.values()
+        )
 
-    def number_words(self, words: pa.Array) -> pa.Array:
-        """Without blanks and marks, with a decimal point."""
-        words = pc.utf8_trim_whitespace(words)
+    def number_texts(self, texts: pa.Array) -> pa.Array:
+        """The texts without blanks and marks, with a decimal point."""
+        texts = pc.utf8_trim_whitespace(texts)
         if self.currency:
-            words = pc.utf8_trim_whitespace(pc.replace_substring(words, self.currency, ""))
+            texts = pc.utf8_trim_whitespace(pc.replace_substring(texts, self.currency, ""))
         if self.thousands:
-            words = _without_thousands(words, self.thousands, self.decimal)
+            texts = _without_thousands(texts, self.thousands, self.decimal)
         if self.decimal != ".":
-            # A point is no decimal mark here: 1.5 must not become a number that nobody wrote.
-            pointed = pc.match_substring(words, ".")
-            words = pc.replace_substring(words, self.decimal, ".")
-            words = pc.if_else(pointed, "no number", words)
-        return words
+            # A point is not the decimal mark: 1.5 must not be read as a number.
+            pointed = pc.match_substring(texts, ".")
+            texts = pc.replace_substring(texts, self.decimal, ".")
+            texts = pc.if_else(pointed, "no number", texts)
+        return texts
 
 
-def _without_thousands(words: pa.Array, mark: str, decimal: str) -> pa.Array:
+def _without_thousands(texts: pa.Array, mark: str, decimal: str) -> pa.Array:
     """Where groups are of three digits: "1,234.5" but not "1,2,3"."""
     escaped, point = re.escape(mark), re.escape(decimal)
-    grouped = pc.match_substring_regex(words, rf"^[+-]?\d{{1,3}}({escaped}\d{{3}})+({point}\d*)?$")
-    return pc.if_else(grouped, pc.replace_substring(words, mark, ""), words)
+    grouped = pc.match_substring_regex(texts, rf"^[+-]?\d{{1,3}}({escaped}\d{{3}})+({point}\d*)?$")
+    return pc.if_else(grouped, pc.replace_substring(texts, mark, ""), texts)
 
 
-def counted(met: Mapping[str, int]) -> str:
-    """Which words were met, and how often, the most frequent first; for a note."""
-    ordered = sorted(met.items(), key=lambda one: -one[1])
-    return ", ".join(f"{word!r} {count:,} {'time' if count == 1 else 'times'}" for word, count in ordered)
+def frequencies(counts: Mapping[str, int]) -> str:
+    """Texts with their counts, the most frequent first; for a note."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{text!r} {count:,} {'time' if count == 1 else 'times'}" for text, count in ordered)

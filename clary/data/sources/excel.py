@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Any
 
 from clary.data.batch import some
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import FrameScan, Scan
-from clary.data.sources.cells import MISSING, counted
+from clary.data.sources.cells import MISSING, frequencies
 from clary.data.sources.input_file import InputFile
 from clary.data.sources.read_options import ReadOptions
 from clary.data.sources.values import named, table_of
@@ -18,15 +19,15 @@ OPTIONS = frozenset({"sheet", "header", "skip", "missing"})
 
 
 def scan(file: InputFile, options: ReadOptions) -> Scan:
-    """sheet    its name, or its place from 0; the first by default, told where there are several
-    header   whether the first row names the columns: True by default; skip: rows passed over before
+    """sheet    its name, or its place from 0; the first by default, with a note where there are several
+    header   whether the first row names the columns: True by default; skip: rows to skip first
     missing  the texts that stand for a missing value
     Raises   ReadError.
     """
     try:
         from python_calamine import CalamineWorkbook
     except ImportError:
-        raise ReadError("reading spreadsheets needs python-calamine: pip install python-calamine") from None
+        raise ReadError("reading spreadsheets needs the package python-calamine: pip install 'clary[data]'") from None
     notes = [Note("The sheet was read whole.")]
     with (
         file.reading_as("a spreadsheet"),
@@ -58,8 +59,8 @@ def _columns(rows: list[list[Any]], options: ReadOptions, file: InputFile, notes
     header, skip = options.format_options.get("header", True), options.format_options.get("skip", 0)
     missing = options.format_options.get("missing", MISSING)
     if not isinstance(header, bool) or not isinstance(skip, int) or skip < 0:
-        raise ReadError(f"header={header!r}, skip={skip!r}: the one is True or False, the other a number of rows")
-    if isinstance(missing, str) or not all(isinstance(one, str) for one in missing):
+        raise ReadError(f"header={header!r}, skip={skip!r}: header is True or False, skip a number of rows")
+    if isinstance(missing, str) or not all(isinstance(marker, str) for marker in missing):
         raise ReadError(f"missing={missing!r} is not a list of texts")
     rows = [row for row in rows[skip:] if any(value != "" for value in row)]
     if not rows:
@@ -77,21 +78,21 @@ def _name(value: Any) -> str:
 
 def _cells(values: list[Any], name: str, missing: frozenset[str], notes: list[Note]) -> list[Any]:
     """A sheet's numbers are all floats: whole ones are integers where all are; an empty cell is a missing value."""
-    met: dict[str, int] = {}
-    found: list[Any] = []
+    markers: Counter[str] = Counter()
+    cells: list[Any] = []
     for value in values:
-        if isinstance(value, str) and (bare := value.strip()) in (missing | {""}):
-            if bare:
-                met[bare] = met.get(bare, 0) + 1
-            found.append(None)
+        if isinstance(value, str) and (text := value.strip()) in (missing | {""}):
+            if text:
+                markers[text] += 1
+            cells.append(None)
         else:
-            found.append(value)
-    if met:
-        notes.append(Note(f"Read as missing: {counted(met)}.", name, sum(met.values())))
-    numbers = [value for value in found if type(value) is float]
+            cells.append(value)
+    if markers:
+        notes.append(Note(f"Read as missing: {frequencies(markers)}.", name, markers.total()))
+    numbers = [value for value in cells if type(value) is float]
     if numbers and all(value.is_integer() and abs(value) <= 2**53 for value in numbers):
-        found = [int(value) if type(value) is float else value for value in found]
-    if any(isinstance(value, (datetime.time, datetime.timedelta)) for value in found):
+        cells = [int(value) if type(value) is float else value for value in cells]
+    if any(isinstance(value, (datetime.time, datetime.timedelta)) for value in cells):
         notes.append(Note("Times of day and durations were read as text.", name))
-        found = [str(value) if isinstance(value, (datetime.time, datetime.timedelta)) else value for value in found]
-    return found
+        cells = [str(value) if isinstance(value, (datetime.time, datetime.timedelta)) else value for value in cells]
+    return cells

@@ -17,11 +17,11 @@ from clary.data.notes import Note
 from clary.data.scans import Scan
 from clary.data.sources.blocks import TextBlock
 from clary.data.sources.cells import MISSING, Cells, Type
-from clary.data.sources.delimited import Reader, opening
+from clary.data.sources.delimited import Reader, first_bytes
 from clary.data.sources.dialect import Dialect
 from clary.data.sources.infer import guess
 from clary.data.sources.input_file import InputFile
-from clary.data.sources.parse import Words, words_of
+from clary.data.sources.parse import TextColumns, parse_block
 from clary.data.sources.read_options import ReadOptions
 
 OPTIONS = frozenset({"widths", "colspecs", "header", "names", "encoding", "missing", "skip", "types"})
@@ -41,7 +41,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
     Raises    ReadError.
     """
     notes: list[Note] = []
-    head, whole, encoding, mark = opening(file, options, notes)
+    head, whole, encoding, mark = first_bytes(file, options, notes)
     text = head.decode("utf-8", "replace")
     text = text if whole else text[: text.rfind("\n") + 1]
     skipped = _skipped(text, options.format_options)
@@ -78,13 +78,13 @@ class FixedReader(Reader):
         self._spans = [spans[place] for place in self._places]
         self._lines = replace(dialect, names=("line",))
 
-    def _words(self, block: TextBlock, coded: frozenset[int]) -> Words:
-        found = words_of(block, self._lines, [0], frozenset())
-        columns = [_cut(found.columns[0], span) for span in self._spans]
+    def _texts(self, block: TextBlock, coded: frozenset[int]) -> TextColumns:
+        lines = parse_block(block, self._lines, [0], frozenset())
+        columns = [_cut(lines.columns[0], span) for span in self._spans]
         for index, place in enumerate(self._places):
             if place in coded:
                 columns[index] = columns[index].dictionary_encode()
-        return Words(columns, found.rows, found.bad)
+        return TextColumns(columns, lines.rows, lines.bad)
 
 
 def _cut(lines: pa.Array, span: tuple[int, int | None]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""A block of a delimited file as columns of words: what pyarrow's parser makes of it, and the rows it cannot take."""
+"""A block of a delimited file as columns of texts, by pyarrow's parser, and the rows that it cannot parse."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from clary.data.sources.blocks import TextBlock
 from clary.data.sources.dialect import Dialect
 from clary.data.sources.rows import fields_of
 
-WORD_DICTIONARY = pa.dictionary(pa.int32(), pa.string())
+TEXT_DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass
-class Words:
-    """columns  of words, as many as were asked for; rows: how many
-    bad         rows that are none of them
+class TextColumns:
+    """columns  of texts, those that were asked for; rows: their length
+    bad         the rows that could not be parsed
     """
 
     columns: list[pa.Array]
@@ -28,27 +28,26 @@ class Words:
     bad: list[BadRow] = field(default_factory=list)
 
 
-def words_of(block: TextBlock, dialect: Dialect, wanted: Sequence[int], coded: frozenset[int]) -> Words:
+def parse_block(block: TextBlock, dialect: Dialect, wanted: Sequence[int], coded: frozenset[int]) -> TextColumns:
     """Columns at the wanted places; those in `coded` as dictionaries.
 
-    Raises ReadError for what is no text at all.
+    Raises ReadError for what is not text at all.
     """
-    data = _tight(block.data, dialect)
+    data = _without_blanks_before_quotes(block.data, dialect)
     bad: list[BadRow] = []
     if b"\0" in data:
         data, bad = _without_faults(block, dialect)
     try:
-        found = _parsed(data, dialect, wanted, coded)
+        columns, ragged = _parsed(data, dialect, wanted, coded)
     except UnicodeDecodeError:
         data, bad = _without_faults(block, dialect)
-        found = _parsed(data, dialect, wanted, coded)
-    columns, ragged = found
+        columns, ragged = _parsed(data, dialect, wanted, coded)
     rows = len(columns[0]) if columns else 0
-    return Words(columns, rows, bad + _placed(ragged, block))
+    return TextColumns(columns, rows, bad + _placed(ragged, block))
 
 
-def _tight(data: bytes, dialect: Dialect) -> bytes:
-    """Where blanks follow delimiters, without those before a quote: it would be a letter there."""
+def _without_blanks_before_quotes(data: bytes, dialect: Dialect) -> bytes:
+    """Where blanks follow delimiters: behind a blank, a quote would be a character of the field."""
     if not dialect.cells.trim or not dialect.quote:
         return data
     mark, quote = dialect.delimiter.encode(), dialect.quote.encode()
@@ -80,7 +79,7 @@ def _parsed(
                 invalid_row_handler=refuse,
             ),
             csv.ConvertOptions(
-                column_types={name: WORD_DICTIONARY if int(name) in coded else pa.string() for name in names},
+                column_types={name: TEXT_DICTIONARY if int(name) in coded else pa.string() for name in names},
                 include_columns=names,
                 strings_can_be_null=False,
                 null_values=[],
@@ -92,10 +91,10 @@ def _parsed(
         if "Empty CSV" in str(error):
             return [pa.array([], pa.string()) for _ in wanted], ragged
         raise ReadError(f"it cannot be parsed: {str(error)[:200]}") from None
-    return [_one(table.column(place)) for place in range(len(names))], ragged
+    return [_array(table.column(place)) for place in range(len(names))], ragged
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
@@ -116,35 +115,35 @@ def _without_faults(block: TextBlock, dialect: Dialect) -> tuple[bytes, list[Bad
 
 
 def _placed(ragged: list[tuple[str, str]], block: TextBlock) -> list[BadRow]:
-    """With the lines they stand on; searched one behind the other."""
-    found, at, line = [], 0, block.first_line
+    """With their line numbers: each text is searched behind the one before."""
+    rows, position, line = [], 0, block.first_line
     for reason, text in ragged:
         raw = text.encode()
-        place = block.data.find(raw, at)
-        if place < 0:
-            found.append(BadRow(0, reason, text))
+        start = block.data.find(raw, position)
+        if start < 0:
+            rows.append(BadRow(0, reason, text))
             continue
-        line += block.data.count(b"\n", at, place)
-        at = place
-        found.append(BadRow(line, reason, text.rstrip("\r\n")))
-    return found
+        line += block.data.count(b"\n", position, start)
+        position = start
+        rows.append(BadRow(line, reason, text.rstrip("\r\n")))
+    return rows
 
 
 def raw_rows(block: TextBlock, dialect: Dialect, wanted: Sequence[int], reason: str) -> list[BadRow]:
-    """The rows at these places among those that can be parsed, as they stand in the file."""
+    """The rows at these places among those that can be parsed, as they are written in the file."""
     text = block.data.decode("utf-8", "replace")
-    places, number, at, line = set(wanted), 0, 0, block.first_line
+    places, number, position, line = set(wanted), 0, 0, block.first_line
     width = len(dialect.names) + dialect.extra
-    found = []
+    rows = []
     for row, end in fields_of(text, dialect.delimiter, dialect.quote, dialect.newline.decode()):
         if len(row) == width:
             if number in places:
-                raw = text[at:end]
+                raw = text[position:end]
                 blank = len(raw) - len(raw.lstrip("\r\n"))
-                found.append(BadRow(line + raw.count("\n", 0, blank), reason, raw.strip("\r\n")))
-                if len(found) == len(places):
-                    return found
+                rows.append(BadRow(line + raw.count("\n", 0, blank), reason, raw.strip("\r\n")))
+                if len(rows) == len(places):
+                    return rows
             number += 1
-        line += text.count("\n", at, end)
-        at = end
-    return found
+        line += text.count("\n", position, end)
+        position = end
+    return rows

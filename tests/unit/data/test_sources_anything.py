@@ -72,7 +72,7 @@ CELLS = st.text(st.sampled_from("ab1.\"',\n é"), max_size=6)
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=40), size=st.integers(20, 200))
 def test_quoting_is_read_as_pandas_reads_it_wherever_blocks_end(tmp_path, monkeypatch, rows, size):
-    for name in ("FIRST_BYTES", "LEAST_BYTES", "MOST_BYTES"):
+    for name in ("FIRST_BYTES", "MIN_BYTES", "MAX_BYTES"):
         monkeypatch.setattr(delimited, name, size)
     path = tmp_path / "a.csv"
     pd.DataFrame(rows, columns=["x", "y", "z"]).to_csv(path, index=False)
@@ -94,7 +94,7 @@ def test_quoting_is_read_as_pandas_reads_it_wherever_blocks_end(tmp_path, monkey
     )
 )
 def test_numbers_are_what_python_reads_wherever_they_turn_up(tmp_path, monkeypatch, values):
-    for name in ("FIRST_BYTES", "LEAST_BYTES", "MOST_BYTES"):
+    for name in ("FIRST_BYTES", "MIN_BYTES", "MAX_BYTES"):
         monkeypatch.setattr(delimited, name, 50)
     path = tmp_path / "a.csv"
     path.write_text("id,x\n" + "".join(f"r,{value}\n" for value in values))

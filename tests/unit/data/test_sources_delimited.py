@@ -25,8 +25,8 @@ def csv(tmp_path):
 def small_blocks(monkeypatch):
     """So that a small file has many blocks."""
     monkeypatch.setattr(reader, "FIRST_BYTES", 200)
-    monkeypatch.setattr(reader, "LEAST_BYTES", 200)
-    monkeypatch.setattr(reader, "MOST_BYTES", 200)
+    monkeypatch.setattr(reader, "MIN_BYTES", 200)
+    monkeypatch.setattr(reader, "MAX_BYTES", 200)
 
 
 def told(frame):
