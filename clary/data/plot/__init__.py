@@ -1,7 +1,7 @@
-"""Pictures of a table. Each function gives a Figure of its own: nothing is shown, no global state of pyplot is touched.
+"""Plots of a table. Each function gives a Figure of its own: nothing is shown, no global state of pyplot is touched.
 
 `data` is a DataFrame, an Arrow table, a scan of something larger than memory, or a Batch. Of a large table a random
-sample is drawn, always the same one; the line below the picture tells how many rows it shows and what was left out.
+sample is drawn, always the same one; the caption has how many rows it shows and what was left out.
 """
 
 from clary.data.plot.categories import bars

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.errors import DataError
-from clary.data.plot.rows import Data, Numbers, groups_of, number_columns, numbers_of, shown
+from clary.data.plot.sample import Data, Numbers, groups_of, number_columns, numbers_of, sample_of
 from clary.data.plot.style import (
     COLOURS,
     LINE_COLOUR,
@@ -19,7 +19,7 @@ from clary.data.plot.style import (
     key_text,
     label_axes,
     legend,
-    new_picture,
+    new_figure,
     shown_text,
 )
 from clary.data.plot.times import show_times
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_BINS = 100
-MOST_BOXES = 12
-MOST_GROUPS = 4  # histograms over each other
-MOST_OUTLIERS = 500  # points of one box
+MAX_BINS = 100
+MAX_BOXES = 12
+MAX_GROUPS = 4  # histograms over each other
+MAX_OUTLIERS = 500  # points of one box
 
 Bins = int | str | Sequence[float]
 
@@ -46,13 +46,13 @@ def hist(
     density  heights are such that the area is 1, in place of counts
     log      the counts' axis is logarithmic
     """
-    seen = shown(data, [column, *([by] if by else [])])
-    found = numbers_of(seen.batch, column)
-    edges = bin_edges(found.values, bins, whole=seen.batch[column].dtype.kind in "iu")
-    figure = new_picture()
+    sample = sample_of(data, [column, *([by] if by else [])])
+    found = numbers_of(sample.batch, column)
+    edges = bin_edges(found.values, bins, whole=sample.batch[column].dtype.kind in "iu")
+    figure = new_figure()
     axes = figure.add_subplot()
     if by:
-        groups = groups_of(seen.batch[by], by, MOST_GROUPS)
+        groups = groups_of(sample.batch[by], by, MAX_GROUPS)
         for code, label in enumerate(groups.labels):
             inside = found.values[groups.codes[found.present] == code]
             draw_steps(axes, inside, edges, density, place=code, label=label)
@@ -64,12 +64,12 @@ def hist(
     label_axes(axes, column, "density" if density else "rows")
     show_times(axes, found)
     return finish(
-        figure, f"Histogram of {column}" + (f" by {by}" if by else ""), (seen.note, found.note), said_of(found)
+        figure, f"Histogram of {column}" + (f" by {by}" if by else ""), (sample.note, found.note), summary_of(found)
     )
 
 
 def bin_edges(values: NDArray[np.float64], bins: Bins = "auto", whole: bool = False) -> NDArray[np.float64]:
-    """Edges of the bins, rising. Raises DataError for bins that are none.
+    """Edges of the bins, rising. Raises DataError for bins that cannot be.
 
     whole  the values are whole numbers: each "auto" bin holds as many of them as any other
     """
@@ -78,8 +78,8 @@ def bin_edges(values: NDArray[np.float64], bins: Bins = "auto", whole: bool = Fa
         if bins != "auto":
             raise DataError(f"bins: give a number, edges, or 'auto', not {bins!r}")
         if whole and high - low < 1e9:
-            return _around_whole(low, high, _how_many(values, low, high))
-        bins = _how_many(values, low, high)
+            return _around_whole(low, high, _bin_count(values, low, high))
+        bins = _bin_count(values, low, high)
     if isinstance(bins, int | np.integer):
         if isinstance(bins, bool) or not 1 <= bins <= 10_000:
             raise DataError(f"bins: give a number from 1 to 10,000, not {bins}")
@@ -104,7 +104,7 @@ def _around_whole(low: float, high: float, bins: int) -> NDArray[np.float64]:
     return low - 0.5 + width * np.arange(count + 1, dtype=np.float64)
 
 
-def _how_many(values: NDArray[np.float64], low: float, high: float) -> int:
+def _bin_count(values: NDArray[np.float64], low: float, high: float) -> int:
     """numpy's "auto", which has no upper limit of its own.
 
     Reference  Freedman & Diaconis (1981), Probability Theory and Related Fields 57, 453-476; Sturges (1926).
@@ -114,7 +114,7 @@ def _how_many(values: NDArray[np.float64], low: float, high: float) -> int:
     if third > first:
         narrow.append(2 * (third - first) / len(values) ** (1 / 3))
     width = min(narrow)
-    return min(MOST_BINS, math.ceil((high - low) / width)) if width > 0 else 1
+    return min(MAX_BINS, math.ceil((high - low) / width)) if width > 0 else 1
 
 
 def draw_bars(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], density: bool = False) -> None:
@@ -125,14 +125,14 @@ def draw_bars(axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64
 def draw_steps(
     axes: Axes, values: NDArray[np.float64], edges: NDArray[np.float64], density: bool, *, place: int, label: str
 ) -> None:
-    """One of several histograms: an outline, each of its own line and colour."""
+    """A histogram among several: an outline with a line style and colour of its own."""
     heights, _ = np.histogram(values, edges, density=density and len(values) > 0)
     colour = COLOURS[place] if place < len(COLOURS) else OTHER_COLOUR
     style = ("-", "--", ":", "-.", (0, (1, 4)), (0, (5, 5)))[place % 6]
     axes.stairs(heights, edges, color=colour, linestyle=style, linewidth=1.6, label=key_text(label))
 
 
-def said_of(found: Numbers) -> str:
+def summary_of(found: Numbers) -> str:
     if found.times:
         first, last = (found.values[[found.values.argmin(), found.values.argmax()]] * 86_400).astype("datetime64[s]")
         return f"{len(found.values):,} moments from {first} to {last}."
@@ -141,51 +141,51 @@ def said_of(found: Numbers) -> str:
 
 
 def box(data: Data, columns: Sequence[str] = (), *, by: str = "") -> Figure:
-    """Quartiles, whiskers and outliers: of some columns, each on a scale of its own, or of one column in groups.
+    """Quartiles, whiskers and outliers: of some columns, each on a scale of its own, or of a column in groups.
 
     Boxes go from the first quartile to the third, whiskers to the last values within 1.5 times that range (Tukey).
     columns  of numbers; none: the first 12 there are
-    by       a category: the one column, for each of its most frequent values
+    by       a category: a box of the column for each of its most frequent values
     """
     if isinstance(columns, str):
         columns = (columns,)
     if by and len(columns) != 1:
         raise DataError(f"box: with by={by!r} give one column, not {len(columns)}")
-    seen = shown(data, [*columns, *([by] if by else [])] if columns else ())
-    names = number_columns(seen.batch, columns, MOST_BOXES, "box plots")
-    found = [numbers_of(seen.batch, name) for name in names]
-    figure = new_picture(max(6.4, 1.1 * len(names)), 4.8)
+    sample = sample_of(data, [*columns, *([by] if by else [])] if columns else ())
+    names = number_columns(sample.batch, columns, MAX_BOXES, "box plots")
+    found = [numbers_of(sample.batch, name) for name in names]
+    figure = new_figure(max(6.4, 1.1 * len(names)), 4.8)
     if by:
-        _draw_groups(figure.add_subplot(), seen.batch, names[0], by, found[0])
+        _draw_groups(figure.add_subplot(), sample.batch, names[0], by, found[0])
     else:
-        for axes, name, one in zip(figure.subplots(1, len(names), squeeze=False)[0], names, found, strict=True):
-            _draw_boxes(axes, [one.values], [name])
-            show_times(axes, one, "y")
+        for axes, name, column in zip(figure.subplots(1, len(names), squeeze=False)[0], names, found, strict=True):
+            _draw_boxes(axes, [column.values], [name])
+            show_times(axes, column, "y")
     title = f"Box plot of {names[0]} by {by}" if by else f"Box plot{'s' * (len(names) > 1)} of {', '.join(names)}"
-    alt = " ".join(f"{name}: {said_of(one)}" for name, one in zip(names, found, strict=True))
-    return finish(figure, title, (seen.note, *(one.note for one in found)), alt)
+    alt = " ".join(f"{name}: {summary_of(column)}" for name, column in zip(names, found, strict=True))
+    return finish(figure, title, (sample.note, *(column.note for column in found)), alt)
 
 
 def _draw_groups(axes: Axes, batch: Any, name: str, by: str, found: Numbers) -> None:
-    groups = groups_of(batch[by], by, MOST_BOXES)
+    groups = groups_of(batch[by], by, MAX_BOXES)
     codes = groups.codes[found.present]
-    inside = [(label, found.values[codes == code]) for code, label in enumerate(groups.labels)]
-    there = [(label, values) for label, values in inside if len(values)]
-    _draw_boxes(axes, [values for _, values in there], [f"{label} ({len(values):,})" for label, values in there])
+    groups_found = [(label, found.values[codes == code]) for code, label in enumerate(groups.labels)]
+    drawn = [(label, values) for label, values in groups_found if len(values)]
+    _draw_boxes(axes, [values for _, values in drawn], [f"{label} ({len(values):,})" for label, values in drawn])
     label_axes(axes, by, name)
     show_times(axes, found, "y")
 
 
-def _draw_boxes(axes: Axes, each: Sequence[NDArray[np.float64]], labels: Sequence[str]) -> None:
+def _draw_boxes(axes: Axes, groups: Sequence[NDArray[np.float64]], labels: Sequence[str]) -> None:
     from matplotlib.cbook import boxplot_stats
 
     stats = []
-    for values, label in zip(each, labels, strict=True):
-        (one,) = boxplot_stats(values)
-        outliers = np.sort(one["fliers"])
-        if len(outliers) > MOST_OUTLIERS:  # evenly, both ends among them: more would be one line anyway
-            outliers = outliers[np.linspace(0, len(outliers) - 1, MOST_OUTLIERS).astype(int)]
-        stats.append(one | {"fliers": outliers, "label": shown_text(label, 20)})
+    for values, label in zip(groups, labels, strict=True):
+        (group,) = boxplot_stats(values)
+        outliers = np.sort(group["fliers"])
+        if len(outliers) > MAX_OUTLIERS:  # evenly, both ends among them: more would merge into a line
+            outliers = outliers[np.linspace(0, len(outliers) - 1, MAX_OUTLIERS).astype(int)]
+        stats.append(group | {"fliers": outliers, "label": shown_text(label, 20)})
     axes.bxp(
         stats,
         widths=0.6,

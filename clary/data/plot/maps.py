@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind
 from clary.data.errors import DataError
-from clary.data.plot.points import draw_points, explain, hue_of
-from clary.data.plot.rows import POINTS, Data, numbers_of, shown
-from clary.data.plot.style import finish, label_axes, new_picture
+from clary.data.plot.points import add_legend, draw_points, hue_of
+from clary.data.plot.sample import POINTS, Data, numbers_of, sample_of
+from clary.data.plot.style import finish, label_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,12 +26,12 @@ def pca_map(data: Data, columns: Sequence[str] = (), *, label: str = "") -> Figu
     columns  of numbers; none: all there are but the label
     label    a column that colours the points
     """
-    seen = shown(data, [*columns, *([label] if label else [])] if columns else (), POINTS)
-    matrix, whole, names = _matrix(seen.batch, columns, label)
+    sample = sample_of(data, [*columns, *([label] if label else [])] if columns else (), POINTS)
+    matrix, whole, names = _matrix(sample.batch, columns, label)
     places, whole = _placed(matrix, whole, "pca", {})
     shares = places.var(axis=0) / matrix.var(axis=0).sum()
     axes = f"first component ({shares[0]:.0%} of the variance)", f"second component ({shares[1]:.0%})"
-    return _map(seen.batch, places, whole, label, axes, f"PCA of {len(names)} columns", seen.note)
+    return _map(sample.batch, places, whole, label, axes, f"PCA of {len(names)} columns", sample.note)
 
 
 def tsne_map(
@@ -39,20 +39,20 @@ def tsne_map(
 ) -> Figure:
     """Each row as a point, near the rows that are like it; distances between far groups mean little.
 
-    It is for looking only: it cannot place new rows. Of more than 2,000 rows a sample is mapped.
+    It serves exploration alone: it cannot place new rows. Of more than 2,000 rows a sample is mapped.
     columns     of numbers, standardised; none: all there are but the label
     perplexity  about how many neighbours count, fewer where there are few rows
     Reference   van der Maaten & Hinton (2008), Journal of Machine Learning Research 9, 2579-2605.
     """
     if not 1 <= perplexity <= 500:
         raise DataError(f"tsne_map: perplexity: give a number from 1 to 500, not {perplexity}")
-    seen = shown(data, [*columns, *([label] if label else [])] if columns else (), MAPPED)
-    matrix, whole, names = _matrix(seen.batch, columns, label)
-    counted = min(perplexity, (len(matrix) - 1) / 3)
-    places, whole = _placed(matrix, whole, "tsne", {"perplexity": counted, "random_state": seed})
-    note = f"{seen.note}; perplexity {counted:g}"
+    sample = sample_of(data, [*columns, *([label] if label else [])] if columns else (), MAPPED)
+    matrix, whole, names = _matrix(sample.batch, columns, label)
+    effective = min(perplexity, (len(matrix) - 1) / 3)
+    places, whole = _placed(matrix, whole, "tsne", {"perplexity": effective, "random_state": seed})
+    note = f"{sample.note}; perplexity {effective:g}"
     title = f"t-SNE of {len(names)} columns"
-    return _map(seen.batch, places, whole, label, ("", ""), title, note)
+    return _map(sample.batch, places, whole, label, ("", ""), title, note)
 
 
 def _placed(
@@ -81,17 +81,17 @@ def _matrix(
     found = {name: numbers_of(batch, name) for name in names if columns or name != label}
     if len(found) < 2:
         raise DataError("a map needs two columns of numbers or more")
-    whole = np.logical_and.reduce([one.present for one in found.values()])
+    whole = np.logical_and.reduce([column.present for column in found.values()])
     if whole.sum() < 4:
         raise DataError("a map needs four rows or more in which no value is missing; impute first (step `impute`)")
-    values = np.stack([one.values[whole[one.present]] for one in found.values()], axis=1)
+    values = np.stack([column.values[whole[column.present]] for column in found.values()], axis=1)
     largest = np.abs(values).max(axis=0)
     values /= np.where(largest > 0, largest, 1.0)  # squares of large and small numbers stay numbers
     spread = values.std(axis=0)
     varies = spread > 1e-12
     if varies.sum() < 2:
         raise DataError("a map needs two columns that vary")
-    kept = tuple(name for name, one in zip(found, varies, strict=True) if one)
+    kept = tuple(name for name, is_kept in zip(found, varies, strict=True) if is_kept)
     return (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies], whole, kept
 
 
@@ -104,10 +104,10 @@ def _map(
     title: str,
     note: str,
 ) -> Figure:
-    figure = new_picture()
+    figure = new_figure()
     axes = figure.add_subplot()
     hue = hue_of(batch, label)
-    explain(figure, axes, hue, draw_points(axes, places[:, 0], places[:, 1], hue, whole))
+    add_legend(figure, axes, hue, draw_points(axes, places[:, 0], places[:, 1], hue, whole))
     label_axes(axes, *names)
     if not names[0]:
         axes.set_xticks([])

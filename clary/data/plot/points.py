@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind
-from clary.data.plot.rows import Groups, Numbers, groups_of, numbers_of
+from clary.data.plot.sample import Groups, Numbers, groups_of, numbers_of
 from clary.data.plot.style import AMOUNTS, COLOURS, MARKS, OTHER_COLOUR, key_text, legend, shown_text
 from clary.data.plot.times import show_times
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hue:
-    """What colours the points: one of `groups` and `scale` is there."""
+    """What colours the points: either `groups` or `scale`."""
 
     name: str
     groups: Groups | None = None
@@ -44,39 +44,39 @@ def hue_of(batch: Batch, by: str) -> Hue | None:
 def draw_points(
     axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], hue: Hue | None, which: NDArray[np.bool_]
 ) -> Any:
-    """What a colour bar is made from, None where there is none.
+    """Draw the points; what a colour bar is made from, None where there is none.
 
     which  (rows,), the rows that x and y are of
     """
-    look: dict[str, Any] = {"s": 12.0 if len(x) > 1_000 else 20.0, "alpha": 0.7, "rasterized": len(x) > 2_000}
+    style: dict[str, Any] = {"s": 12.0 if len(x) > 1_000 else 20.0, "alpha": 0.7, "rasterized": len(x) > 2_000}
     if hue is None:
-        axes.scatter(x, y, color=COLOURS[0], linewidths=0, **look)
+        axes.scatter(x, y, color=COLOURS[0], linewidths=0, **style)
         return None
     if hue.groups is not None:
         codes = hue.groups.codes[which]
         for code, label in enumerate(hue.groups.labels):
             inside = codes == code
             other = code >= hue.groups.named
-            look |= (
-                {"marker": "x", "linewidths": 1, "zorder": 0.5}  # below those that have a name
+            style |= (
+                {"marker": "x", "linewidths": 1, "zorder": 0.5}  # below those of a group with a name
                 if other
                 else {"marker": MARKS[code], "linewidths": 0, "zorder": 1}
             )
             colour = OTHER_COLOUR if other else COLOURS[code]
-            axes.scatter(x[inside], y[inside], color=colour, label=key_text(label), **look)
+            axes.scatter(x[inside], y[inside], color=colour, label=key_text(label), **style)
         return None
     assert hue.scale is not None
     known = hue.scale.present[which]
     amounts = np.full(len(which), np.nan)
     amounts[hue.scale.present] = hue.scale.values
-    axes.scatter(x[~known], y[~known], color=OTHER_COLOUR, marker="x", linewidths=1, **look)
+    axes.scatter(x[~known], y[~known], color=OTHER_COLOUR, marker="x", linewidths=1, **style)
     low, high = float(hue.scale.values.min()), float(hue.scale.values.max())
     amount = amounts[which][known]
-    return axes.scatter(x[known], y[known], c=amount, cmap=AMOUNTS, vmin=low, vmax=high, linewidths=0, **look)
+    return axes.scatter(x[known], y[known], c=amount, cmap=AMOUNTS, vmin=low, vmax=high, linewidths=0, **style)
 
 
-def explain(figure: Figure, axes: Axes, hue: Hue | None, drawn: Any, *, outside: bool = False) -> None:
-    """What the colours mean; outside: beside all the figure's axes."""
+def add_legend(figure: Figure, axes: Axes, hue: Hue | None, drawn: Any, *, outside: bool = False) -> None:
+    """Add a legend or a colour bar for the colours; outside: beside all the figure's axes."""
     if hue is None:
         return
     if hue.scale is not None and drawn is not None:

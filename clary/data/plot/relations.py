@@ -1,4 +1,4 @@
-"""How number columns go together: scatter plots with a trend, and all pairs of a few columns."""
+"""How number columns are related: scatter plots with a trend, and all pairs of a few columns."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ from numpy.typing import NDArray
 from clary.data.batch import Kind
 from clary.data.errors import DataError
 from clary.data.plot.distributions import bin_edges, draw_bars
-from clary.data.plot.points import draw_points, explain, hue_of
-from clary.data.plot.rows import POINTS, Data, number_columns, numbers_of, shown
-from clary.data.plot.style import LINE_COLOUR, finish, label_axes, new_picture
+from clary.data.plot.points import add_legend, draw_points, hue_of
+from clary.data.plot.sample import POINTS, Data, number_columns, numbers_of, sample_of
+from clary.data.plot.style import LINE_COLOUR, finish, label_axes, new_figure
 from clary.data.plot.times import show_times
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_PAIRS = 6
+MAX_PAIRS = 6
 LOWESS_SHARE = 2 / 3  # of the points, around each: Cleveland's own choice
 
 
 def scatter(data: Data, x: str, y: str, *, by: str = "", trend: str = "linear") -> Figure:
-    """Each row as a point, with the line that the points follow; the caption tells which line it is.
+    """Each row as a point, with the line that the points follow; the caption has the kind of line.
 
     by     a column that colours the points: a category, or numbers
     trend  "linear" (least squares), "lowess" (locally weighted, robust; needs statsmodels) or "none"
     """
     if trend not in ("linear", "lowess", "none"):
         raise DataError(f"scatter: trend: give 'linear', 'lowess' or 'none', not {trend!r}")
-    seen = shown(data, [x, y, *([by] if by else [])], POINTS)
-    first, second = numbers_of(seen.batch, x), numbers_of(seen.batch, y)
+    sample = sample_of(data, [x, y, *([by] if by else [])], POINTS)
+    first, second = numbers_of(sample.batch, x), numbers_of(sample.batch, y)
     both = first.present & second.present
     if not both.any():
         raise DataError(f"columns {x!r} and {y!r} have nothing to draw: no row has both")
-    across, up = _at(first.values, first.present, both), _at(second.values, second.present, both)
-    figure = new_picture()
+    across, up = _values_at(first.values, first.present, both), _values_at(second.values, second.present, both)
+    figure = new_figure()
     axes = figure.add_subplot()
-    hue = hue_of(seen.batch, by)
-    explain(figure, axes, hue, draw_points(axes, across, up, hue, both))
+    hue = hue_of(sample.batch, by)
+    add_legend(figure, axes, hue, draw_points(axes, across, up, hue, both))
     line = trend_of(across, up, trend)
     if line is not None:
         axes.plot(line.x, line.y, color="black" if by else LINE_COLOUR, linewidth=2, label="_trend")
     label_axes(axes, x, y)
     show_times(axes, first, "x")
     show_times(axes, second, "y")
-    told = line.told if line is not None else ""
-    notes = (seen.note, first.note, second.note, hue.note if hue else "", told)
+    description = line.description if line is not None else ""
+    notes = (sample.note, first.note, second.note, hue.note if hue else "", description)
     return finish(figure, f"{y} against {x}", notes, f"{len(across):,} points.")
 
 
-def _at(values: NDArray[np.float64], present: NDArray[np.bool_], both: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _values_at(values: NDArray[np.float64], present: NDArray[np.bool_], both: NDArray[np.bool_]) -> NDArray[np.float64]:
     return values[both[present]]
 
 
 @dataclass(frozen=True)
 class Trend:
-    """The points of a line, from left to right, and what it is in words."""
+    """The points of a line, from left to right, and its description for the caption."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    told: str
+    description: str
 
 
 def trend_of(x: NDArray[np.float64], y: NDArray[np.float64], kind: str) -> Trend | None:
@@ -82,8 +82,8 @@ def trend_of(x: NDArray[np.float64], y: NDArray[np.float64], kind: str) -> Trend
     ends = np.array([scaled.min(), scaled.max()])
     spread = np.std(y / height)
     r = float(np.corrcoef(scaled, y / height)[0, 1]) if spread > 1e-14 else 0.0
-    told = f"line: least squares, slope {slope * height / reach:.4g}, r {r:.2f}"
-    return Trend(ends * reach + middle, (slope * ends + level) * height, told)
+    description = f"line: least squares, slope {slope * height / reach:.4g}, r {r:.2f}"
+    return Trend(ends * reach + middle, (slope * ends + level) * height, description)
 
 
 def _lowess(x: NDArray[np.float64], y: NDArray[np.float64], middle: float, reach: float, height: float) -> Trend:
@@ -94,8 +94,8 @@ def _lowess(x: NDArray[np.float64], y: NDArray[np.float64], middle: float, reach
         raise DataError("scatter: trend 'lowess' needs statsmodels: run pip install 'clary[data]'") from None
     smooth = lowess(y, x, frac=LOWESS_SHARE, it=3, delta=0.01 * float(np.ptp(x)))
     smooth = smooth[np.isfinite(smooth).all(axis=1)]
-    told = f"line: lowess over {LOWESS_SHARE:.0%} of the points"
-    return Trend(smooth[:, 0] * reach + middle, smooth[:, 1] * height, told)
+    description = f"line: lowess over {LOWESS_SHARE:.0%} of the points"
+    return Trend(smooth[:, 0] * reach + middle, smooth[:, 1] * height, description)
 
 
 def pairs(data: Data, columns: Sequence[str] = (), *, by: str = "") -> Figure:
@@ -105,14 +105,14 @@ def pairs(data: Data, columns: Sequence[str] = (), *, by: str = "") -> Figure:
     """
     if isinstance(columns, str):
         columns = (columns,)
-    seen = shown(data, [*columns, *([by] if by else [])] if columns else (), POINTS // 2)
+    sample = sample_of(data, [*columns, *([by] if by else [])] if columns else (), POINTS // 2)
     if not columns and by:
-        columns = [name for name in seen.batch.schema.of_kind(Kind.NUMBER, Kind.BOOLEAN) if name != by][:MOST_PAIRS]
-    names = number_columns(seen.batch, columns, MOST_PAIRS, "a plot of pairs")
-    found = [numbers_of(seen.batch, name) for name in names]
+        columns = [name for name in sample.batch.schema.of_kind(Kind.NUMBER, Kind.BOOLEAN) if name != by][:MAX_PAIRS]
+    names = number_columns(sample.batch, columns, MAX_PAIRS, "a plot of pairs")
+    found = [numbers_of(sample.batch, name) for name in names]
     side = max(4.8, 1.9 * len(names))
-    figure = new_picture(side, side)
-    hue, drawn = hue_of(seen.batch, by), None
+    figure = new_figure(side, side)
+    hue, drawn = hue_of(sample.batch, by), None
     grid = figure.subplots(len(names), len(names), squeeze=False, sharex="col")
     for row, up in enumerate(found):
         for place, across in enumerate(found):
@@ -122,13 +122,15 @@ def pairs(data: Data, columns: Sequence[str] = (), *, by: str = "") -> Figure:
                 axes.set_yticks([])
             else:
                 both = across.present & up.present
-                points = _at(across.values, across.present, both), _at(up.values, up.present, both)
+                points = _values_at(across.values, across.present, both), _values_at(up.values, up.present, both)
                 drawn = draw_points(axes, *points, hue, both)
                 show_times(axes, up, "y")
             show_times(axes, across, "x")
             label_axes(axes, names[place] if row == len(names) - 1 else "", names[row] if place == 0 else "")
             axes.tick_params(labelsize=7)
     if len(names) > 1:
-        explain(figure, grid[1][0], hue, drawn, outside=True)
+        add_legend(figure, grid[1][0], hue, drawn, outside=True)
     title = f"Pairs of {', '.join(names)}" + (f" by {by}" if by else "")
-    return finish(figure, title, (seen.note, *(one.note for one in found)), f"{len(names)} columns against each other.")
+    return finish(
+        figure, title, (sample.note, *(column.note for column in found)), f"{len(names)} columns against each other."
+    )

@@ -11,8 +11,8 @@ from clary.data.batch import Batch, Block, Column, Kind, kind_of, missing
 from clary.data.errors import DataError
 from clary.data.plot.categories import draw_named
 from clary.data.plot.distributions import bin_edges, draw_bars
-from clary.data.plot.rows import Data, groups_of, need_column, numbers_of, scan_in, shown
-from clary.data.plot.style import finish, label_axes, new_picture
+from clary.data.plot.sample import Data, groups_of, need_column, numbers_of, sample_of, scan_in
+from clary.data.plot.style import finish, label_axes, new_figure
 from clary.data.plot.times import show_times
 from clary.data.progress import quiet
 from clary.data.recipe import FittedRecipe, Recipe
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_BARS = 12
+MAX_BARS = 12
 
 
 def before_after(step: Any, data: Data, column: str) -> Figure:
@@ -32,28 +32,28 @@ def before_after(step: Any, data: Data, column: str) -> Figure:
 
     step  a step (as recipes write it: {"log1p": {}}) or a Recipe, which is fitted on all of the data, or one that is
           fitted already
-    Where the column is gone afterwards, the columns that came instead are drawn: how many rows have a value in each.
+    Where the column was removed, the columns that replaced it are drawn: how many rows have a value in each.
     Raises DataError, and what fitting and transforming raise.
     """
     steps = _fitted(step, data)
-    seen = shown(data)
-    before = seen.batch
+    sample = sample_of(data)
+    before = sample.batch
     need_column(before.schema, column)
     after = in_one_batch(transformed(steps, scan_in(before), training=True))
-    said = step.recipe if isinstance(step, FittedRecipe) else step
-    name = getattr(said, "name", "") or "the recipe"
-    figure = new_picture(9.6, 4.4)
+    recipe = step.recipe if isinstance(step, FittedRecipe) else step
+    name = getattr(recipe, "name", "") or "the recipe"
+    figure = new_figure(9.6, 4.4)
     left, right = figure.subplots(1, 2)
     _draw(left, column, before[column])
     left.set_title(f"before: {_rows(before, before[column])}", fontsize=9)
     if column in after.columns:
-        right_said = _rows(after, after[column])
+        right_title = _rows(after, after[column])
         _draw(right, column, after[column])
     else:
-        right_said = _draw_made(right, before, after, column)
-    right.set_title(f"after: {right_said}", fontsize=9)
-    alt = f"Before: {_rows(before, before[column])}. After: {right_said}."
-    return finish(figure, f"{column} before and after {name}", (seen.note,), alt)
+        right_title = _draw_made(right, before, after, column)
+    right.set_title(f"after: {right_title}", fontsize=9)
+    alt = f"Before: {_rows(before, before[column])}. After: {right_title}."
+    return finish(figure, f"{column} before and after {name}", (sample.note,), alt)
 
 
 def _fitted(step: Any, data: Data) -> Sequence[FittedStep]:
@@ -71,8 +71,8 @@ def _fitted(step: Any, data: Data) -> Sequence[FittedStep]:
 
 
 def _rows(batch: Batch, column: Column) -> str:
-    gone = int(missing(column).sum())
-    return f"{batch.rows:,} rows" + (f", {gone:,} missing" if gone else "")
+    absent = int(missing(column).sum())
+    return f"{batch.rows:,} rows" + (f", {absent:,} missing" if absent else "")
 
 
 def _draw(axes: Axes, name: str, column: Column) -> None:
@@ -83,7 +83,7 @@ def _draw(axes: Axes, name: str, column: Column) -> None:
     elif kind_of(column) is Kind.BLOCK:
         _draw_block(axes, column)
     elif kind_of(column) in (Kind.TEXT, Kind.BOOLEAN):
-        groups = groups_of(column, name, MOST_BARS)
+        groups = groups_of(column, name, MAX_BARS)
         draw_named(axes, groups.labels, groups.counts.tolist(), named=groups.named)
         label_axes(axes, "rows", name)
     else:
@@ -96,28 +96,28 @@ def _draw(axes: Axes, name: str, column: Column) -> None:
 def _draw_block(axes: Axes, block: Block) -> None:
     matrix = block.matrix
     used = np.asarray((matrix != 0).sum(axis=0)).ravel()
-    order = np.argsort(-used, kind="stable")[:MOST_BARS]
+    order = np.argsort(-used, kind="stable")[:MAX_BARS]
     draw_named(axes, [block.names[place] for place in order], [float(used[place]) for place in order])
     label_axes(axes, "rows that are not zero", "")
 
 
 def _draw_made(axes: Axes, before: Batch, after: Batch, column: str) -> str:
-    """Columns that were not there before. What stands in the title."""
+    """Draw the columns that were added. The title of the right half."""
     made = [name for name in after if name not in before.columns]
     blocks = [name for name in made if kind_of(after[name]) is Kind.BLOCK]
-    mine = [name for name in made if name.startswith(column)] or made
-    if not mine:
+    own = [name for name in made if name.startswith(column)] or made
+    if not own:
         axes.text(0.5, 0.5, "the column is gone", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
         return "gone"
-    if blocks and (len(mine) == 1 or not set(mine) - set(blocks)):
+    if blocks and (len(own) == 1 or not set(own) - set(blocks)):
         _draw_block(axes, after[blocks[0]])
         return f"{len(after[blocks[0]].names):,} columns"
-    numbers = [name for name in mine if kind_of(after[name]) in (Kind.NUMBER, Kind.BOOLEAN)]
-    if len(mine) == 1 or not numbers:
-        _draw(axes, mine[0], after[mine[0]])
-        return f"column {mine[0]}"
-    numbers = numbers[:MOST_BARS]
+    numbers = [name for name in own if kind_of(after[name]) in (Kind.NUMBER, Kind.BOOLEAN)]
+    if len(own) == 1 or not numbers:
+        _draw(axes, own[0], after[own[0]])
+        return f"column {own[0]}"
+    numbers = numbers[:MAX_BARS]
     draw_named(axes, numbers, [float(np.count_nonzero(np.nan_to_num(after[name]))) for name in numbers])
     label_axes(axes, "rows that are not zero", "")
-    return f"{len(mine):,} columns"
+    return f"{len(own):,} columns"

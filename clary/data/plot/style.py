@@ -1,4 +1,4 @@
-"""What all pictures share: colours, marks, and text that the font can show."""
+"""What all plots share: colours, marks, and text that the font can show."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from clary.data.plot.picture import Picture
+    from clary.data.plot.figure import NotebookFigure
 
-# Okabe & Ito's palette: told apart by colour-blind eyes too. Marks differ as well, so colour is never all there is.
+# Okabe & Ito's palette: distinct to colour-blind eyes too. Marks differ as well, so nothing depends on colour alone.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A7A00", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 OTHER_COLOUR = "#6E6E6E"
@@ -23,7 +23,7 @@ CAPTION_COLOUR = "#404040"
 # One colour map for amounts, one for what has a middle: both even to the eye, neither red beside green.
 AMOUNTS = "cividis"
 BALANCE = "RdBu_r"
-LONGEST_TEXT = 32
+MAX_TEXT = 32
 
 _FONT = "DejaVu Sans"  # comes with Matplotlib
 # Fonts with many scripts that machines may have.
@@ -44,22 +44,22 @@ _WIDE_FONTS = (
 )
 
 
-def new_picture(width: float = 6.4, height: float = 4.8) -> Picture:
-    """An empty picture of so many inches. Raises DataError where Matplotlib is not installed."""
+def new_figure(width: float = 6.4, height: float = 4.8) -> NotebookFigure:
+    """An empty figure of so many inches. Raises DataError where Matplotlib is not installed."""
     try:
-        from clary.data.plot.picture import Picture
+        from clary.data.plot.figure import NotebookFigure
     except ModuleNotFoundError as error:
         raise DataError(f"{error.name} is not installed: run pip install 'clary[data]'") from None
-    return Picture(figsize=(width, height), layout="constrained")
+    return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
-def finish(figure: Picture, title: str, notes: Iterable[str], alt: str) -> Picture:
-    """Put the title above, what was left out or sampled below, and say what there is to see."""
+def finish(figure: NotebookFigure, title: str, notes: Iterable[str], alt: str) -> NotebookFigure:
+    """Put the title above and the notes below, and describe the plot for those who cannot see it."""
     figure.suptitle(shown_text(title, 90), fontsize=12)
     caption = "; ".join(note for note in notes if note)
     figure.supxlabel(shown_text(caption, 160), fontsize=8, color=CAPTION_COLOUR)
-    told = f"{title}. {alt} Drawn from {caption}." if caption else f"{title}. {alt}"
-    figure.alt = told.encode("utf-8", "replace").decode()
+    description = f"{title}. {alt} Drawn from {caption}." if caption else f"{title}. {alt}"
+    figure.alt = description.encode("utf-8", "replace").decode()
     _use_fonts(figure, [_FONT, *_wide_fonts()])
     return figure
 
@@ -72,26 +72,26 @@ def label_axes(axes: Axes, x: str, y: str) -> None:
 
 def legend(axes: Axes, title: str) -> None:
     """A key where it hides least; its title is the column's name."""
-    made = axes.legend(title=shown_text(title), fontsize=8, framealpha=0.8)
-    made.get_title().set_fontsize(8)
+    key = axes.legend(title=shown_text(title), fontsize=8, framealpha=0.8)
+    key.get_title().set_fontsize(8)
 
 
 def key_text(text: object) -> str:
     """The same for a legend, which would leave out what is empty or begins with "_"."""
-    made = shown_text(text)
-    return f" {made}" if not made or made.startswith("_") else made
+    label = shown_text(text)
+    return f" {label}" if not label or label.startswith("_") else label
 
 
-def shown_text(text: object, longest: int = LONGEST_TEXT) -> str:
+def shown_text(text: object, limit: int = MAX_TEXT) -> str:
     """A name or value as it can be drawn: no formulas, one line, cut short in the middle.
 
     A character that no font of this machine has is written as Python writes it: \\u4eba.
     """
     one_line = " ".join(str(text).split())
-    if len(one_line) > longest:
-        half = (longest - 1) // 2
+    if len(one_line) > limit:
+        half = (limit - 1) // 2
         one_line = f"{one_line[:half]}…{one_line[-half:]}"
-    drawn = "".join(one if _has(one) else one.encode("unicode_escape").decode() for one in one_line)
+    drawn = "".join(letter if _has(letter) else letter.encode("unicode_escape").decode() for letter in one_line)
     return drawn.replace("$", r"\$")
 
 
@@ -113,8 +113,8 @@ def _glyphs(font: str) -> frozenset[int]:
 def _wide_fonts() -> tuple[str, ...]:
     from matplotlib import font_manager
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return tuple(font for font in _WIDE_FONTS if font in there)
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return tuple(font for font in _WIDE_FONTS if font in installed)
 
 
 def _use_fonts(figure: Figure, fonts: list[str]) -> None:

@@ -74,7 +74,7 @@ def _pair_plot(profile: Profile) -> str | None:
     sample = profile.sample
     if not profile.columns_to_plot or sample is None or not sample.batch.rows:
         return None
-    from clary.data.plot.picture import png
+    from clary.data.plot.figure import png
     from clary.data.plot.relations import pairs
 
     return "data:image/png;base64," + base64.b64encode(png(pairs(sample.batch, profile.columns_to_plot))).decode()

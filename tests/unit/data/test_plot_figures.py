@@ -212,7 +212,7 @@ def test_a_tsne_map_keeps_far_groups_apart():
 
 
 def test_a_map_of_a_very_wide_table_is_drawn(monkeypatch):
-    monkeypatch.setattr("clary.data.statistics.base.SAMPLE_CELLS", 100)  # as if three columns were many
+    monkeypatch.setattr("clary.data.statistics.samples.SAMPLE_CELLS", 100)  # as if three columns were many
     table = pd.DataFrame(np.random.default_rng(2).normal(size=(1300, 3)), columns=list("abc"))
     points = plot.pca_map(table).axes[0].collections[0].get_offsets()
     assert 900 < len(points) <= 1100
@@ -275,12 +275,12 @@ def test_figures_are_drawn_in_many_threads_at_once(frame):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "expected"),
     [
         (lambda t: plot.hist(t, "nope"), "no column 'nope'"),
         (lambda t: plot.hist(t, "word"), "column 'word' cannot be drawn as numbers"),
         (lambda t: plot.hist(t, "empty"), "column 'empty' has nothing to draw: 3 missing"),
-        (lambda t: plot.hist(t, 3), "a column's name is a text"),
+        (lambda t: plot.hist(t, 3), "a column's name is text"),
         (lambda t: plot.hist(t, "x", bins=0), "bins"),
         (lambda t: plot.hist(t, "x", bins="nice"), "bins"),
         (lambda t: plot.hist(t, "x", bins=[2.0, 1.0]), "edges"),
@@ -298,16 +298,16 @@ def test_figures_are_drawn_in_many_threads_at_once(frame):
         (lambda t: plot.bars(t, "word", most=0), "most"),
         (lambda t: plot.bars({"a": float("nan")}), "amount of 'a'"),
         (lambda t: plot.bars({}), "no amounts"),
-        (plot.bars, "which column"),
+        (plot.bars, "bars: give a column"),
         (lambda t: plot.pca_map(t, ["x"]), "two columns"),
         (lambda t: plot.pca_map(t, ["x", "empty"]), "nothing to draw"),
         (lambda t: plot.tsne_map(t, ["x", "y"]), "four rows"),
         (lambda t: plot.tsne_map(t, ["x", "y"], perplexity=0), "perplexity"),
     ],
 )
-def test_what_cannot_be_drawn_is_told(call, said):
+def test_what_cannot_be_drawn_is_told(call, expected):
     table = pd.DataFrame({"x": [1.0, 2.0, 4.0], "y": [1, 3, 2], "word": ["a", "b", "c"], "empty": [np.nan] * 3})
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=expected):
         call(table)
 
 

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from clary.data.plot.files import png
 
-__all__ = ["Picture", "png"]
+__all__ = ["NotebookFigure", "png"]
 
 
-class Picture(Figure):
+class NotebookFigure(Figure):
     """A Matplotlib Figure that belongs to no window.
 
-    alt  what there is to see, for those who cannot see it
+    alt  a description, for those who cannot see it
     """
 
     alt: str = ""

@@ -1,4 +1,4 @@
-"""The rows a picture shows: all of a small table, a random sample of a large one."""
+"""The rows that a plot shows: all of a small table, a random sample of a large one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST = 1e300  # axes are wider than what they show, and have to stay within f
 
 
 @dataclass(frozen=True)
-class Shown:
+class Sample:
     """batch    the rows that are drawn
     rows     how many the table has
     """
@@ -36,30 +36,30 @@ class Shown:
 
     @property
     def note(self) -> str:
-        """For the line below the picture."""
+        """For the caption of the plot."""
         if self.batch.rows == self.rows:
             return f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
         return f"a random sample of {self.batch.rows:,} of {self.rows:,} rows"
 
 
 def scan_in(data: Data) -> Scan:
-    """A table as something that can be read in batches. Raises DataError for what is none."""
+    """A table as a scan. Raises DataError for anything else."""
     return scan_of(data.to_arrow() if isinstance(data, Batch) else data)
 
 
-def shown(data: Data, columns: Sequence[str] = (), most: int = SAMPLE_ROWS) -> Shown:
+def sample_of(data: Data, columns: Sequence[str] = (), most: int = SAMPLE_ROWS) -> Sample:
     """These columns (none: all) of about `most` rows at most. Raises DataError for a column that is not there."""
     import pandas as pd
 
     rows = None
-    if isinstance(data, pd.DataFrame) and len(data) > most:  # only what is drawn is made into Arrow's form
+    if isinstance(data, pd.DataFrame) and len(data) > most:  # only the sample is converted to Arrow
         rows = len(data)
         data = data.iloc[np.flatnonzero(uniform(np.arange(rows)) < most / rows)]
     scan = scan_in(data)
-    there = schema_of(scan)
+    schema = schema_of(scan)
     for name in columns:
-        need_column(there, name)
-    names = tuple(dict.fromkeys(columns)) or there.names
+        need_column(schema, name)
+    names = tuple(dict.fromkeys(columns)) or schema.names
     sampling = SampleRows(names, scan.rows, most if rows is None else scan.rows)
     drawn: list[Batch] | None = None
     for found in each_batch(scan, names, sampling.compute):
@@ -67,13 +67,13 @@ def shown(data: Data, columns: Sequence[str] = (), most: int = SAMPLE_ROWS) -> S
     batch = sampling.result(drawn).batch
     if not batch.columns:
         batch = Batch.of_arrow(pa.schema([scan.arrow_schema.field(name) for name in names]).empty_table())
-    return Shown(batch, scan.rows if rows is None else rows)
+    return Sample(batch, scan.rows if rows is None else rows)
 
 
 def need_column(schema: Schema, name: object) -> str:
     """The name again. Raises DataError where there is no such column."""
     if not isinstance(name, str):
-        raise DataError(f"a column's name is a text, not {name!r}")
+        raise DataError(f"a column's name is text, not {name!r}")
     if name not in schema:
         raise DataError(f"there is no column {name!r}; there are: {some(schema.names)}")
     return name
@@ -85,7 +85,7 @@ class Numbers:
 
     values    float64, finite; of a time, days since 1970
     present   (rows,), which rows they stand in
-    times     whether they are moments
+    times     whether they are times
     note      what was left out, "" where nothing was
     """
 
@@ -105,12 +105,12 @@ def numbers_of(batch: Batch, name: str) -> Numbers:
     times = kind_of(column) is Kind.TIME
     if times:
         values = values / 86_400
-    gone = np.isnan(values)
-    present = ~gone & (np.abs(values, where=~gone, out=np.zeros_like(values)) <= LARGEST)
+    is_missing = np.isnan(values)
+    present = ~is_missing & (np.abs(values, where=~is_missing, out=np.zeros_like(values)) <= LARGEST)
     notes = []
-    if gone.any():
-        notes.append(f"{gone.sum():,} missing")
-    if wide := int((~gone & ~present).sum()):
+    if is_missing.any():
+        notes.append(f"{is_missing.sum():,} missing")
+    if wide := int((~is_missing & ~present).sum()):
         notes.append(f"{wide:,} infinite or beyond ±{LARGEST:g}")
     if not present.any():
         raise DataError(f"column {name!r} has nothing to draw: {', '.join(notes) or 'no rows'}")
@@ -120,7 +120,7 @@ def numbers_of(batch: Batch, name: str) -> Numbers:
 
 @dataclass(frozen=True)
 class Groups:
-    """Each row's place among a few labels, the most frequent first.
+    """Each row's group, the most frequent first.
 
     named   labels that are values; those behind them stand for other values, and for missing ones
     counts  rows of each label
@@ -136,9 +136,9 @@ class Groups:
 
 
 def groups_of(column: Column, name: str, most: int) -> Groups:
-    """At most `most` labels of their own, the others together as one; missing values have a label too.
+    """A group for each of the `most` most frequent values, a group of all others, and a group of missing values.
 
-    Raises DataError where the column is no category.
+    Raises DataError where the column is not a category.
     """
     try:
         codes, levels = coded(column)
@@ -149,15 +149,15 @@ def groups_of(column: Column, name: str, most: int) -> Groups:
     labels = [_text(levels[place]) for place in order[:most]]
     renamed = np.full(len(levels) + 1, most, dtype=np.int64)
     renamed[order[:most]] = np.arange(len(labels))
-    made = renamed[codes]
+    group_codes = renamed[codes]
     others = len(order) - len(labels)
     if others:
         labels.append(f"{others:,} others")
-    gone = missing(column)
-    if gone.any():
-        made[gone] = len(labels)
+    is_missing = missing(column)
+    if is_missing.any():
+        group_codes[is_missing] = len(labels)
         labels.append("missing")
-    return Groups(made, tuple(labels), len(order) - others)
+    return Groups(group_codes, tuple(labels), len(order) - others)
 
 
 def _text(value: pa.Scalar) -> str:
@@ -165,7 +165,7 @@ def _text(value: pa.Scalar) -> str:
 
 
 def number_columns(batch: Batch, columns: Sequence[str], most: int, purpose: str) -> tuple[str, ...]:
-    """Those asked for, else the first of numbers. Raises DataError where there is none, or too many were asked for."""
+    """These columns, or by default the first of numbers. Raises DataError where there are none, or too many."""
     if len(columns) > most:
         raise DataError(f"{len(columns)} columns are too many for {purpose}; give at most {most}")
     found = tuple(dict.fromkeys(columns)) or batch.schema.of_kind(Kind.NUMBER, Kind.BOOLEAN)[:most]
