@@ -47,7 +47,7 @@ class Authenticator:
                     "body's SHA-256, UNSIGNED-PAYLOAD, or no such header."
                 )
         elif not exchange.body.complete:
-            self._check_key(signed)  # before a body of somebody without our key is read
+            self._check_key(signed)  # before the body of a request with another key is read
         await exchange.body.whole()
         self._verify(signed, exchange.body.sha256)
         return False

@@ -20,7 +20,7 @@ from clary.core import errors as core
 from clary.core.arns import Account
 from clary.core.errors import ServiceError, ValidationError
 
-# The model says Message and OriginalMessage are at most this long; the whole text is in the endpoint's log.
+# The longest Message and OriginalMessage of the service model; the whole text is in the endpoint's log.
 MESSAGE_LIMIT = 2048
 
 TIMED_OUT = (

@@ -83,16 +83,16 @@ class Gateway:
         try:
             shared = wanted_port in await gateway_client.ports(self._settings.paths.run, besides=os.getpid())
             listener = _listener(host, wanted_port, shared=shared)
+            self._server = await loop.create_server(
+                lambda: ClientConnection(self._connections),
+                sock=listener,
+                backlog=_BACKLOG,
+                ssl=tls,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if tls else None,
+            )
         except BaseException:
             await self._admin.close()
             raise
-        self._server = await loop.create_server(
-            lambda: ClientConnection(self._connections),
-            sock=listener,
-            backlog=_BACKLOG,
-            ssl=tls,
-            ssl_shutdown_timeout=_TLS_SHUTDOWN_S if tls else None,
-        )
         self._background = [
             asyncio.create_task(self._table.poll(self._limits.refresh_s)),
             asyncio.create_task(self._sweep()),
@@ -157,8 +157,8 @@ class Gateway:
 def _listener(host: str, port: int, *, shared: bool) -> socket.socket:
     """A bound socket. Raises SettingsError with what prevents it.
 
-    Other gateways of this home may bind the port too. `shared`: one has. Where none has, nobody else may have it: a
-    gateway of another home, bound in the same way, would get half of this one's requests.
+    Other gateways of this home may bind the port too. `shared`: one has already. Else no other process may have it: a
+    gateway of another home, bound in the same way, would get half of the requests.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
