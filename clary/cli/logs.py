@@ -28,7 +28,7 @@ class LogNotFound(ClaryError):
 @click.option("-f", "--follow", is_flag=True, help="Go on printing as lines come, until Ctrl-C.")
 @click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
 def command(name: str, home: Path | None, follow: bool, timestamps: bool) -> None:
-    """Print the log of the job or endpoint NAME; of several, the streams one after another."""
+    """Print the log of the job or endpoint NAME; with several streams, these after each other."""
     logs = LogStreams(running_settings(home).paths.logs)
     streams = _streams(logs, name)
     if not streams:

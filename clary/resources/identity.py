@@ -1,4 +1,4 @@
-"""Who the caller is, and what roles may do: everybody with the keys is the account's one role, which may do all.
+"""The caller's identity and the roles: everybody with the keys is the account's only role, which may do everything.
 
 Reference: STS API Reference, GetCallerIdentity, AssumeRole; IAM API Reference, GetRole, SimulatePrincipalPolicy.
 """

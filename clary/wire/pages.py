@@ -22,7 +22,7 @@ from clary.wire.sessions import Cookie, SessionMiddleware
 class Pages:
     """What is served below a path of the control port.
 
-    path            "/console"; a client of the API never asks for it
+    path            "/console"; no request of the API has it
     routes          Starlette's, relative to `path`; their requests have a `session`, in which a login can be kept
     session_idle_s  after so long without a request a session is over
     """

@@ -1,7 +1,7 @@
 """Sessions of web pages, kept in a signed cookie: what `request.session` holds comes back with the next request.
 
-The browser can read the session and cannot change it. It ends with the browser's own session, or when no page was asked
-for during `idle_s`.
+The browser can read the session and cannot change it. It ends with the browser's own session, or when no page was
+requested during `idle_s`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an endpoint does next.
 
-Each function looks for one step and gives None where there is none to take; `decide` takes the first. The order makes
+Each function gives its step, or None where it has none; `decide` takes the first. The order keeps
 the promises: replicas are in the record before they are launched, out of the route before they are stopped, and the
 route says InService before the record does.
 """
@@ -33,7 +33,7 @@ from clary.resources.endpoints import Status
 from clary.resources.endpoints.deployment import STOP_GRACE_S, replica_task
 from clary.resources.endpoints.state import Deployment, EndpointState, Failures, ReplicaRecord, Variant
 
-# Before a replica is told to end, its requests have so long to finish.
+# Before a replica is stopped, its requests have so long to finish.
 DRAIN_S = 60
 # A replica that dies again and again is replaced after 0, 1, 3, 7 … seconds, at most this; a quiet spell forgives.
 MAX_BACKOFF_S = 60

@@ -17,7 +17,7 @@ from clary.resources.operations import find
 
 # A container that is not healthy within 4 minutes makes the endpoint fail.
 STARTUP_TIMEOUT_S = 240
-# A replica is told to end by SIGTERM and has so long until SIGKILL.
+# Between a replica's SIGTERM and its SIGKILL.
 STOP_GRACE_S = 30
 
 
@@ -50,7 +50,7 @@ def _variant(variant: Mapping[str, Any], facts: Facts) -> Variant:
     return Variant(
         name=variant["VariantName"],
         containers=containers,
-        # Replicas hold what the settings say, whatever the instance type; accelerators are never shared.
+        # CPUs and memory are the settings', whatever the instance type; accelerators are the type's, and never shared.
         resources=Resources(settings.replica_cpus, settings.replica_memory_mib, instance.gpus, instance.accelerator),
         count=variant["InitialInstanceCount"],
         weight=endpoint_configs.weight_of(variant),

@@ -52,7 +52,7 @@ class JobKind(Generic[StateT]):
     """One family of jobs, for what all of them share.
 
     kind        of its records
-    noun        what texts call one: "training job"
+    noun        its name in texts: "training job"
     state       the dataclass of its records' state
     stages      in the order in which a job goes through them
     task        the record as a task of this id

@@ -10,7 +10,7 @@ from clary.resources.jobs.kind import JobKind, downloading, running, uploading, 
 from clary.resources.jobs.status import SecondaryStatus
 from clary.resources.processing import KIND
 from clary.resources.processing.state import ProcessingState
-from clary.resources.processing.task import processing_task, stopping_condition
+from clary.resources.processing.task import processing_task, request_of, stopping_condition
 
 
 def _with_results(state: ProcessingState, task: TaskState) -> ProcessingState:
@@ -21,7 +21,7 @@ def _time_limit_reason(job: Record) -> str:
     """AWS gives none; whoever finds a job stopped that nobody stopped wants to know why."""
     return (
         "MaxRuntimeExceeded: The job ran longer than StoppingCondition.MaxRuntimeInSeconds = "
-        f"{stopping_condition(job.spec)['MaxRuntimeInSeconds']}."
+        f"{stopping_condition(request_of(job))['MaxRuntimeInSeconds']}."
     )
 
 

@@ -18,7 +18,7 @@ from clary.resources.operations import Request, Response, echo, remove
 from clary.resources.processing import KIND
 from clary.resources.processing.kind import PROCESSING
 from clary.resources.processing.state import ProcessingState
-from clary.resources.processing.task import PROCESSING_FOLDER, with_defaults
+from clary.resources.processing.task import PROCESSING_FOLDER, request_of, with_defaults
 
 MISSING = "Could not find requested job with name: {name}"
 MISSING_TO_STOP = "Could not find job to update with name: {name}"
@@ -50,7 +50,7 @@ def creation_message(job: Record) -> str:
 
 
 def _check(request: Request) -> None:
-    """What the shapes cannot say. Raises ValidationException."""
+    """Checks beyond those of the shapes. Raises ValidationException."""
     path = "ProcessingResources.ClusterConfig"
     jobs.check_instances(PROCESSING, path, request["ProcessingResources"]["ClusterConfig"])
     inputs = request.get("ProcessingInputs", [])
@@ -76,7 +76,7 @@ def _check_input(label: str, item: Request) -> None:
 
 def _check_data(label: str, item: Request, member: str) -> None:
     if member not in item:
-        raise ValidationException(f"{label}: {member} is missing: say where in S3 its data is.")
+        raise ValidationException(f"{label}: {member} is missing: give the place of its data in S3.")
     checks.s3_uri(f"{label}: S3Uri", item[member]["S3Uri"])
     path = item[member].get("LocalPath")
     if path is None and not item.get("AppManaged"):
@@ -138,7 +138,7 @@ _ECHOED = ("ProcessingResources", "AppSpecification", "Environment", "NetworkCon
 async def describe(context: Context, request: Request) -> Response:
     job = await jobs.find_for_describe(context, Ref(KIND, request["ProcessingJobName"]), MISSING)
     started, _ = jobs.times(PROCESSING.read(job.state))
-    response = {**echo(job, _ECHOED), **with_defaults(job.spec), **_summary(context, job)}
+    response = {**echo(job, _ECHOED), **with_defaults(request_of(job)), **_summary(context, job)}
     return response | ({"ProcessingStartTime": started} if started else {})
 
 

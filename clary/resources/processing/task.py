@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from clary.core.records import Record
 from clary.core.tasks import Input, Output, Task
@@ -16,13 +16,17 @@ from clary.resources.jobs.state import read_state
 from clary.resources.jobs.task import DEFAULT_MAX_RUNTIME_S, as_folder, job_task, s3_input
 from clary.resources.processing.state import ProcessingState
 
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import CreateProcessingJobRequestTypeDef
+
 OPT_ML = "/opt/ml/"
 # Below it, and nowhere else, inputs are brought and outputs are taken from.
 PROCESSING_FOLDER = "/opt/ml/processing/"
 
 
 def processing_task(job: Record, task_id: str) -> Task:
-    spec = job.spec
+    spec = request_of(job)
+    network = spec.get("NetworkConfig")
     application = spec["AppSpecification"]
     task = job_task(
         job,
@@ -33,7 +37,7 @@ def processing_task(job: Record, task_id: str) -> Task:
         log_group="ProcessingJobs",
         config="config",
         max_runtime_s=stopping_condition(spec)["MaxRuntimeInSeconds"],
-        isolated=spec.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
+        isolated=bool(network and network.get("EnableNetworkIsolation")),
     )
     return replace(
         task,
@@ -45,11 +49,16 @@ def processing_task(job: Record, task_id: str) -> Task:
     )
 
 
-def stopping_condition(spec: Any) -> dict[str, Any]:
+def request_of(job: Record) -> CreateProcessingJobRequestTypeDef:
+    """The spec with the types of AWS's service model, against which it was checked."""
+    return cast("CreateProcessingJobRequestTypeDef", job.spec)
+
+
+def stopping_condition(spec: CreateProcessingJobRequestTypeDef) -> dict[str, Any]:
     return {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_S, **spec.get("StoppingCondition", {})}
 
 
-def with_defaults(spec: Any) -> dict[str, Any]:
+def with_defaults(spec: CreateProcessingJobRequestTypeDef) -> dict[str, Any]:
     """The members of a request that AWS returns with its defaults filled in."""
     members: dict[str, Any] = {"StoppingCondition": stopping_condition(spec)}
     if "ProcessingInputs" in spec:
@@ -70,10 +79,14 @@ def _input_with_defaults(item: Any) -> dict[str, Any]:
 
 def _config(job: Record) -> dict[str, Any]:
     """processingjobconfig.json: the whole request, and under which ARN it runs. Programs rely on the latter."""
-    return {"ProcessingJobArn": read_state(ProcessingState, job.state).arn, **job.spec, **with_defaults(job.spec)}
+    return {
+        "ProcessingJobArn": read_state(ProcessingState, job.state).arn,
+        **job.spec,
+        **with_defaults(request_of(job)),
+    }
 
 
-def _inputs(spec: Any) -> tuple[Input, ...]:
+def _inputs(spec: CreateProcessingJobRequestTypeDef) -> tuple[Input, ...]:
     return tuple(
         s3_input(item["S3Input"], below_opt_ml(item["S3Input"]["LocalPath"]))
         for item in spec.get("ProcessingInputs", ())
@@ -81,8 +94,9 @@ def _inputs(spec: Any) -> tuple[Input, ...]:
     )
 
 
-def _outputs(spec: Any) -> tuple[Output, ...]:
-    """Where and how they were asked for: no job name is appended, and a job that failed keeps what it had."""
+def _outputs(spec: CreateProcessingJobRequestTypeDef) -> tuple[Output, ...]:
+    """As the request has them: no job name is appended to the URI, and outputs of a failed job are uploaded too."""
+    config = spec.get("ProcessingOutputConfig")
     return tuple(
         Output(
             path=below_opt_ml(item["S3Output"]["LocalPath"]),
@@ -92,7 +106,7 @@ def _outputs(spec: Any) -> tuple[Output, ...]:
             links=False,
             continuous=item["S3Output"]["S3UploadMode"] == "Continuous",
         )
-        for item in spec.get("ProcessingOutputConfig", {}).get("Outputs", ())
+        for item in (config["Outputs"] if config else ())
         if not item.get("AppManaged")
     )
 

@@ -77,7 +77,7 @@ def creation_message(job: Record) -> str:
 
 
 def _check(request: Request) -> None:
-    """What the shapes cannot say. Raises ValidationException."""
+    """Checks beyond those of the shapes. Raises ValidationException."""
     if "TrainingImage" not in request.get("AlgorithmSpecification", {}):
         raise ValidationException("AlgorithmSpecification.TrainingImage is missing: give the URI of a training image.")
     jobs.check_instances(TRAINING, "ResourceConfig", request.get("ResourceConfig", {}))

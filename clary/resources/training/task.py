@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from clary.core.records import Record
 from clary.core.tasks import Input, Output, Task
@@ -16,11 +16,15 @@ from clary.resources.jobs.task import DEFAULT_MAX_RUNTIME_S, as_folder, distribu
 from clary.resources.training.state import TrainingState
 from clary.resources.user_code import staged_code, submit_directory
 
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
+
 CHECKPOINTS = "/opt/ml/checkpoints"
 
 
 def training_task(job: Record, task_id: str) -> Task:
-    spec, state = job.spec, read_state(TrainingState, job.state)
+    spec = cast("CreateTrainingJobRequestTypeDef", job.spec)
+    state = read_state(TrainingState, job.state)
     algorithm = spec["AlgorithmSpecification"]
     task = job_task(
         job,
@@ -51,23 +55,22 @@ def training_task(job: Record, task_id: str) -> Task:
     )
 
 
-def _files(spec: Any) -> dict[str, str]:
+def _files(spec: CreateTrainingJobRequestTypeDef) -> dict[str, str]:
     """The configuration files. Hyperparameters are kept to the letter: every value a string, as sent."""
     files = {
         "input/config/hyperparameters.json": json.dumps(spec.get("HyperParameters", {}), ensure_ascii=False),
         "input/config/inputdataconfig.json": json.dumps(_input_data_config(spec)),
     }
-    for member, name in (
-        ("CheckpointConfig", "checkpointconfig"),
-        ("DebugHookConfig", "debughookconfig"),
-        ("ProfilerConfig", "profilerconfig"),
-    ):
-        if member in spec:
-            files[f"input/config/{name}.json"] = json.dumps(spec[member])
+    if "CheckpointConfig" in spec:
+        files["input/config/checkpointconfig.json"] = json.dumps(spec["CheckpointConfig"])
+    if "DebugHookConfig" in spec:
+        files["input/config/debughookconfig.json"] = json.dumps(spec["DebugHookConfig"])
+    if "ProfilerConfig" in spec:
+        files["input/config/profilerconfig.json"] = json.dumps(spec["ProfilerConfig"])
     return files
 
 
-def _input_data_config(spec: Any) -> dict[str, dict[str, str]]:
+def _input_data_config(spec: CreateTrainingJobRequestTypeDef) -> dict[str, dict[str, str]]:
     """Key names differ from the API's. S3DistributionType must be there, or AWS's XGBoost dies."""
     config = {}
     for channel in spec.get("InputDataConfig", ()):
@@ -82,7 +85,7 @@ def _input_data_config(spec: Any) -> dict[str, dict[str, str]]:
     return config
 
 
-def _inputs(spec: Any) -> tuple[Input, ...]:
+def _inputs(spec: CreateTrainingJobRequestTypeDef) -> tuple[Input, ...]:
     inputs = [
         s3_input(
             channel["DataSource"]["S3DataSource"],
@@ -96,8 +99,8 @@ def _inputs(spec: Any) -> tuple[Input, ...]:
     return tuple(inputs)
 
 
-def _outputs(name: str, spec: Any) -> tuple[Output, ...]:
-    """Model and output data go below the job's name; checkpoints exactly where they were asked for."""
+def _outputs(name: str, spec: CreateTrainingJobRequestTypeDef) -> tuple[Output, ...]:
+    """Model and output data go below the job's name; checkpoints exactly where the request has them."""
     base = f"{spec['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/output"
     plain = spec["OutputDataConfig"].get("CompressionType", "GZIP") == "NONE"
     outputs = [
