@@ -1,6 +1,6 @@
 """Writes docs/data/steps.md, the reference of a recipe's steps, from their docstrings.
 
-A parameter that a step's docstring does not name is told as the class that it comes from tells it.
+A parameter that a step's docstring does not describe gets the description of the class that it is inherited from.
 
 python docs/make_steps.py
 """
@@ -48,13 +48,13 @@ GROUPS = {
     ),
     "Your own": ("sklearn", "function"),
 }
-_SHARED = {one.name for one in dataclasses.fields(Step)}
+_SHARED = {field.name for field in dataclasses.fields(Step)}
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*)  +(.*)$")
 
 HEAD = """# The steps of a recipe
-Written by `docs/make_steps.py` from the code. How a recipe is put together stands in [the guide](guide.md).
+Written by `docs/make_steps.py` from the code. Recipes themselves are described in [the guide](guide.md).
 
-Every step takes `columns` (names, patterns such as `pixel_*`, or one of the words `numbers`, `booleans`, `text`,
+Every step takes `columns` (names, patterns such as `pixel_*`, or one of the keywords `numbers`, `booleans`, `text`,
 `times`, `all`; left out: every column the step is for, but the target) and `leave` (names or patterns it leaves alone).
 """
 
@@ -72,12 +72,12 @@ def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
     yield f"## {title}\n"
     for name in names:
         yield f"### {name}\n"
-        yield from _told(every()[name])
+        yield from _described(every()[name])
 
 
-def _told(kind: type[Step]) -> Iterator[str]:
+def _described(kind: type[Step]) -> Iterator[str]:
     defaults = _defaults(kind)
-    parts = [_parts(one, defaults) for one in _paragraphs(kind)]
+    parts = [_parts(paragraph, defaults) for paragraph in _paragraphs(kind)]
     missing = _not_named(kind, defaults)
     for place, (before, rows, behind) in enumerate(parts):
         last = rows and not any(more for _, more, _ in parts[place + 1 :])
@@ -96,11 +96,11 @@ def _paragraphs(kind: type) -> Iterator[str]:
 
 
 def _defaults(kind: type[Step]) -> dict[str, object]:
-    return {name: default_of(one) for name, one in parameters(kind).items() if name not in _SHARED}
+    return {name: default_of(field) for name, field in parameters(kind).items() if name not in _SHARED}
 
 
 def _parts(paragraph: str, known: Collection[str]) -> tuple[list[str], list[list[str]], list[str]]:
-    """(lines before, the parameters that a paragraph tells of, each with its text, lines behind)."""
+    """(lines before, the parameters that a paragraph describes, each with its text, lines behind)."""
     before: list[str] = []
     rows: list[list[str]] = []
     behind: list[str] = []
@@ -116,7 +116,7 @@ def _parts(paragraph: str, known: Collection[str]) -> tuple[list[str], list[list
 
 
 def _not_named(kind: type[Step], defaults: Collection[str]) -> list[list[str]]:
-    """The parameters that the step's docstring has no line for, with what the class they come from says of them."""
+    """The parameters that the step's docstring has no line for, with the description of the class they come from."""
     named = {name for row in _all_rows(kind, defaults) for name in row[0].split(", ")}
     inherited = {
         name: row[1]
@@ -141,17 +141,17 @@ def _table(rows: Sequence[Sequence[str]], defaults: Mapping[str, object]) -> Ite
     yield "| parameter | default | |"
     yield "|---|---|---|"
     for names, text in rows:
-        every = names.split(", ")
-        shown = ", ".join(_default(defaults[one]) for one in every if one in defaults)
-        said = ", ".join(f"`{one}`" for one in every)
-        yield f"| {said} | {shown} | {text.replace('|', chr(92) + '|')} |"
+        listed = names.split(", ")
+        shown = ", ".join(_default(defaults[name]) for name in listed if name in defaults)
+        quoted = ", ".join(f"`{name}`" for name in listed)
+        yield f"| {quoted} | {shown} | {text.replace('|', chr(92) + '|')} |"
     yield ""
 
 
 def _prose(lines: Sequence[str]) -> Iterator[str]:
     """Text as it is; `Reference  …` with a colon, `Raises   …` with one blank."""
     if lines:
-        yield "\n".join(re.sub(r"^(Reference:|\w+)  +", r"\1 ", _cited(one.strip())) for one in lines) + "\n"
+        yield "\n".join(re.sub(r"^(Reference:|\w+)  +", r"\1 ", _cited(line.strip())) for line in lines) + "\n"
 
 
 def _cited(line: str) -> str:

@@ -91,7 +91,7 @@ class FittedSteps:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """What messages call each step."""
+        """The name of each step in messages."""
         return tuple(label(place, step) for place, step in enumerate(self.recipe.steps))
 
     @cached_property
@@ -140,8 +140,8 @@ class FittedSteps:
 
         training  whether the data is what the recipe was fitted on: steps that drop or add rows take part only then
 
-        A DataFrame's index is kept. Columns that were not there at fitting are left out, and `.attrs["clary"]` says so.
-        Raises DataError for columns that lack or hold something else, StepError for values a step cannot take.
+        A DataFrame's index is kept. Columns that were not there at fitting are left out; `attrs["clary"]` notes them.
+        Raises DataError for columns that are missing or of another kind, StepError for values a step cannot take.
         """
         import pandas as pd
 

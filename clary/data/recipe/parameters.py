@@ -1,7 +1,7 @@
 """A step's parameters checked against the types that its dataclass declares.
 
 Types that YAML and JSON lack are converted from those that they have: a list, or a single text, to a tuple; an integer
-to a float; a date to a text. Nothing else is converted: "3" is no number, 1 is not true.
+to a float; a date to a text. Nothing else is converted: "3" is not a number, 1 is not true.
 """
 
 from __future__ import annotations

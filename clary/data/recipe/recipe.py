@@ -87,7 +87,7 @@ class Recipe:
         except OSError as error:
             raise RecipeError(f"the recipe {str(path)!r} cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError:
-            raise RecipeError(f"the recipe {str(path)!r} is no text in UTF-8") from None
+            raise RecipeError(f"the recipe {str(path)!r} is not UTF-8 text") from None
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
 
@@ -211,7 +211,7 @@ class FittedRecipe(FittedSteps):
         return archive.load(path, _from_content, allow_pickle=allow_pickle)
 
     def __reduce__(self) -> tuple[Callable[..., FittedRecipe], tuple[Any, ...]]:
-        """Without the compiled function, which is made anew."""
+        """Without the compiled function, which is compiled again."""
         return FittedRecipe, (self.recipe, self.steps, self.columns, self.rows)
 
 

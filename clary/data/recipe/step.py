@@ -1,7 +1,7 @@
 """What a step of a recipe is, before and after it has seen data.
 
     Step ── fitting(schema) ──> asks for statistics, gets them, asks again …, returns ──> FittedStep
-A step is what the recipe says: a name and parameters. A fitted step knows what it took from the data, and turns
+A step is a name and parameters, as declared in a recipe. A fitted step holds what it learnt from the data, and turns
 batches, and single rows, into what the next step gets.
 """
 
@@ -23,11 +23,11 @@ from clary.data.statistics.base import Statistic
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
 
-# Each yield is one look at the table, shared with the other steps that are ready: a step asks for as much as it can
+# Each yield is a pass over the table, shared with the other steps that are ready: a step asks for as much as it can
 # at once. It is sent the results in the order asked.
 Fitting = Generator[Sequence[Statistic[Any, Any]], Sequence[Any], "FittedStep"]
 
-# What `columns` may say beside names and patterns ("pixel_*").
+# Keywords for `columns`, beside names and patterns ("pixel_*").
 KIND_WORDS: Mapping[str, tuple[Kind, ...]] = {
     "numbers": (Kind.NUMBER, Kind.BLOCK),
     "booleans": (Kind.BOOLEAN,),
@@ -39,10 +39,10 @@ KIND_WORDS: Mapping[str, tuple[Kind, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Step(ABC):
-    """One step as a recipe says it. Subclasses are frozen dataclasses; their fields are the recipe's parameters.
+    """A step as a recipe declares it. Subclasses are frozen dataclasses; their fields are the recipe's parameters.
 
-    columns   names, patterns, or one of the words "numbers", "booleans", "text", "times", "all"; where the recipe says
-              nothing, all columns of the kinds that the step is for (`kinds`) but for the target
+    columns   names, patterns, or one of the keywords "numbers", "booleans", "text", "times", "all"; without it, all
+              columns of the kinds that the step is for (`kinds`) but for the target
     leave     names or patterns of columns that `columns` takes in and the step leaves alone
     target    the column that is to be predicted: the recipe's own; steps that learn from it read it, no step chooses
               it by a pattern or a word
@@ -67,11 +67,11 @@ class Step(ABC):
         return select(schema, self.columns, self.kinds, self.leave, self.target)
 
     def reads(self, schema: Schema) -> tuple[str, ...]:
-        """Every column that fitting or transforming looks at: those chosen, and the target where it learns from it."""
+        """Every column that fitting or transforming reads: those chosen, and the target if the step learns from it."""
         return self.chosen(schema)
 
     def writes(self, schema: Schema) -> tuple[str, ...]:
-        """Every column of these that it makes anew or takes away."""
+        """Every column of these that it replaces or removes, and every column that it adds."""
         return self.chosen(schema)
 
     @property
@@ -91,7 +91,7 @@ def select(
     leave: Sequence[str] = (),
     target: str = "",
 ) -> tuple[str, ...]:
-    """The columns that a selection means, in the table's order."""
+    """The columns that are selected, in the table's order."""
     aside = {field.name for field in schema.fields if field.aside} | ({target} if target else set())
     if not columns:
         found = set(schema.of_kind(*kinds)) - aside
@@ -143,11 +143,11 @@ class FittedStep(ABC):
     @property
     @abstractmethod
     def made(self) -> tuple[Field, ...]:
-        """The columns it makes, or makes anew under the same name."""
+        """The columns it adds, or replaces under the same name."""
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """The columns that are gone after it."""
+        """The columns that the step removes."""
         return ()
 
     @abstractmethod
@@ -169,15 +169,15 @@ class FittedStep(ABC):
         return self if self.training_only or any(field.name in wanted for field in self.made) else None
 
     def training(self) -> FittedStep:
-        """The same for the very rows that it was fitted on: a step that learnt from the target has seen theirs."""
+        """The same for the rows that it was fitted on, whose targets a step may have learnt from."""
         return self
 
     def training_rows(self, batch: Batch) -> NDArray[np.bool_] | None:
-        """Of a batch that it made: the rows later steps may learn from; None for all."""
+        """Which rows of a batch that it made later steps may learn from; None for all."""
         return None
 
     def notes(self) -> Sequence[str]:
-        """What a person would ask of it: what it dropped and why, what it replaced by what. One sentence each."""
+        """Sentences on the fitting: what the step dropped and why, what it replaced by what."""
         return ()
 
     def row(self, code: RowCode) -> None:
@@ -216,7 +216,7 @@ class PerColumn(FittedStep):
 
     @abstractmethod
     def apply(self, place: int, column: Column) -> Column:
-        """The column that stands at this place in `names`, made anew. Raises StepError."""
+        """The new values of the column at this place in `names`. Raises StepError."""
 
     def transform(self, batch: Batch) -> Batch:
         made = {}

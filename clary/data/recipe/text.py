@@ -87,7 +87,7 @@ def parsed(text: str) -> Any:
     try:
         document = _json(text) if text.lstrip().startswith("{") else yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise RecipeError(f"the recipe is no YAML: {_first_lines(error)}") from None
+        raise RecipeError(f"the recipe is not YAML: {_first_lines(error)}") from None
     except RecursionError:
         raise RecipeError(f"the recipe is nested deeper than {MOST_DEPTH}") from None
     except RecipeError:
@@ -105,7 +105,7 @@ def _json(text: str) -> Any:
         try:  # YAML's flow style begins with a brace too
             return yaml.load(text, _Loader)  # noqa: S506
         except yaml.YAMLError:
-            raise RecipeError(f"the recipe is no JSON: {error}") from None
+            raise RecipeError(f"the recipe is not JSON: {error}") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

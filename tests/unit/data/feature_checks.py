@@ -64,8 +64,8 @@ def assert_same_by_row(step: FittedStep, data: pd.DataFrame | pa.Table, rows: in
     together = step.transform(batch)
     for row in range(min(rows, batch.rows)):
         alone = step.transform(batch.take(np.array([row])))
-        for one in step.made:
-            assert _bits(alone[one.name]) == _bits(together.take(np.array([row]))[one.name]), (row, one.name)
+        for field in step.made:
+            assert _bits(alone[field.name]) == _bits(together.take(np.array([row]))[field.name]), (row, field.name)
 
 
 def _bits(column: Any) -> Any:
@@ -74,11 +74,11 @@ def _bits(column: Any) -> Any:
     return column.tobytes() if isinstance(column, np.ndarray) else column.to_pylist()
 
 
-def assert_made_as_told(step: FittedStep, data: pd.DataFrame | pa.Table) -> None:
+def assert_made_as_declared(step: FittedStep, data: pd.DataFrame | pa.Table) -> None:
     """The columns that `transform` makes are those that `after` tells, of their kinds and in their order."""
     before = batch_of(data)
-    told, made = step.after(before.schema), step.transform(before).schema
-    assert told.names == made.names
-    for one, other in zip(told.fields, made.fields, strict=True):
-        assert one.kind is other.kind or {one.kind, other.kind} == {Kind.NUMBER, Kind.BOOLEAN}
-        assert one.names == other.names
+    expected, made = step.after(before.schema), step.transform(before).schema
+    assert expected.names == made.names
+    for field, other in zip(expected.fields, made.fields, strict=True):
+        assert field.kind is other.kind or {field.kind, other.kind} == {Kind.NUMBER, Kind.BOOLEAN}
+        assert field.names == other.names

@@ -36,7 +36,8 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """As JSON has them: None where missing, times as text."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [
-        {key: one.isoformat() if isinstance(one, pd.Timestamp) else one for key, one in row.items()} for row in rows
+        {key: value.isoformat() if isinstance(value, pd.Timestamp) else value for key, value in row.items()}
+        for row in rows
     ]
 
 
@@ -109,7 +110,7 @@ class Centre(Step):
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
         found = yield [Moments(name) for name in names]
-        return Centred(names, tuple(one.mean for one in found))
+        return Centred(names, tuple(moment.mean for moment in found))
 
 
 @dataclass(frozen=True)
@@ -166,13 +167,13 @@ class Coded(FittedStep):
         self.write(self, code)
 
 
-ALL: Mapping[str, type[Step]] = {one.name: one for one in (Forms, Demanding, Centre, FromCode)}
+ALL: Mapping[str, type[Step]] = {step.name: step for step in (Forms, Demanding, Centre, FromCode)}
 
 
 def register(monkeypatch: Any) -> None:
     """Recipes' files may name these steps, too."""
-    for name, one in ALL.items():
-        monkeypatch.setitem(STEPS, name, one)
+    for name, step in ALL.items():
+        monkeypatch.setitem(STEPS, name, step)
 
 
 def table_of(frame: pd.DataFrame) -> pa.Table:

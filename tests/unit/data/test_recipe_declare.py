@@ -46,15 +46,15 @@ def one(**values: object) -> Forms:
 
 
 def refused(steps: object, **more: object) -> str:
-    with pytest.raises(RecipeError) as told:
+    with pytest.raises(RecipeError) as caught:
         Recipe.from_dict({"steps": steps, **more})
-    return str(told.value)
+    return str(caught.value)
 
 
 # ---- what is read ----
 
 
-def test_a_yaml_recipe_has_the_steps_it_says():
+def test_a_yaml_recipe_has_the_steps_it_lists():
     recipe = Recipe.parse(TITANIC)
     assert [step.name for step in recipe.steps] == ["impute", "scale", "one_hot"]
     assert (recipe.name, recipe.target, recipe.version) == ("titanic", "survived", 1)
@@ -63,16 +63,16 @@ def test_a_yaml_recipe_has_the_steps_it_says():
     assert all(step.target == "survived" for step in recipe.steps)
 
 
-def test_json_yaml_dict_and_python_say_the_same():
+def test_json_yaml_dict_and_python_give_the_same():
     recipe = Recipe.parse(TITANIC)
-    said = [Recipe.parse(recipe.to_json()), Recipe.parse(recipe.to_yaml()), Recipe.from_dict(recipe.to_dict())]
-    said.append(Recipe(recipe.steps, target="survived", name="titanic"))
-    assert all(each == recipe and each.hash == recipe.hash for each in said)
+    recipes = [Recipe.parse(recipe.to_json()), Recipe.parse(recipe.to_yaml()), Recipe.from_dict(recipe.to_dict())]
+    recipes.append(Recipe(recipe.steps, target="survived", name="titanic"))
+    assert all(recipe_ == recipe and recipe_.hash == recipe.hash for recipe_ in recipes)
 
 
 def test_a_step_without_parameters_may_be_its_name_alone():
     steps = [["scale"], [{"scale": {}}], [{"scale": None}]]
-    assert len({Recipe(each).hash for each in steps}) == 1
+    assert len({Recipe(step_).hash for step_ in steps}) == 1
 
 
 def test_a_word_means_a_kind_and_a_list_means_names():
@@ -91,8 +91,8 @@ def test_the_hash_is_of_the_meaning():
 
 
 def test_numbers_and_words_are_read_by_yaml_1_2():
-    said = "steps:\n- forms_of_parameters: {columns: [no, on, 12:30:00, 2024-01-01], number: 1e-3, text: 'null'}"
-    step = Recipe.parse(said).steps[0]
+    text = "steps:\n- forms_of_parameters: {columns: [no, on, 12:30:00, 2024-01-01], number: 1e-3, text: 'null'}"
+    step = Recipe.parse(text).steps[0]
     assert isinstance(step, Forms)
     assert step.columns == ("no", "on", "12:30:00", "2024-01-01")
     assert (step.number, step.text) == (0.001, "null")
@@ -107,7 +107,7 @@ def test_a_recipe_is_saved_and_loaded(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.json", "recipe.yaml"]
 
 
-def test_a_recipe_that_cannot_be_saved_is_told(tmp_path):
+def test_a_recipe_that_cannot_be_saved_is_reported(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         Recipe.parse(TITANIC).save(tmp_path / "no" / "such" / "recipe.yaml")
 
@@ -139,7 +139,7 @@ def test_values_become_the_type_that_the_step_declares(name, value, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("text", 3, "text: 3 is not text; put it in quotes"),
         ("text", True, "text: True is not text; put it in quotes"),
@@ -162,14 +162,14 @@ def test_values_become_the_type_that_the_step_declares(name, value, expected):
         ("function", "os:system", "is not a Python function, which only Python can give or null"),
     ],
 )
-def test_a_value_of_another_type_is_told(name, value, told):
-    said = refused([{"forms_of_parameters": {name: value}}])
-    assert said.startswith("step 1 (forms_of_parameters): ")
-    assert told in said
+def test_a_value_of_another_type_is_reported(name, value, message):
+    error = refused([{"forms_of_parameters": {name: value}}])
+    assert error.startswith("step 1 (forms_of_parameters): ")
+    assert message in error
 
 
-def test_every_fault_of_a_recipe_is_told_at_once():
-    said = refused(
+def test_every_fault_of_a_recipe_is_reported_at_once():
+    message = refused(
         [
             "imputte",
             {"scale": {"methd": "robust"}},
@@ -181,18 +181,18 @@ def test_every_fault_of_a_recipe_is_told_at_once():
             "demanding",
         ]
     )
-    assert "step 1: there is no step 'imputte'; is it 'impute'?" in said
-    assert "step 2 (scale): there is no parameter 'methd'; is it 'method'?" in said
-    assert "step 3 (forms_of_parameters): text: 3 is not text" in said
-    assert "step 4 (forms_of_parameters): whole: no negative number" in said
-    assert "step 5: a step is its name" in said
-    assert "step 6: a step is its name" in said
-    assert "step 7 (scale): its parameters are a mapping" in said
-    assert "step 8 (demanding): wanted: it has to be given (text)" in said
+    assert "step 1: there is no step 'imputte'; is it 'impute'?" in message
+    assert "step 2 (scale): there is no parameter 'methd'; is it 'method'?" in message
+    assert "step 3 (forms_of_parameters): text: 3 is not text" in message
+    assert "step 4 (forms_of_parameters): whole: no negative number" in message
+    assert "step 5: a step is its name" in message
+    assert "step 6: a step is its name" in message
+    assert "step 7 (scale): its parameters are a mapping" in message
+    assert "step 8 (demanding): wanted: it has to be given (text)" in message
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"steps": [], "targt": "y"}, "there is no key 'targt'; is it 'target'?"),
         ({"steps": [], "version": 2}, "version: 2 is not a version of recipes that this Clary knows"),
@@ -205,10 +205,10 @@ def test_every_fault_of_a_recipe_is_told_at_once():
         ({"steps": ["scale"] * 1001}, "1,001 are too many"),
     ],
 )
-def test_a_recipe_of_another_form_is_told(given, told):
+def test_a_recipe_of_another_form_is_reported(given, message):
     with pytest.raises(RecipeError) as error:
         Recipe.from_dict(given)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_steps_from_python_are_checked_like_those_of_files():
@@ -261,14 +261,14 @@ def test_a_hostile_text_is_a_recipe_error(text):
         Recipe.parse(text)
 
 
-def test_files_that_are_no_recipes_are_told(tmp_path):
+def test_files_that_are_no_recipes_are_reported(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "wrong.yaml").write_text("steps: [nothing]")
     with pytest.raises(RecipeError, match="cannot be read"):
         Recipe.load(tmp_path / "absent.yaml")
     with pytest.raises(RecipeError, match="cannot be read"):
         Recipe.load(tmp_path)
-    with pytest.raises(RecipeError, match="no text in UTF-8"):
+    with pytest.raises(RecipeError, match="not UTF-8 text"):
         Recipe.load(tmp_path / "binary.yaml")
     with pytest.raises(RecipeError, match=r"wrong\.yaml: step 1: there is no step 'nothing'"):
         Recipe.load(tmp_path / "wrong.yaml")
@@ -331,7 +331,7 @@ def steps_for_all() -> Iterator[None]:
 @settings(max_examples=150, deadline=None)
 @given(parameters=st.lists(FORMS, max_size=3), target=TEXT, name=TEXT | WORDS)
 def test_what_is_written_is_read_back_the_same(steps_for_all, parameters, target, name):
-    recipe = Recipe([{"forms_of_parameters": each} for each in parameters], target=target, name=name)
+    recipe = Recipe([{"forms_of_parameters": parameter} for parameter in parameters], target=target, name=name)
     for text in (recipe.to_yaml(), recipe.to_json()):
         again = Recipe.parse(text)
         assert again.hash == recipe.hash

@@ -105,10 +105,12 @@ def assert_same(made: pd.DataFrame, expected: pd.DataFrame, fitted: FittedRecipe
         first, second = made[name], expected[name]
         if second.dtype.kind in "biuf" or isinstance(second.dtype, pd.SparseDtype):
             tolerance = 1e-12 if fitted.recipe.name in ROUNDED else 0
-            first, second = (np.asarray(one, np.float64) for one in (first, second))
+            first, second = (np.asarray(values, np.float64) for values in (first, second))
             np.testing.assert_allclose(first, second, rtol=tolerance, atol=tolerance, err_msg=str(name))
         else:
-            assert [None if pd.isna(one) else one for one in first] == [None if pd.isna(one) else one for one in second]
+            assert [None if pd.isna(value) else value for value in first] == [
+                None if pd.isna(value) else value for value in second
+            ]
 
 
 def test_in_small_batches(frame, fitted):
@@ -142,7 +144,7 @@ def test_in_a_pipeline(frame, fitted):
     assert list(made.columns) == list(expected.columns)
     for name in made:
         if expected[name].dtype.kind in "biuf" or isinstance(expected[name].dtype, pd.SparseDtype):
-            first, second = (np.asarray(one[name], np.float64) for one in (made, expected))
+            first, second = (np.asarray(frame_[name], np.float64) for frame_ in (made, expected))
             np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12, err_msg=str(name))
 
 

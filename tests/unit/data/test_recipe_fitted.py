@@ -103,7 +103,7 @@ def test_a_recipe_without_steps_hands_its_columns_through(frame):
     pd.testing.assert_frame_equal(fitted.transform(frame[["n0", *fitted.names[1:]]])[["n0"]], frame[["n0"]])
 
 
-def test_each_step_tells_what_it_did(frame):
+def test_each_step_reports_what_it_did(frame):
     fitted = Recipe([Centre(columns=("n0",)), {"scale": {"columns": "n1"}}]).fit(frame)
     assert fitted.step_notes == {"1 (centre)": ("1 columns lost their mean.",)}
     assert fitted.labels == ("1 (centre)", "2 (scale)")
@@ -112,13 +112,13 @@ def test_each_step_tells_what_it_did(frame):
 # ---- what does not go ----
 
 
-def test_a_column_that_lacks_is_told(frame, fitted):
+def test_a_column_that_lacks_is_reported(frame, fitted):
     with pytest.raises(DataError, match="the table lacks 'n1', 'c0', which the recipe was fitted with; it has: 'n0'"):
         fitted.transform(frame.drop(columns=["n1", "c0"]))
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "told"),
+    ("column", "values", "message"),
     [
         ("n0", "12", "column 'n0' holds text; the recipe was fitted with number. .* step `cast`"),
         ("c0", 3, "column 'c0' holds number; the recipe was fitted with text"),
@@ -126,8 +126,8 @@ def test_a_column_that_lacks_is_told(frame, fitted):
         ("n0", pd.Timestamp("2024-01-01"), "column 'n0' holds time; the recipe was fitted with number"),
     ],
 )
-def test_a_column_of_another_kind_is_told(frame, fitted, column, values, told):
-    with pytest.raises(DataError, match=told):
+def test_a_column_of_another_kind_is_reported(frame, fitted, column, values, message):
+    with pytest.raises(DataError, match=message):
         fitted.transform(frame.assign(**{column: values}))
 
 
@@ -161,7 +161,7 @@ def test_true_and_false_go_for_numbers(frame):
     pd.testing.assert_frame_equal(made, expected)
 
 
-def test_a_target_that_is_not_there_is_told(frame):
+def test_a_target_that_is_not_there_is_reported(frame):
     with pytest.raises(DataError, match="no column 'survived', the target"):
         Recipe([], target="survived").fit(frame)
     fitted = Recipe([], target="label").fit(frame)
@@ -170,7 +170,7 @@ def test_a_target_that_is_not_there_is_told(frame):
 
 
 @pytest.mark.parametrize("data", [None, 3, "table.csv", [1, 2], {"a": [1]}, np.zeros(3)])
-def test_what_is_no_table_is_told(fitted, data):
+def test_what_is_no_table_is_reported(fitted, data):
     with pytest.raises(DataError, match="is not a table"):
         fitted.transform(data)
     with pytest.raises(DataError, match="is not a table"):
@@ -179,20 +179,20 @@ def test_what_is_no_table_is_told(fitted, data):
 
 def test_a_step_that_fails_on_a_batch_is_named(frame):
     fitted = Recipe([Centre(), {"ordinal": {"columns": "c0", "unknown": "error"}}]).fit(frame)
-    with pytest.raises(StepError) as told:
+    with pytest.raises(StepError) as caught:
         fitted.transform(frame.assign(c0="new"))
-    assert told.value.step == "2 (ordinal)"
-    assert told.value.column == "c0"
+    assert caught.value.step == "2 (ordinal)"
+    assert caught.value.column == "c0"
 
 
 def test_a_step_that_fails_while_a_later_one_is_fitted_is_named(frame):
     one_row = {"log": {"columns": "whole"}}
-    with pytest.raises(StepError) as told:
+    with pytest.raises(StepError) as caught:
         Recipe([one_row, {"scale": {"columns": "whole"}}]).fit(frame)
-    assert told.value.step == "1 (log)"
+    assert caught.value.step == "1 (log)"
 
 
-def test_a_feature_made_of_the_target_is_there_in_training_alone_and_told(frame):
+def test_a_feature_made_of_the_target_is_there_in_training_alone_and_reported(frame):
     leak = FromCode(columns=("label",), made=("leak",), write=None)
     fitted = Recipe([leak, Centre(columns=("n0", "leak"))], target="label").fit(frame.assign(label=frame["label"] + 1))
     assert "leak" not in fitted.names
@@ -202,7 +202,7 @@ def test_a_feature_made_of_the_target_is_there_in_training_alone_and_told(frame)
     assert "leak" not in fitted.transform(frame.drop(columns="label"))
 
 
-def test_a_step_that_needs_at_inference_what_training_made_is_told(frame):
+def test_a_step_that_needs_at_inference_what_training_made_is_reported(frame):
     steps = [{"split": {}}, {"one_hot": {"columns": ["split"]}}]
     with pytest.raises(StepError, match=r"step 2 \(one_hot\), column 'split': the column exists only while"):
         Recipe(steps, target="label").fit(frame)
@@ -232,7 +232,7 @@ def test_odd_names_are_only_names():
     assert made.iloc[1].tolist() == [1.0 - (place + 3.0) / 3.0 for place in range(len(names))]
 
 
-def test_names_that_are_there_twice_are_told_apart():
+def test_names_that_are_there_twice_are_distinguished():
     frame = pd.DataFrame([[1.0, 2.0], [3.0, 6.0]], columns=["a", "a"])
     fitted = Recipe([Centre()]).fit(frame)
     assert fitted.names == ("a", "a.1")
@@ -245,7 +245,7 @@ def test_names_that_are_there_twice_are_told_apart():
 def test_it_writes_files_batch_by_batch(frame, fitted, tmp_path):
     seen: list[tuple[str, int, int]] = []
     written = fitted.write(
-        CutScan(table_of(frame), 50), tmp_path / "features.parquet", progress=lambda *told: seen.append(told)
+        CutScan(table_of(frame), 50), tmp_path / "features.parquet", progress=lambda *progress: seen.append(progress)
     )
     assert written == [str(tmp_path / "features.parquet")]
     made = pd.read_parquet(written[0])
@@ -255,11 +255,11 @@ def test_it_writes_files_batch_by_batch(frame, fitted, tmp_path):
     assert seen[-1] == ("transforming", len(frame), len(frame))
 
 
-def test_fitting_tells_how_far_it_is(frame):
+def test_fitting_reports_how_far_it_is(frame):
     seen: list[tuple[str, int, int]] = []
-    Recipe([Centre()]).fit(CutScan(table_of(frame), 50), progress=lambda *told: seen.append(told))
+    Recipe([Centre()]).fit(CutScan(table_of(frame), 50), progress=lambda *progress: seen.append(progress))
     assert [done for _, done, _ in seen] == [*range(50, len(frame) + 1, 50)]
-    assert {what for what, _, _ in seen} == {"fitting, pass 1"}
+    assert {task for task, _, _ in seen} == {"fitting, pass 1"}
 
 
 def test_a_fitted_recipe_is_pickled(frame, fitted):
@@ -270,7 +270,7 @@ def test_a_fitted_recipe_is_pickled(frame, fitted):
     assert repr(again) == repr(fitted) == "<FittedRecipe: 14 columns to 30 features>"
 
 
-def test_schemas_tell_columns_and_kinds(fitted):
+def test_schemas_report_columns_and_kinds(fitted):
     assert fitted.schema_in["day"].kind is Kind.TIME
     assert fitted.schema_in["label"].kind is Kind.NUMBER
     assert fitted.schema_out.names == fitted.names

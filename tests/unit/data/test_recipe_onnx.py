@@ -74,11 +74,11 @@ def test_a_graph_gives_the_same_features(frame):
     assert_same(fitted, strange)
 
 
-def test_a_graph_tells_its_inputs_and_names(frame):
+def test_a_graph_reports_its_inputs_and_names(frame):
     fitted = fit(frame, {"one_hot": {"columns": ["c0", "c1", "c2"]}})
     model = fitted.to_onnx()
-    assert [one.name for one in model.graph.input] == list(fitted.needed)
-    (named,) = (one.value for one in model.metadata_props if one.key == "names")
+    assert [input_.name for input_ in model.graph.input] == list(fitted.needed)
+    (named,) = (property_.value for property_ in model.metadata_props if property_.key == "names")
     assert json.loads(named) == list(fitted.names)
 
 
@@ -146,7 +146,7 @@ def test_formulas_have_a_graph(frame, formula):
 
 
 @pytest.mark.parametrize(
-    ("formula", "told"),
+    ("formula", "message"),
     [
         ("n0 % 3", "its formula has %"),
         ("n0 // 3", "its formula has //"),
@@ -155,9 +155,9 @@ def test_formulas_have_a_graph(frame, formula):
         ("day > '2024-01-01'", "holds time"),
     ],
 )
-def test_a_formula_that_onnx_cannot_say_is_told(frame, formula, told):
+def test_a_formula_that_onnx_cannot_express_is_reported(frame, formula, message):
     steps = [{"expression": {"expression": formula, "into": "made"}}, {"keep": {"columns": ["made"]}}]
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         Recipe(steps, target="label").fit(frame).to_onnx()
 
 
@@ -177,8 +177,8 @@ def test_odd_names_are_only_names():
 @pytest.mark.parametrize("unknown", ["ignore", "other"])
 @pytest.mark.parametrize("sparse", [True, False])
 def test_one_hot_in_all_its_forms_has_a_graph(frame, dummy_na, drop_first, unknown, sparse):
-    how = {"dummy_na": dummy_na, "drop_first": drop_first, "unknown": unknown, "sparse": sparse}
-    step = {"one_hot": {"columns": ["c0", "c1", "c2", "whole", "flag"], **how}}
+    parameters = {"dummy_na": dummy_na, "drop_first": drop_first, "unknown": unknown, "sparse": sparse}
+    step = {"one_hot": {"columns": ["c0", "c1", "c2", "whole", "flag"], **parameters}}
     fitted = fit(frame, step)
     assert_same(fitted, frame)
     assert_same(fitted, frame.assign(c0="new", c1=None, whole=99))
@@ -220,20 +220,20 @@ def test_small_numbers_keep_their_digits_in_log1p():
 
 def test_each_step_without_a_form_is_named_and_why(frame):
     steps = [Centre(columns=("n0",)), {"impute": {"strategy": "knn"}}, {"scale": {"columns": "n0"}}]
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as caught:
         fit(frame.drop(columns=["c0", "c1", "c2"]), *steps).to_onnx()
-    said = str(told.value)
-    assert "- step 1 (centre): nobody has written it for ONNX" in said
-    assert "- step 2 (impute): KNNImputer cannot be converted without losing digits" in said
-    assert "scale" not in said
+    message = str(caught.value)
+    assert "- step 1 (centre): it is not implemented for ONNX" in message
+    assert "- step 2 (impute): KNNImputer cannot be converted without losing digits" in message
+    assert "scale" not in message
 
 
-def test_columns_without_onnx_values_are_told(frame):
+def test_columns_without_onnx_values_are_reported(frame):
     with pytest.raises(DataError, match="column 'day' holds time, for which ONNX has no values"):
         Recipe([], target="label").fit(frame).to_onnx()
 
 
-def test_a_level_that_looks_missing_is_told():
+def test_a_level_that_looks_missing_is_reported():
     frame = pd.DataFrame({"c": ["", "a"], "n": [1.0, 2.0]})
     with pytest.raises(DataError, match=r'step 1 .one_hot.: column .c. has the level "", which in ONNX stands for'):
         Recipe([{"one_hot": {}}]).fit(frame).to_onnx()

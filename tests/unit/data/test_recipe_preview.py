@@ -28,9 +28,9 @@ def test_it_counts_columns_rows_and_cells(frame):
     missing = frame[["n0", "n1"]].isna()
     assert impute.touched == {**dict.fromkeys(frame.columns, 0), **missing.sum().to_dict()}
     assert impute.rows_touched == missing.any(axis=1).sum()
-    assert [one.before for one in impute.examples] == ["missing"] * len(impute.examples)
-    assert {one.after for one in impute.examples} == {"7"}
-    assert {one.row for one in impute.examples if one.column == "n0"} <= set(np.flatnonzero(missing["n0"]))
+    assert [example.before for example in impute.examples] == ["missing"] * len(impute.examples)
+    assert {example.after for example in impute.examples} == {"7"}
+    assert {example.row for example in impute.examples if example.column == "n0"} <= set(np.flatnonzero(missing["n0"]))
     assert (kept.rows_before, kept.rows_after) == (100, int((frame["whole"] > 1).sum()))
     assert kept.rows_touched == 0
     assert one_hot.removed == ("c0",)
@@ -58,7 +58,7 @@ def test_it_is_drawn_from_the_whole_table_and_always_the_same():
     cut = recipe.preview(CutScan(table_of(frame), 100), rows=200)
     assert cut == recipe.preview(frame, rows=200)
     assert (cut.rows, cut.table_rows, cut.steps[0].rows_before) == (200, 5000, 200)
-    assert max(one.row for one in cut.steps[0].examples) < 5000
+    assert max(example.row for example in cut.steps[0].examples) < 5000
 
 
 def test_a_kind_that_changes_is_a_change_of_every_value(frame):
@@ -67,7 +67,7 @@ def test_a_kind_that_changes_is_a_change_of_every_value(frame):
 
 
 @pytest.mark.parametrize("rows", [0, -1, 1.5, True, 10**9, "all"])
-def test_a_number_of_rows_that_is_none_is_told(frame, rows):
+def test_a_number_of_rows_that_is_none_is_reported(frame, rows):
     with pytest.raises(DataError, match="rows: a number from 1 to 100,000 is wanted"):
         Recipe([]).preview(frame, rows)
 

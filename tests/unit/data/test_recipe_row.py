@@ -39,11 +39,13 @@ def same(row: tuple[Any, ...], expected: Any) -> bool:
     """Bit for bit."""
     if len(row) != len(expected):
         return False
-    for one, other in zip(row, expected, strict=True):
-        if isinstance(one, float):
-            if np.float64(one).tobytes() != np.float64(other).tobytes() and not (math.isnan(one) and math.isnan(other)):
+    for value, other in zip(row, expected, strict=True):
+        if isinstance(value, float):
+            if np.float64(value).tobytes() != np.float64(other).tobytes() and not (
+                math.isnan(value) and math.isnan(other)
+            ):
                 return False
-        elif not (one == other or (pd.isna(one) and pd.isna(other))):
+        elif not (value == other or (pd.isna(value) and pd.isna(other))):
             return False
     return True
 
@@ -68,7 +70,7 @@ def test_mappings_sequences_and_lines_of_csv_are_the_same(frame, fitted):
     for row in plain_rows(frame)[:50]:
         expected = fitted.transform_row(row)
         values = [row[name] for name in columns]
-        line = ["" if one is None else str(one) for one in values]
+        line = ["" if value is None else str(value) for value in values]
         assert same(fitted.transform_row(values), expected)
         assert same(fitted.transform_row(tuple(values)), expected)
         assert same(fitted.transform_row(line), expected)
@@ -93,7 +95,7 @@ def test_columns_that_are_not_needed_may_lack_or_hold_anything(frame):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "told"),
+    ("column", "value", "message"),
     [
         ("n0", "12x", "column 'n0': '12x' .str. is not a number"),
         ("n0", "1_000", "is not a number"),
@@ -111,18 +113,18 @@ def test_columns_that_are_not_needed_may_lack_or_hold_anything(frame):
         ("day", 20240101, "is not a date or time"),
     ],
 )
-def test_a_value_that_does_not_fit_is_told(frame, fitted, column, value, told):
-    with pytest.raises(DataError, match=told):
+def test_a_value_that_does_not_fit_is_reported(frame, fitted, column, value, message):
+    with pytest.raises(DataError, match=message):
         fitted.transform_row({**plain_rows(frame)[0], column: value})
 
 
 @pytest.mark.parametrize("row", ["1,2,3", b"1,2", None, 3, {1, 2}, object()])
-def test_what_is_no_row_is_told(fitted, row):
+def test_what_is_no_row_is_reported(fitted, row):
     with pytest.raises(DataError, match="a row is a mapping from column to value, or a sequence of values; not"):
         fitted.transform_row(row)
 
 
-def test_rows_of_another_length_are_told(fitted):
+def test_rows_of_another_length_are_reported(fitted):
     with pytest.raises(DataError, match="the row has 2 values; 13 are wanted: 'n0'"):
         fitted.transform_row([1, 2])
     with pytest.raises(DataError, match="the row has no column 'c0', 'c1'; send null"):
@@ -164,7 +166,7 @@ def test_other_columns_come_through_as_they_are():
         fitted.transform_row([None, 3])
 
 
-def test_half_a_surrogate_pair_is_told(frame):
+def test_half_a_surrogate_pair_is_reported(frame):
     fitted = Recipe([{"hash": {"columns": "c0", "n_features": 4}}], target="label").fit(frame[["c0", "label"]])
     with pytest.raises(DataError):
         fitted.row_function().slow({"c0": "\ud800"})
@@ -215,7 +217,7 @@ def test_constants_are_bound_whatever_they_are(frame):
         from_code(lambda step, code: code.constant(math), frame).row_function()
 
 
-def test_code_that_does_not_make_what_the_step_says_is_told(frame):
+def test_code_that_does_not_make_what_the_step_declares_is_reported(frame):
     with pytest.raises(StepError, match=r"step 1 \(from_code\): its code for one row makes none, not 'm'"):
         from_code(lambda step, code: None, frame).row_function()
     with pytest.raises(StepError, match="no such column"):
@@ -268,7 +270,7 @@ def test_code_may_do_what_steps_do():
 
 SIXTY = passengers(60)
 TEN = SIXTY.drop(columns=["whole", "flag", "day"])
-RECIPE, RECIPE_OF_TEN = (Recipe(STEPS, target="label").fit(one) for one in (SIXTY, TEN))
+RECIPE, RECIPE_OF_TEN = (Recipe(STEPS, target="label").fit(recipe_) for recipe_ in (SIXTY, TEN))
 ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4)
 
 
@@ -291,11 +293,11 @@ def test_any_row_gives_features_or_a_data_error(data):
 )
 def test_any_values_give_what_a_batch_gives(numbers, texts):
     try:
-        row = [*numbers, *(one if one is None else one.encode("utf-8").decode() for one in texts)]
+        row = [*numbers, *(text if text is None else text.encode("utf-8").decode() for text in texts)]
     except UnicodeEncodeError:
         return
-    row = [None if one == "" else one for one in row]
-    table = pa.table({name: pa.array([one]) for name, one in zip(TEN.columns, row, strict=False)})
+    row = [None if value == "" else value for value in row]
+    table = pa.table({name: pa.array([value]) for name, value in zip(TEN.columns, row, strict=False)})
     assert same(RECIPE_OF_TEN.transform_row(row), tuple(RECIPE_OF_TEN.transform(table).iloc[0]))
 
 

@@ -110,7 +110,7 @@ def test_it_is_whole_or_not_there(fitted, tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
         fitted.save(tmp_path / "folder")
-    assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
 
 
 # ---- files of the version before, in the folder `saved` ----
@@ -191,9 +191,9 @@ def test_functions_given_in_python_come_back_where_that_is_allowed(frame, tmp_pa
     np.testing.assert_array_equal(again.transform(frame)["n0"], frame["n0"] * 2)
 
 
-def test_a_function_that_cannot_be_pickled_is_told(frame, tmp_path):
+def test_a_function_that_cannot_be_pickled_is_reported(frame, tmp_path):
     fitted = Recipe([Forms(function=lambda table: table)], target="label").fit(frame)
-    with pytest.raises(DataError, match=r"cannot be saved: .*no lambda"):
+    with pytest.raises(DataError, match=r"cannot be saved: .*not a lambda"):
         fitted.save(tmp_path / "lambda.clary")
     assert list(tmp_path.iterdir()) == []
 
@@ -212,13 +212,13 @@ class Bomb:
 def test_a_pickle_in_a_hostile_file_is_never_read(path, tmp_path, name):
     touched = tmp_path / "touched"
     with zipfile.ZipFile(path) as archive:
-        files = {each: archive.read(each) for each in archive.namelist()}
+        files = {member: archive.read(member) for member in archive.namelist()}
     files[name] = pickle.dumps(Bomb(str(touched)))
     files["arrays/0.npy"] = files.get("arrays/0.npy", b"")
     evil = tmp_path / "evil.clary"
     with zipfile.ZipFile(evil, "w") as archive:
-        for each, data in files.items():
-            archive.writestr(each, data)
+        for member, data in files.items():
+            archive.writestr(member, data)
     if name == "arrays/0.npy":
         evil = rewritten(evil, lambda file: file["steps"][0]["object"][1].update(fills={"array": "arrays/0.npy"}))
     with pytest.raises(DataError):
@@ -294,13 +294,13 @@ def test_a_hostile_declaration_is_a_data_error(path, change):
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"steps: []", b"\x80\x04.", b"PK\x05\x06" + b"\x00" * 18])
-def test_what_is_no_archive_is_told(tmp_path, data):
+def test_what_is_no_archive_is_reported(tmp_path, data):
     (tmp_path / "recipe.clary").write_bytes(data)
     with pytest.raises(DataError, match=r"recipe.clary"):
         FittedRecipe.load(tmp_path / "recipe.clary")
 
 
-def test_what_is_not_there_is_told(tmp_path):
+def test_what_is_not_there_is_reported(tmp_path):
     for where in (tmp_path / "absent.clary", tmp_path):
         with pytest.raises(DataError, match="cannot be read"):
             FittedRecipe.load(where)
@@ -316,7 +316,7 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
         FittedRecipe.load(bomb)
 
 
-def test_a_deep_declaration_is_told(tmp_path):
+def test_a_deep_declaration_is_reported(tmp_path):
     deep = tmp_path / "deep.clary"
     with zipfile.ZipFile(deep, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("recipe.json", "[" * 200_000)
@@ -324,7 +324,7 @@ def test_a_deep_declaration_is_told(tmp_path):
         FittedRecipe.load(deep)
 
 
-def test_an_array_that_says_it_is_huge_is_told(path):
+def test_an_array_that_claims_to_be_huge_is_reported(path):
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**15,)})
     with zipfile.ZipFile(path, "a") as archive:
@@ -421,8 +421,8 @@ def test_a_sparse_matrix_comes_back_as_it_was():
 def test_every_class_that_may_be_saved_has_fields_whose_types_can_be_checked():
     every()
     modules = [sys.modules[name] for name in list(sys.modules) if name.startswith("clary.data.recipe.steps.")]
-    classes = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
-    found = {one for one in classes if is_dataclass(one) and one.__module__.startswith("clary.data.recipe.steps.")}
-    assert sum(issubclass(one, FittedStep) for one in found) > 20
-    for one in found:
-        assert typing.get_type_hints(one).keys() >= {field.name for field in dataclass_fields(one)}
+    classes = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
+    found = {kind for kind in classes if is_dataclass(kind) and kind.__module__.startswith("clary.data.recipe.steps.")}
+    assert sum(issubclass(kind, FittedStep) for kind in found) > 20
+    for kind in found:
+        assert typing.get_type_hints(kind).keys() >= {field.name for field in dataclass_fields(kind)}

@@ -58,7 +58,7 @@ def test_a_pipeline_gives_the_same_features(frame, fitted):
     assert_equal(pipeline.transform(odd), fitted.transform(odd.drop(columns="label")))
 
 
-def test_it_is_fitted_and_tells_its_names(fitted):
+def test_it_is_fitted_and_reports_its_names(fitted):
     pipeline = fitted.to_sklearn()
     check_is_fitted(pipeline)
     assert tuple(pipeline.get_feature_names_out()) == fitted.names
@@ -66,7 +66,7 @@ def test_it_is_fitted_and_tells_its_names(fitted):
 
 
 def test_it_holds_scikit_learns_own_estimators_where_there_are_some(fitted):
-    held = {name: type(one.transformers_[0][1]).__name__ for name, one in fitted.to_sklearn().steps}
+    held = {name: type(element.transformers_[0][1]).__name__ for name, element in fitted.to_sklearn().steps}
     assert held["impute_2"] == "SimpleImputer"
     assert held["scale_4"] == "StandardScaler"
     assert held["one_hot_6"] == "OneHotEncoder"
@@ -88,14 +88,14 @@ def test_a_model_can_stand_behind_it(frame, fitted):
     np.testing.assert_array_equal(model.predict(whole), classifier.predict(features))
 
 
-def test_a_step_in_scikit_learns_dress_can_be_cloned(frame):
+def test_a_step_in_scikit_learns_wrapper_can_be_cloned(frame):
     fitted = Recipe([Centre(columns=("n0",))], target="label").fit(frame)
-    one = fitted.to_sklearn()[0].transformers_[0][1]
-    assert isinstance(one, StepTransformer)
-    check_is_fitted(one)
-    again = clone(one).fit(frame[["n0"]])
-    assert_equal(again.transform(frame[["n0"]]), one.transform(frame[["n0"]]))
-    assert list(one.get_feature_names_out()) == ["n0"]
+    transformer = fitted.to_sklearn()[0].transformers_[0][1]
+    assert isinstance(transformer, StepTransformer)
+    check_is_fitted(transformer)
+    again = clone(transformer).fit(frame[["n0"]])
+    assert_equal(again.transform(frame[["n0"]]), transformer.transform(frame[["n0"]]))
+    assert list(transformer.get_feature_names_out()) == ["n0"]
 
 
 def test_a_clone_of_the_pipeline_is_not_fitted(frame, fitted):

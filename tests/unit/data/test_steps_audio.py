@@ -21,7 +21,7 @@ from clary.data.recipe.steps.audio import decoding, mel
 from clary.data.recipe.steps.audio.decoding import SOUND, Sound, packed, sound_of
 from clary.data.recipe.steps.audio.features import AudioMfcc, AudioSpectrogram
 from clary.data.recipe.steps.audio.filters import AudioBand, AudioResample
-from tests.unit.data.feature_checks import assert_made_as_told, assert_same_by_row, fitted
+from tests.unit.data.feature_checks import assert_made_as_declared, assert_same_by_row, fitted
 
 RATE = 22_050
 
@@ -45,7 +45,7 @@ def table(*files: bytes | None) -> pa.Table:
 def made(step, data: pa.Table) -> list[Sound | None]:
     """The sounds a step makes."""
     ours = fitted(step, data)
-    assert_made_as_told(ours, data)
+    assert_made_as_declared(ours, data)
     found = ours.transform(Batch.of_arrow(data))["clip"]
     assert found.type == SOUND
     return [sound_of(value, 0, 1_000) if value.is_valid else None for value in found]
@@ -81,7 +81,7 @@ def test_ogg_decodes_too():
         pa.array([[[0.0], [0.5], [-0.5]]]),
     ],
 )
-def test_lists_are_sounds_too_where_their_rate_is_told(column):
+def test_lists_are_sounds_too_where_their_rate_is_reported(column):
     (found,) = made(AudioResample(target_sr=4, orig_sr=4), pa.table({"clip": column}))
     assert found.rate == 4
     np.testing.assert_array_equal(found.samples[:, 0], [0, 0.5, -0.5])
@@ -118,7 +118,7 @@ def test_a_broken_file_names_its_row_and_column_or_is_missing(value):
     with pytest.raises(StepError, match=r"column 'clip': row 1 \(the first is 0\).*errors: missing"):
         made(AudioResample(target_sr=8_000), data)
     found = made(AudioResample(target_sr=8_000, errors="missing"), data)
-    assert [one is None for one in found] == [False, True, True]
+    assert [clip is None for clip in found] == [False, True, True]
 
 
 @settings(max_examples=150, deadline=None)
@@ -127,7 +127,7 @@ def test_a_broken_file_names_its_row_and_column_or_is_missing(value):
     st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=6),
     st.integers(0, 2_000),
 )
-def test_any_damage_to_a_file_is_told_or_harmless(whole, changes, cut):
+def test_any_damage_to_a_file_is_reported_or_harmless(whole, changes, cut):
     data = bytearray(whole)
     for place, value in changes:
         data[place % len(data)] = value
@@ -165,7 +165,7 @@ def test_a_sound_that_is_too_long_is_not_decoded(monkeypatch):
         (pa.array([{"samples": None, "channels": 1, "rate": 8}], SOUND), "are missing"),
     ],
 )
-def test_lists_and_structs_that_are_no_sounds_are_told(column, message):
+def test_lists_and_structs_that_are_no_sounds_are_reported(column, message):
     with pytest.raises(StepError, match="column 'clip'") as caught:
         made(AudioResample(target_sr=8, orig_sr=8), pa.table({"clip": column}))
     assert message in str(caught.value)
@@ -258,7 +258,7 @@ def test_a_sound_of_few_frames_has_bands_and_coefficients_too(frames):
     assert np.isfinite(ours.transform(Batch.of_arrow(data))["clip_mfcc"].matrix).all()
 
 
-def test_a_band_that_a_sound_does_not_have_is_told():
+def test_a_band_that_a_sound_does_not_have_is_reported():
     with pytest.raises(StepError, match="at 8000 frames a second it has no frequencies of 4000 Hz"):
         made(AudioBand(btype="highpass", cutoff=(4_000.0,)), table(encoded(tone(8_000), 8_000)))
 
@@ -289,10 +289,10 @@ def test_log_mel_spectrograms_and_coefficients_are_librosas(options, bands, coef
         (row,) = ours.transform(Batch.of_arrow(data))[f"clip_{step.suffix}"].matrix
         np.testing.assert_allclose(checksum(row[0::2]), expected[0], rtol=1e-10)
         np.testing.assert_allclose(checksum(row[1::2]), expected[1], rtol=1e-10)
-        assert_made_as_told(ours, data)
+        assert_made_as_declared(ours, data)
 
 
-def test_names_tell_coefficient_and_statistic():
+def test_names_report_coefficient_and_statistic():
     data = table(encoded(tone()), None, encoded(tone()[:5_000]))
     ours = fitted(AudioMfcc(n_mfcc=2, statistics=("median", "max")), data)
     block = ours.transform(Batch.of_arrow(data))["clip_mfcc"]
@@ -301,12 +301,12 @@ def test_names_tell_coefficient_and_statistic():
     assert_same_by_row(ours, data)
 
 
-def test_sounds_of_another_rate_and_more_channels_say_the_same():
+def test_sounds_of_another_rate_and_more_channels_give_the_same():
     t = np.arange(44_100) / 44_100
     high = np.sin(2 * np.pi * 700 * t)
-    one = fitted(AudioSpectrogram(n_mels=20, fmax=4_000), table(WHOLE))
-    fast = one.transform(Batch.of_arrow(table(encoded(np.column_stack([high, high]), 44_100))))["clip_mel"]
-    slow = one.transform(Batch.of_arrow(table(encoded(high[::2]))))["clip_mel"]
+    sound = fitted(AudioSpectrogram(n_mels=20, fmax=4_000), table(WHOLE))
+    fast = sound.transform(Batch.of_arrow(table(encoded(np.column_stack([high, high]), 44_100))))["clip_mel"]
+    slow = sound.transform(Batch.of_arrow(table(encoded(high[::2]))))["clip_mel"]
     assert fast.matrix[0, ::2].argmax() == slow.matrix[0, ::2].argmax()
     assert fast.matrix[0, ::2].max() == pytest.approx(slow.matrix[0, ::2].max(), abs=0.1)
 
@@ -319,7 +319,7 @@ def test_several_features_come_of_one_sound():
         fitted(AudioSpectrogram(), data.append_column("clip_mel", pa.array([1.0])))
 
 
-def test_more_frames_than_memory_is_meant_to_hold_are_told(monkeypatch):
+def test_more_frames_than_memory_is_meant_to_hold_are_reported(monkeypatch):
     monkeypatch.setattr(mel, "_MOST_CELLS", 1_000)
     ours = fitted(AudioSpectrogram(), table(WHOLE))
     with pytest.raises(StepError, match="choose a longer hop_length"):

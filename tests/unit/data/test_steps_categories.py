@@ -84,10 +84,10 @@ def test_the_order_is_learnt_by_frequency_by_appearance_or_given():
         (Ordinal(order="appearance"), ["m", "z", "a"]),
         (Ordinal(categories=("a", "z", "m")), ["a", "z", "m"]),
     ]:
-        one = fitted(step, text_table(values))
+        values_ = fitted(step, text_table(values))
         expected = [np.nan if value is None else float(levels.index(value)) for value in values]
-        np.testing.assert_array_equal(made(one, text_table(values))["c"], expected)
-        sklearn = one.sklearn().transform(as_sklearn_has_it(values))[:, 0]
+        np.testing.assert_array_equal(made(values_, text_table(values))["c"], expected)
+        sklearn = values_.sklearn().transform(as_sklearn_has_it(values))[:, 0]
         np.testing.assert_array_equal(sklearn, expected)
 
 
@@ -144,7 +144,7 @@ def test_a_null_inside_a_dictionary_is_a_missing_value():
 def test_levels_of_the_wrong_kind_are_refused():
     with pytest.raises(StepError, match="it holds text, and 1 is not; put quotes around it"):
         fitted(Ordinal(categories=("a", 1)), text_table(["a"]))
-    with pytest.raises(RecipeError, match="is there twice"):
+    with pytest.raises(RecipeError, match="is given twice"):
         Ordinal(categories=("a", "a"))
 
 
@@ -177,7 +177,7 @@ def test_one_hot_equals_scikit_learn_on_other_rows(values, others, sparse):
         if not sparse:
             estimator = pickle.loads(pickle.dumps(step.sklearn()))
             np.testing.assert_array_equal(estimator.transform(as_sklearn_has_it(others)), ours)
-            assert tuple(estimator.get_feature_names_out()) == tuple(one.name for one in step.made)
+            assert tuple(estimator.get_feature_names_out()) == tuple(field.name for field in step.made)
     assert_rows_equal_batch(step, text_table(others))
 
 
@@ -238,7 +238,7 @@ def test_only_the_columns_that_are_needed_are_made():
     frame = pd.DataFrame({"a": ["x", "y"], "b": ["z", "w"]})
     step = fitted(OneHot(), frame).only({"b_z"})
     assert step.names == ("b",)
-    assert [one.name for one in step.made] == ["b_w", "b_z"]
+    assert [field.name for field in step.made] == ["b_w", "b_z"]
     assert fitted(OneHot(), frame).only({"other"}) is None
 
 
@@ -298,7 +298,7 @@ def test_numbers_hash_by_their_names_whatever_their_type():
 def test_similar_levels_are_near_and_a_level_is_most_similar_to_itself():
     table = text_table(["Police Officer II"] * 3 + ["Firefighter"] * 2 + ["Librarian"])
     step = fitted(SimilarityEncode(n_prototypes=2), table)
-    assert [one.name for one in step.made] == ["c_Police Officer II", "c_Firefighter"]
+    assert [field.name for field in step.made] == ["c_Police Officer II", "c_Firefighter"]
     result = made(step, text_table(["Police Officer II", "police officer III", "Fire fighter", None])).to_numpy()
     assert result[0, 0] == 1
     assert result[1, 0] > 0.7 > 0.2 > result[1, 1]

@@ -90,10 +90,10 @@ def check_saved(fitted, features, expected, folder):
 def check_slices(fitted, features):
     """Arrow's slices begin in the middle of others' memory; dictionaries hold what no row has."""
     table = arrow_of_pandas(features)[0]
-    for one in (table, table.set_column(0, "city", table["city"].combine_chunks().dictionary_encode())):
+    for data in (table, table.set_column(0, "city", table["city"].combine_chunks().dictionary_encode())):
         (step,) = fitted.steps
-        whole = step.transform(batch_of(one)).to_pandas().iloc[2:9].reset_index(drop=True)
-        part = step.transform(Batch.of_arrow(one.slice(2, 7))).to_pandas()
+        whole = step.transform(batch_of(data)).to_pandas().iloc[2:9].reset_index(drop=True)
+        part = step.transform(Batch.of_arrow(data.slice(2, 7))).to_pandas()
         pd.testing.assert_frame_equal(part, whole, check_dtype=False, check_column_type=False)
 
 

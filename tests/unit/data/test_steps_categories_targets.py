@@ -91,23 +91,23 @@ def test_a_training_row_gets_what_the_other_folds_taught():
     ours = step.training().transform(batch_of(frame))["c"]
     folds = folds_of(np.arange(len(frame)), 4, 1)
     for fold in range(4):
-        here = folds == fold
-        assert 800 < here.sum() < 1_200
-        theirs = theirs_of(frame[~here].reset_index(), "continuous", "auto")
-        np.testing.assert_allclose(ours[here], theirs.transform(as_sklearn_has_it(frame[here]))[:, 0], rtol=1e-9)
+        in_fold = folds == fold
+        assert 800 < in_fold.sum() < 1_200
+        theirs = theirs_of(frame[~in_fold].reset_index(), "continuous", "auto")
+        np.testing.assert_allclose(ours[in_fold], theirs.transform(as_sklearn_has_it(frame[in_fold]))[:, 0], rtol=1e-9)
 
 
 def test_folds_do_not_depend_on_how_the_table_is_cut():
     frame = large()
-    one, other = (fitted(TargetEncode(target="y"), frame, size) for size in (0, 123))
-    np.testing.assert_allclose(one.crossed[0], other.crossed[0], rtol=1e-12)
+    uncut, other = (fitted(TargetEncode(target="y"), frame, size) for size in (0, 123))
+    np.testing.assert_allclose(uncut.crossed[0], other.crossed[0], rtol=1e-12)
     batch = batch_of(frame)
     part = batch.take(np.arange(1_000, 1_500))
-    whole = one.training().transform(batch)["c"][1_000:1_500]
-    np.testing.assert_array_equal(one.training().transform(part)["c"], whole)
+    whole = uncut.training().transform(batch)["c"][1_000:1_500]
+    np.testing.assert_array_equal(uncut.training().transform(part)["c"], whole)
 
 
-def test_a_category_that_tells_nothing_tells_nothing_of_its_own_row_in_training():
+def test_a_category_that_without_information_reveals_nothing_of_its_own_row_in_training():
     """A level for each row: the plain mean would be the target itself."""
     rows = 2_000
     frame = a_table([str(number) for number in range(rows)], np.random.default_rng(0).normal(size=rows))
@@ -143,15 +143,15 @@ def test_more_sums_than_memory_should_hold_are_refused():
         fitted(TargetEncode(target="y"), frame, size=0)
 
 
-def test_what_cannot_be_is_said():
+def test_what_cannot_be_is_an_error():
     frame = a_table(["a", "b"], ["x", "y"])
     with pytest.raises(RecipeError, match="give the recipe its `target`"):
         fitted(TargetEncode(), frame)
     with pytest.raises(StepError, match="column 'z': there is no such column"):
         fitted(TargetEncode(target="z"), frame)
-    with pytest.raises(StepError, match="column 'y': it holds text, and target_type says continuous"):
+    with pytest.raises(StepError, match="column 'y': it holds text, and target_type is continuous"):
         fitted(TargetEncode(target="y", target_type="continuous"), frame)
-    with pytest.raises(StepError, match="it has 3 values, and target_type says binary"):
+    with pytest.raises(StepError, match="it has 3 values, and target_type is binary"):
         fitted(TargetEncode(target="y", target_type="binary"), a_table(["a"] * 3, [1, 2, 3]))
     with pytest.raises(StepError, match="infinite in some rows"):
         fitted(TargetEncode(target="y", target_type="continuous"), a_table(["a"], [np.inf]))

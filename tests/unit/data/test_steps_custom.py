@@ -20,7 +20,7 @@ from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.steps import imports
 from clary.data.recipe.steps.custom import FunctionStep, SklearnStep
 from clary.data.recipe.steps.selection.model import SelectModel
-from tests.unit.data.feature_checks import applied, assert_made_as_told, assert_same_by_row, fitted
+from tests.unit.data.feature_checks import applied, assert_made_as_declared, assert_same_by_row, fitted
 
 
 def wine() -> pd.DataFrame:
@@ -63,7 +63,7 @@ def test_a_transformer_by_path_gives_what_scikit_learn_gives():
     np.testing.assert_array_equal(made.drop(columns="name"), theirs.transform(wine()))
     assert isinstance(ours.sklearn(), SplineTransformer)
     assert ours.notes()[0].startswith("sklearn.preprocessing.SplineTransformer made 18 columns")
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
     assert_same_by_row(ours, frame)
 
 
@@ -72,7 +72,7 @@ def test_columns_keep_their_places_where_names_stay():
     ours = fitted(SklearnStep(transformer="sklearn.preprocessing.StandardScaler", columns=("ash",)), frame)
     assert list(applied(ours, frame)) == list(frame)
     np.testing.assert_array_equal(applied(ours, frame)["ash"], StandardScaler().fit_transform(frame[["ash"]]).ravel())
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
 
 
 def test_an_estimator_may_be_given_in_python_and_stays_unfitted():
@@ -89,7 +89,7 @@ def test_a_sparse_result_is_one_block():
     assert made["t"].sparse
     assert made["t"].names == tuple(OneHotEncoder().fit(frame[["town"]].astype(str)).get_feature_names_out())
     np.testing.assert_array_equal(made["t"].dense(), [[0, 1], [1, 0], [0, 1]])
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
     assert_same_by_row(ours, frame)
 
 
@@ -152,7 +152,7 @@ def test_no_rows_in_no_rows_out():
         (SklearnStep(transformer="sklearn.preprocessing.MinMaxScaler", params={"range": 1}), "params: .*range"),
         (SklearnStep(transformer="sklearn.preprocessing.Scaler"), "there is no 'Scaler' in 'sklearn.preprocessing'"),
         (SklearnStep(transformer="sklearn.linear_model.Lasso"), "no `fit` and `transform`"),
-        (SklearnStep(transformer="sklearn.preprocessing.__name__"), "no name of a class or function"),
+        (SklearnStep(transformer="sklearn.preprocessing.__name__"), "is not the name of a class or function"),
         (SklearnStep(transformer="sklearn.preprocessing.MinMaxScaler", columns=("x",)), "column 'x'"),
         (
             SklearnStep(transformer="sklearn.preprocessing.KBinsDiscretizer", params={"n_bins": -1}),
@@ -164,7 +164,7 @@ def test_no_rows_in_no_rows_out():
         ),
     ],
 )
-def test_a_transformer_that_does_not_fit_is_told(step, message):
+def test_a_transformer_that_does_not_fit_is_reported(step, message):
     with pytest.raises((StepError, RecipeError), match=message):
         fitted(step, wine())
 
@@ -202,22 +202,22 @@ def test_what_an_allowed_module_imported_from_elsewhere_is_not_given(strange):
     strange.path_join = __import__("os").path.join
     with pytest.raises(RecipeError, match="is of 'posixpath', which recipes may not import"):
         fitted(FunctionStep(function="strange_features:path_join"), wine())
-    with pytest.raises(RecipeError, match="no class and no function"):
+    with pytest.raises(RecipeError, match="is neither a class nor a function"):
         fitted(FunctionStep(function="strange_features:LIMIT"), wine())
-    with pytest.raises(RecipeError, match="no name of a class"):
+    with pytest.raises(RecipeError, match="is not the name of a class"):
         fitted(FunctionStep(function="strange_features:os.system"), wine())
 
 
 def test_estimators_may_not_open_files():
-    with pytest.raises(RecipeError, match="input: recipes may only say 'content'"):
+    with pytest.raises(RecipeError, match="input: in recipes only 'content' is allowed"):
         SklearnStep(transformer="sklearn.feature_extraction.text.CountVectorizer", params={"input": "filename"})
-    with pytest.raises(RecipeError, match="memory: recipes may only say None"):
+    with pytest.raises(RecipeError, match="memory: in recipes only None is allowed"):
         SklearnStep(transformer="sklearn.cluster.FeatureAgglomeration", params={"memory": "/tmp/pickles"})
-    with pytest.raises(RecipeError, match="memory: recipes may only say None"):
+    with pytest.raises(RecipeError, match="memory: in recipes only None is allowed"):
         SelectModel(model="sklearn.cluster.FeatureAgglomeration", params={"memory": "/tmp/pickles"})
 
 
-def test_the_message_says_how_to_allow_a_module(strange):
+def test_the_message_explains_how_to_allow_a_module(strange):
     with pytest.raises(RecipeError, match=r"imports.allow\('strange_features'\)"):
         FunctionStep(function="strange_features:ratio")
     imports.allow("strange_features")
@@ -225,7 +225,7 @@ def test_the_message_says_how_to_allow_a_module(strange):
     np.testing.assert_array_equal(made["ratio"], wine()["ash"] / wine()["hue"] / 2.0)
     doubled = applied(fitted(SklearnStep(transformer="strange_features.Doubler"), wine()), wine())
     assert list(doubled) == ["made_1", "made_2", "made_3"]
-    with pytest.raises(RecipeError, match="no module's name"):
+    with pytest.raises(RecipeError, match="is not the name of a module"):
         imports.allow("a; import os")
 
 
@@ -242,9 +242,9 @@ def test_a_function_makes_columns_of_columns():
     made = applied(ours, frame)
     assert list(made) == ["name", "ratio", "strong"]
     pd.testing.assert_frame_equal(made[["ratio", "strong"]], ratio(frame))
-    assert [one.kind for one in ours.made] == [Kind.NUMBER, Kind.BOOLEAN]
+    assert [field.kind for field in ours.made] == [Kind.NUMBER, Kind.BOOLEAN]
     assert ours.notes() == ("ratio made the columns 'ratio', 'strong'.",)
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
     assert_same_by_row(ours, frame)
     again = pickle.loads(pickle.dumps(ours))
     pd.testing.assert_frame_equal(applied(again, frame), made)
@@ -262,7 +262,7 @@ def test_a_function_makes_columns_of_columns():
 def test_arrays_and_series_are_columns_too(function, names):
     ours = fitted(FunctionStep(function=function), wine())
     assert list(applied(ours, wine())) == names
-    assert_made_as_told(ours, wine())
+    assert_made_as_declared(ours, wine())
 
 
 def test_text_is_strings_for_a_function_however_it_is_coded():
@@ -297,12 +297,12 @@ def test_a_text_column_without_a_value_in_a_batch_is_still_text():
         (lambda frame: pd.concat([frame, frame], axis=1), "two columns of one name: 'alcohol', 'ash', 'hue'"),
     ],
 )
-def test_a_function_that_goes_wrong_is_told(function, message):
+def test_a_function_that_fails_is_reported(function, message):
     with pytest.raises(StepError, match=message):
         fitted(FunctionStep(function=function), wine()[:178])
 
 
-def test_a_function_whose_columns_change_is_told():
+def test_a_function_whose_columns_change_is_reported():
     frame = wine()
     once = fitted(FunctionStep(function=lambda frame: frame.T[:1].T if len(frame) > 3 else frame), frame)
     with pytest.raises(StepError, match=r"made the columns .*; while fitting it made 'ash'"):
@@ -316,9 +316,9 @@ def test_a_function_whose_columns_change_is_told():
     ("make", "message"),
     [
         (lambda: FunctionStep(function="ratio"), "a module and a function are wanted"),
-        (lambda: FunctionStep(function=3), "no function"),
+        (lambda: FunctionStep(function=3), "neither a function"),
         (lambda: SklearnStep(transformer="MinMaxScaler"), "a module and a class are wanted"),
-        (lambda: SklearnStep(transformer=3), "no estimator"),
+        (lambda: SklearnStep(transformer=3), "neither an estimator"),
     ],
 )
 def test_what_is_no_function_and_no_transformer_is_refused(make, message):

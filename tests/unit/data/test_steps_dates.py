@@ -78,7 +78,7 @@ def test_text_is_to_be_parsed_first():
         fitted(DateParts(), a_table([0])).transform(batch_of(frame))
 
 
-def test_the_column_stays_if_told_so():
+def test_the_column_stays_if_set():
     frame = a_table([0])
     assert list(made(fitted(DateParts(parts=("year",), drop=False), frame), frame).columns) == ["t", "t_year"]
 
@@ -135,10 +135,10 @@ def test_a_number_needs_a_period_and_is_left_alone_unless_named():
 def test_elapsed_since_a_date_equals_pandas(values, unit):
     frame = a_table(values)
     step = fitted(Elapsed(since="2020-02-29T01:02:03", unit=unit), frame)
-    one = {"weeks": pd.Timedelta(days=7), "milliseconds": pd.Timedelta(milliseconds=1)}.get(unit) or pd.Timedelta(
+    unit_ = {"weeks": pd.Timedelta(days=7), "milliseconds": pd.Timedelta(milliseconds=1)}.get(unit) or pd.Timedelta(
         **{unit: 1}
     )
-    expected = (frame["t"] - pd.Timestamp("2020-02-29T01:02:03").as_unit("us")) / one.as_unit("us")
+    expected = (frame["t"] - pd.Timestamp("2020-02-29T01:02:03").as_unit("us")) / unit_.as_unit("us")
     np.testing.assert_allclose(made(step, frame)["t_elapsed"], expected, rtol=1e-15)
     assert_rows_equal_batch(step, frame)
 
@@ -168,7 +168,7 @@ def test_what_elapsed_refuses():
     for wrong in ({}, {"since": "2020-01-01", "since_column": "t"}):
         with pytest.raises(RecipeError, match="give one of the two"):
             Elapsed(**wrong)
-    with pytest.raises(RecipeError, match="'yesterday' is no date"):
+    with pytest.raises(RecipeError, match="'yesterday' is not a date"):
         Elapsed(since="yesterday")
     with pytest.raises(StepError, match="column 'n': it holds number, not times"):
         fitted(Elapsed(since_column="n"), a_table([0]).assign(n=1))

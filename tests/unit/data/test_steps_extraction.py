@@ -28,7 +28,7 @@ from clary.data.statistics.products import Products
 from tests.unit.data.feature_checks import (
     Pieces,
     applied,
-    assert_made_as_told,
+    assert_made_as_declared,
     assert_same_by_row,
     fitted,
     merged,
@@ -153,13 +153,16 @@ def test_products_by_row_are_products():
     assert by_row(matrix[:0], weights, mean).shape == (0, 4)
 
 
-def test_columns_go_or_stay_as_told():
+def test_columns_go_or_stay_as_set():
     frame = wine().assign(name="x")
-    gone, kept = fitted(Pca(n_components=2), frame), fitted(Pca(n_components=2, keep_columns=True, prefix="c"), frame)
-    assert list(applied(gone, frame)) == ["name", "pca_1", "pca_2"]
+    removed, kept = (
+        fitted(Pca(n_components=2), frame),
+        fitted(Pca(n_components=2, keep_columns=True, prefix="c"), frame),
+    )
+    assert list(applied(removed, frame)) == ["name", "pca_1", "pca_2"]
     assert list(applied(kept, frame)) == [*frame.columns, "c_1", "c_2"]
-    for step in (gone, kept):
-        assert_made_as_told(step, frame)
+    for step in (removed, kept):
+        assert_made_as_declared(step, frame)
 
 
 def test_the_target_is_not_among_the_columns():
@@ -167,7 +170,7 @@ def test_the_target_is_not_among_the_columns():
     assert "grade" not in fitted(Pca(target="grade"), frame).inputs
 
 
-def test_pca_tells_how_much_it_explains():
+def test_pca_reports_how_much_it_explains():
     (sentence,) = fitted(Pca(n_components=2), standardised(wine())).notes()
     assert sentence == "2 components of 13 columns explain 55.4% of their variance (36.2%, 19.2%)."
 
@@ -189,7 +192,7 @@ def test_pca_tells_how_much_it_explains():
         ({"a": [1.0, None, 2.0]}, KMeansDistance(n_clusters=1), r"column 'a': row 1 .* missing.*impute"),
     ],
 )
-def test_what_cannot_be_is_told(frame, step, message):
+def test_what_cannot_be_is_reported(frame, step, message):
     with pytest.raises(StepError, match=message):
         fitted(step, pd.DataFrame(frame))
 
@@ -202,7 +205,7 @@ def test_a_missing_value_at_inference_names_its_row_and_column():
         applied(step, frame)
 
 
-def test_too_many_columns_for_exact_components_are_told_of(monkeypatch):
+def test_too_many_columns_for_exact_components_are_reported(monkeypatch):
     monkeypatch.setattr(components, "MOST_EXACT", 10)
     with pytest.raises(StepError, match="truncated_svd"):
         fitted(Pca(), wine())
@@ -224,13 +227,13 @@ def test_truncated_svd_equals_scikit_learns():
     close(ours.singular, theirs.singular_values_, 1e-6)
     close(ours.ratio, theirs.explained_variance_ratio_, 1e-6)
     close(ours.sklearn().transform(frame), applied(ours, frame), 1e-12)
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
 
 
 def test_truncated_svd_of_a_sparse_block_equals_scikit_learns():
     batch = sparse_batch()
     step = TruncatedSvd(n_components=3)
-    base = components.Made(("words",), batch["words"].names, step.named(3), False)
+    base = components.DerivedColumns(("words",), batch["words"].names, step.named(3), False)
     ours = step._of_sums(base, merged(Gram(("words",)), batch, 13))
     close(ours.transform(batch).to_pandas(), TruncatedSVD(3, algorithm="arpack").fit_transform(batch["words"].matrix))
 
@@ -253,11 +256,11 @@ def test_sums_of_products_leave_out_rows_that_lack_a_value():
 
 
 @pytest.mark.parametrize("kind", [Gram, Products, Correlations])
-def test_wide_batches_are_looked_at_in_pieces(kind, monkeypatch):
+def test_wide_batches_are_processed_in_pieces(kind, monkeypatch):
     statistic = kind(("words",))
     whole = merged(statistic, sparse_batch(), 60)
     monkeypatch.setattr(pieces, "__defaults__", (100,))
-    looked = [one.rows for one in pieces(sparse_batch(), ("words",))]
+    looked = [piece.rows for piece in pieces(sparse_batch(), ("words",))]
     assert looked == [8] * 7 + [4]
     for name, value in vars(merged(statistic, sparse_batch(), 60)).items():
         np.testing.assert_allclose(value, vars(whole)[name], rtol=1e-10, atol=1e-13, err_msg=name)
@@ -282,11 +285,11 @@ def test_discriminants_equal_scikit_learns_but_for_signs(loader, n_components):
     close(estimator.transform(data), made, 1e-10)
     np.testing.assert_array_equal(estimator.predict(data), theirs.predict(data))
     close(estimator.predict_proba(data), theirs.predict_proba(data), 1e-7)
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
     assert_same_by_row(ours, frame)
 
 
-def test_discriminants_of_classes_with_names_tell_what_they_hold():
+def test_discriminants_of_classes_with_names_report_what_they_hold():
     frame = load_iris(as_frame=True).frame
     frame["target"] = frame["target"].map({0: "setosa", 1: "versicolor", 2: "virginica"})
     ours = fitted(Lda(n_components=1, target="target"), frame)
@@ -301,13 +304,13 @@ def test_discriminants_of_classes_with_names_tell_what_they_hold():
         ({"a": [1.0, 2.0, 4.0], "t": list("xxx")}, Lda(target="t"), "two classes at least .* 1 classes and 3 rows"),
         ({"a": [1.0, 2.0], "t": list("xy")}, Lda(target="t"), "more rows than classes"),
         ({"a": [1.0, 2.0, 1.0], "t": list("xyx")}, Lda(target="t"), "within each class every column is constant"),
-        ({"a": [1.0, 2.0, 1.0, 2.0], "t": list("xxyy")}, Lda(target="t"), "one and the same mean"),
+        ({"a": [1.0, 2.0, 1.0, 2.0], "t": list("xxyy")}, Lda(target="t"), "have the same mean"),
         ({"a": [1.0, None, 1.0, 2.0], "t": list("xxyy")}, Lda(target="t"), "column 'a': 1 of 4 values are missing"),
         ({"a": [1.0, 3.0, 1.0, 2.0], "t": ["x", "x", "y", None]}, Lda(target="t"), "column 't': 1 rows have no value"),
         ({"a": [1.0, 3.0, 1.0, 2.0], "t": list("xxyy")}, Lda(n_components=2, target="t"), "n_components: 2 .*: 1"),
     ],
 )
-def test_discriminants_that_cannot_be_are_told(frame, step, message):
+def test_discriminants_that_cannot_be_are_reported(frame, step, message):
     with pytest.raises(StepError, match=message):
         fitted(step, pd.DataFrame(frame))
 
@@ -321,13 +324,13 @@ def test_distances_to_centres_equal_scikit_learns(algorithm):
     ours = fitted(KMeansDistance(n_clusters=3, algorithm=algorithm, seed=7), frame)
     close(applied(ours, frame), ours.sklearn().transform(frame), 1e-6)
     assert ours.sklearn().predict(frame).shape == (178,)
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
     if algorithm == "lloyd":
         theirs = KMeans(3, n_init=3, random_state=7).fit(frame)
         close(applied(ours, frame), theirs.transform(frame), 1e-6)
 
 
-def test_a_sample_is_told_of():
+def test_a_sample_is_reported():
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.normal(size=150_000)})
     assert any("random sample of" in line for line in fitted(KMeansDistance(n_clusters=2, n_init=1), frame).notes())
@@ -360,15 +363,15 @@ def test_a_tsne_map_keeps_apart_what_is_apart():
     assert np.linalg.norm(centres[0] - centres[1]) > 2 * spread
 
 
-def test_a_map_tells_what_it_left_out_and_sampled():
+def test_a_map_reports_what_it_left_out_and_sampled():
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.normal(size=4_000), "b": random.normal(size=4_000), "label": "x"})
     frame.loc[::10, "a"] = np.nan
     found = embedding(frame, "pca", rows=1_500, scale=False)
     assert 1_100 < len(found) < 1_500
     assert not set(found.index) & set(range(0, 4_000, 10))
-    assert "random sample" in found.attrs["told"][0]
-    assert "left out" in found.attrs["told"][1]
+    assert "random sample" in found.attrs["notes"][0]
+    assert "left out" in found.attrs["notes"][1]
 
 
 @pytest.mark.parametrize(
@@ -382,12 +385,12 @@ def test_a_map_tells_what_it_left_out_and_sampled():
         ({"a": [1.0, 2.0, 3.0]}, {"method": "pca", "options": {"colour": 1}}, "pca does not take"),
     ],
 )
-def test_a_map_that_cannot_be_made_says_why(frame, arguments, message):
+def test_a_map_that_cannot_be_made_gives_the_reason(frame, arguments, message):
     with pytest.raises(DataError, match=message):
         embedding(pd.DataFrame(frame), **arguments)
 
 
-def test_umap_without_its_package_says_what_to_install(monkeypatch):
+def test_umap_without_its_package_names_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
     with pytest.raises(DataError, match="pip install umap-learn"):
         embedding(wine(), "umap")

@@ -152,7 +152,7 @@ def test_a_recipe_with_a_map_or_a_strange_import_is_refused_when_it_is_read():
         Recipe.parse("steps:\n- tsne\n- function: {function: 'os:system'}\n")
 
 
-def test_a_table_without_rows_is_told(frame):
+def test_a_table_without_rows_is_reported(frame):
     for name in ("pixels", "distances", "eliminated"):
         with pytest.raises(DataError):
             Recipe.from_dict({"target": "label", "steps": RECIPES[name]}).fit(frame[:0])

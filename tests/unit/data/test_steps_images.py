@@ -1,4 +1,4 @@
-"""Pictures: what is taken, what is refused, and figures beside Pillow's and scikit-image's."""
+"""Images: what is taken, what is refused, and figures beside Pillow's and scikit-image's."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from clary.data.batch import Batch, Kind
 from clary.data.errors import RecipeError, StepError
 from clary.data.recipe.steps.image import decoding
 from clary.data.recipe.steps.image import pixels as p
-from clary.data.recipe.steps.image.decoding import PICTURE, packed, pixels_of
+from clary.data.recipe.steps.image.decoding import IMAGE, packed, pixels_of
 from clary.data.recipe.steps.image.features import ImageFlatten, ImageHog
 from clary.data.recipe.steps.image.statistics import FIGURES, ImageStatistics
 from clary.data.recipe.steps.image.transforms import ImageConvert, ImageCrop, ImageFilter, ImageGrey, ImageResize
-from tests.unit.data.feature_checks import Pieces, assert_made_as_told, assert_same_by_row, fitted
+from tests.unit.data.feature_checks import Pieces, assert_made_as_declared, assert_same_by_row, fitted
 
 
 def picture(height: int = 40, width: int = 48, channels: int = 3) -> np.ndarray:
@@ -43,11 +43,11 @@ def table(*files: bytes | None) -> pa.Table:
 
 
 def made(step, data: pa.Table, column: str = "photo") -> list[np.ndarray | None]:
-    """The pictures a step makes."""
+    """The images a step makes."""
     ours = fitted(step, data)
-    assert_made_as_told(ours, data)
+    assert_made_as_declared(ours, data)
     found = ours.transform(Batch.of_arrow(data))[column]
-    assert found.type == PICTURE
+    assert found.type == IMAGE
     return [pixels_of(value) if value.is_valid else None for value in found]
 
 
@@ -108,7 +108,7 @@ def test_a_palette_with_transparency_has_four_channels():
     assert pixels_of(value).shape == decoding.shape_of(value) == (6, 5, 4)
 
 
-def test_a_picture_is_turned_as_its_exif_data_say():
+def test_a_image_is_turned_as_its_exif_data_say():
     image = Image.fromarray(picture(6, 5))
     exif = image.getexif()
     exif[0x0112] = 6
@@ -119,7 +119,7 @@ def test_a_picture_is_turned_as_its_exif_data_say():
 
 @pytest.mark.parametrize("kind", [pa.uint8(), pa.int64(), pa.float64(), pa.float32()])
 @pytest.mark.parametrize("nested", [True, False])
-def test_lists_are_pictures_too(kind, nested):
+def test_lists_are_images_too(kind, nested):
     wanted = picture(4, 3, 1)[:, :, 0]
     if nested:
         column, shape = pa.array([wanted.tolist()], pa.list_(pa.list_(kind))), ()
@@ -130,7 +130,7 @@ def test_lists_are_pictures_too(kind, nested):
     assert found.dtype == (np.float32 if pa.types.is_floating(kind) else np.uint8)
 
 
-def test_coloured_lists_tensors_and_frames_are_pictures_too():
+def test_coloured_lists_tensors_and_frames_are_images_too():
     wanted = picture(4, 3)
     tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack([wanted, wanted]))
     for column in (pa.array([wanted.tolist()] * 2), tensor):
@@ -141,7 +141,7 @@ def test_coloured_lists_tensors_and_frames_are_pictures_too():
     assert ours.transform(Batch.of_pandas(frame))["photo"].null_count == 1
 
 
-def test_decoded_pictures_pass_from_step_to_step():
+def test_decoded_images_pass_from_step_to_step():
     column = packed([picture(6, 5), None, picture(3, 2, 1).astype(np.float32) / 3])
     found = [pixels_of(value) if value.is_valid else None for value in column.slice(1, 2)]
     assert found[0] is None
@@ -150,7 +150,7 @@ def test_decoded_pictures_pass_from_step_to_step():
     assert grey.shape == (6, 5, 1)
 
 
-def test_decoded_pictures_that_went_through_pandas_are_still_pictures():
+def test_decoded_images_that_went_through_pandas_are_still_images():
     frame = pa.table({"photo": packed([picture(6, 5), None])}).to_pandas()
     found = fitted(ImageGrey(), frame).transform(Batch.of_pandas(frame))["photo"]
     np.testing.assert_array_equal(pixels_of(found[0]), p.converted(picture(6, 5), "L"))
@@ -165,8 +165,8 @@ WHOLE = encoded(picture(6, 5))
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"", "its 0 bytes are no picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "are no picture of PNG, JPEG"),
+        (b"", "its 0 bytes are not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "are not an image in PNG, JPEG"),
         (WHOLE[:40], "row 1"),
         (WHOLE[:-30], "row 1"),
         (WHOLE[:60] + b"\0\0\0\0" + WHOLE[64:], "row 1"),
@@ -179,7 +179,7 @@ def test_a_broken_file_names_its_row_and_column_or_is_missing(value, message):
         made(ImageGrey(), data)
     assert message in str(caught.value)
     found = made(ImageGrey(errors="missing"), data)
-    assert [one is None for one in found] == [False, True, True]
+    assert [image is None for image in found] == [False, True, True]
 
 
 @settings(max_examples=150, deadline=None)
@@ -188,7 +188,7 @@ def test_a_broken_file_names_its_row_and_column_or_is_missing(value, message):
     st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=6),
     st.integers(0, 2_000),
 )
-def test_any_damage_to_a_file_is_told_or_harmless(kind, changes, cut):
+def test_any_damage_to_a_file_is_reported_or_harmless(kind, changes, cut):
     data = bytearray(encoded(picture(6, 5), kind))
     for place, value in changes:
         data[place % len(data)] = value
@@ -199,7 +199,7 @@ def test_any_damage_to_a_file_is_told_or_harmless(kind, changes, cut):
         assert pixels_of(value).shape == decoding.shape_of(value)
 
 
-def test_a_small_file_of_a_huge_picture_is_not_decoded():
+def test_a_small_file_of_a_huge_image_is_not_decoded():
     bomb = encoded(Image.new("1", (20_000, 10_000)))
     assert len(bomb) < 50_000
     for step in (ImageGrey(), ImageFlatten()):
@@ -210,27 +210,27 @@ def test_a_small_file_of_a_huge_picture_is_not_decoded():
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pa.array([[1, 2, 3, 4]]), "flat lists; tell the step their `shape`"),
+        (pa.array([[1, 2, 3, 4]]), "flat lists; give the step their `shape`"),
         (pa.array([[["a"]]]), "neither files nor lists of numbers"),
         (pa.array([[[1, 2], [3]]]), "not all of one length"),
         (pa.array([[[1.0, None]]]), "missing or infinite"),
         (pa.array([[[1.0, np.inf]]]), "missing or infinite"),
-        (pa.array([[[[[1]]]]]), "no picture of shape"),
-        (pa.array([[[]]], pa.list_(pa.list_(pa.int8()))), "no picture of shape"),
+        (pa.array([[[[[1]]]]]), "not an image of shape"),
+        (pa.array([[[]]], pa.list_(pa.list_(pa.int8()))), "not an image of shape"),
         (pa.array([{"a": 1}]), "neither files nor lists of numbers"),
         (
-            pa.array([{"pixels": b"abc", "height": 1, "width": 2, "channels": 1, "type": "uint8"}], PICTURE),
+            pa.array([{"pixels": b"abc", "height": 1, "width": 2, "channels": 1, "type": "uint8"}], IMAGE),
             "not those of",
         ),
         (
-            pa.array([{"pixels": b"", "height": -1, "width": -1, "channels": 1, "type": "uint8"}], PICTURE),
+            pa.array([{"pixels": b"", "height": -1, "width": -1, "channels": 1, "type": "uint8"}], IMAGE),
             "not those of",
         ),
-        (pa.array([{"pixels": b"abc", "height": 1, "width": 3, "channels": 1, "type": "int64"}], PICTURE), "missing"),
-        (pa.array([{"pixels": None, "height": 1, "width": 3, "channels": 1, "type": "uint8"}], PICTURE), "missing"),
+        (pa.array([{"pixels": b"abc", "height": 1, "width": 3, "channels": 1, "type": "int64"}], IMAGE), "missing"),
+        (pa.array([{"pixels": None, "height": 1, "width": 3, "channels": 1, "type": "uint8"}], IMAGE), "missing"),
     ],
 )
-def test_lists_and_structs_that_are_no_pictures_are_told(column, message):
+def test_lists_and_structs_that_are_no_images_are_reported(column, message):
     data = pa.table({"photo": column})
     with pytest.raises(StepError, match="column 'photo'") as caught:
         made(ImageGrey(), data)
@@ -260,19 +260,19 @@ def test_lists_and_structs_that_are_no_pictures_are_told(column, message):
         (lambda: ImageFlatten(scale=0.0), "scale"),
     ],
 )
-def test_parameters_that_are_wrong_for_any_picture_are_refused(make, message):
+def test_parameters_that_are_wrong_for_any_image_are_refused(make, message):
     with pytest.raises(RecipeError, match=message):
         make()
 
 
-def test_columns_that_are_no_pictures_are_refused():
+def test_columns_that_are_no_images_are_refused():
     with pytest.raises(StepError, match="no columns of files or lists"):
         fitted(ImageGrey(), pd.DataFrame({"a": [1.0]}))
     with pytest.raises(StepError, match="column 'a': it holds number"):
         fitted(ImageGrey(columns=("a",)), pd.DataFrame({"a": [1.0]}))
 
 
-# ---- pictures into pictures ----
+# ---- images into images ----
 
 
 @pytest.mark.parametrize("resample", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"])
@@ -280,13 +280,13 @@ def test_columns_that_are_no_pictures_are_refused():
 def test_resizing_is_pillows(resample, channels):
     pixels = picture(channels=channels)
     image = Image.fromarray(pixels.squeeze())
-    how = Image.Resampling[resample.upper()]
+    method = Image.Resampling[resample.upper()]
     (found,) = made(ImageResize(size=(20, 31), resample=resample), table(encoded(pixels)))
-    np.testing.assert_array_equal(found.squeeze(), np.asarray(image.resize((20, 31), how)))
+    np.testing.assert_array_equal(found.squeeze(), np.asarray(image.resize((20, 31), method)))
     (cut,) = made(ImageResize(size=(20, 31), resample=resample, method="fit"), table(encoded(pixels)))
-    np.testing.assert_array_equal(cut.squeeze(), np.asarray(ImageOps.fit(image, (20, 31), how)))
+    np.testing.assert_array_equal(cut.squeeze(), np.asarray(ImageOps.fit(image, (20, 31), method)))
     (whole,) = made(ImageResize(size=(20, 31), resample=resample, method="pad"), table(encoded(pixels)))
-    np.testing.assert_array_equal(whole.squeeze(), np.asarray(ImageOps.pad(image, (20, 31), how)))
+    np.testing.assert_array_equal(whole.squeeze(), np.asarray(ImageOps.pad(image, (20, 31), method)))
 
 
 def test_numbers_that_are_no_bytes_are_resized_as_numbers():
@@ -301,7 +301,7 @@ def test_crops_are_around_the_centre_or_a_box():
     np.testing.assert_array_equal(centre, pixels[14:25, 14:34])
     (box,) = made(ImageCrop(box=(2, 3, 10, 6)), table(encoded(pixels)))
     np.testing.assert_array_equal(box, pixels[3:6, 2:10])
-    with pytest.raises(StepError, match="the picture is 48 × 40, smaller"):
+    with pytest.raises(StepError, match="the image is 48 × 40, smaller"):
         made(ImageCrop(size=(49, 1)), table(encoded(pixels)))
 
 
@@ -324,7 +324,7 @@ def test_grey_of_numbers_weighs_them():
 
 
 def test_filters_are_scikit_images():
-    """The checksums are of scikit-image 0.25's sobel, unsharp_mask and gaussian of the same picture."""
+    """The checksums are of scikit-image 0.25's sobel, unsharp_mask and gaussian of the same image."""
     grey = picture()[:, :, :1].astype(np.float32)
     np.testing.assert_allclose(checksum(p.edges(grey)), [1920, 126747.80105701528, 6389990.576724311], rtol=1e-7)
     np.testing.assert_allclose(
@@ -347,8 +347,8 @@ def test_filters_take_each_channel_for_itself(which):
 
 def test_thresholds_leave_black_and_white():
     pixels = picture()[:, :, 0]
-    (told,) = made(ImageFilter(filter="threshold", threshold=99.0), table(encoded(pixels)))
-    np.testing.assert_array_equal(told[:, :, 0], np.where(pixels > 99, 255, 0))
+    (threshold,) = made(ImageFilter(filter="threshold", threshold=99.0), table(encoded(pixels)))
+    np.testing.assert_array_equal(threshold[:, :, 0], np.where(pixels > 99, 255, 0))
     (found,) = made(ImageFilter(filter="threshold"), table(encoded(pixels)))
     np.testing.assert_array_equal(found[:, :, 0], np.where(pixels > 127, 255, 0))
     (flat,) = made(ImageFilter(filter="threshold"), table(encoded(np.full((3, 3), 7, np.uint8))))
@@ -363,7 +363,7 @@ def test_only_the_columns_wanted_are_worked_on():
     assert fitted(ImageGrey(), data).only({"c"}) is None
 
 
-# ---- pictures into numbers ----
+# ---- images into numbers ----
 
 
 def digits() -> pa.Table:
@@ -375,7 +375,7 @@ def test_flattened_digits_are_scikit_learns_data():
     block = ours.transform(Batch.of_arrow(digits()))["digit_pixels"]
     np.testing.assert_array_equal(block.matrix, load_digits().data[:50])
     assert block.names[:2] == ("digit_0_0", "digit_0_1")
-    assert_made_as_told(ours, digits())
+    assert_made_as_declared(ours, digits())
     assert_same_by_row(ours, digits())
 
 
@@ -389,7 +389,7 @@ def test_coloured_pixels_have_a_column_for_each_channel():
 
 
 @pytest.mark.parametrize("step", [ImageFlatten(), ImageHog(pixels_per_cell=(2, 2), cells_per_block=(1, 1))])
-def test_pictures_of_several_sizes_are_to_be_resized_first(step):
+def test_images_of_several_sizes_are_to_be_resized_first(step):
     data = table(encoded(picture(6, 5)), None, encoded(picture(6, 5)), encoded(picture(5, 6)))
     for cut in (data, Pieces(data, 1)):
         with pytest.raises(StepError, match=r"6 × 5 × 3 \(row 0\), 5 × 6 × 3 \(row 3\).*image_resize") as caught:
@@ -399,19 +399,19 @@ def test_pictures_of_several_sizes_are_to_be_resized_first(step):
     assert ours.sizes == ((6, 6, 3),)
 
 
-def test_a_picture_of_another_size_at_inference_names_its_row():
+def test_a_image_of_another_size_at_inference_names_its_row():
     ours = fitted(ImageFlatten(), table(encoded(picture(6, 5))))
-    with pytest.raises(StepError, match=r"column 'photo': row 1 .*the picture is 4 × 4 × 1; .* fitted on 6 × 5 × 3"):
+    with pytest.raises(StepError, match=r"column 'photo': row 1 .*the image is 4 × 4 × 1; .* fitted on 6 × 5 × 3"):
         ours.transform(Batch.of_arrow(table(encoded(picture(6, 5)), encoded(picture(4, 4, 1)))))
 
 
 @pytest.mark.parametrize("files", [(), (None,)])
-def test_no_picture_at_all_is_told(files):
-    with pytest.raises(StepError, match="there is not one picture in it"):
+def test_no_image_at_all_is_reported(files):
+    with pytest.raises(StepError, match="no row has an image"):
         fitted(ImageFlatten(), table(*files))
 
 
-def test_broken_pictures_are_passed_over_where_they_may_be_missing():
+def test_broken_images_are_passed_over_where_they_may_be_missing():
     data = table(b"broken", WHOLE)
     with pytest.raises(StepError, match="row 0"):
         fitted(ImageFlatten(), data)
@@ -419,7 +419,7 @@ def test_broken_pictures_are_passed_over_where_they_may_be_missing():
     assert np.isnan(ours.transform(Batch.of_arrow(data))["photo_pixels"].matrix).any(axis=1).tolist() == [True, False]
 
 
-def test_pictures_too_large_for_columns_are_told():
+def test_images_too_large_for_columns_are_reported():
     with pytest.raises(StepError, match="too large; resize"):
         fitted(ImageFlatten(), table(encoded(Image.new("L", (2_000, 1_000)))))
 
@@ -443,22 +443,22 @@ def test_outlines_are_scikit_images(options, expected):
     block = ours.transform(Batch.of_arrow(data))["photo_hog"]
     np.testing.assert_allclose(checksum(block.matrix), expected, rtol=2e-8)
     assert block.names[:2] == ("photo_hog_1", "photo_hog_2")
-    assert_made_as_told(ours, data)
+    assert_made_as_declared(ours, data)
     assert_same_by_row(ours, data)
 
 
-def test_pictures_too_small_for_outlines_are_told():
-    with pytest.raises(StepError, match="pictures of 6 × 5 give 0 numbers"):
+def test_images_too_small_for_outlines_are_reported():
+    with pytest.raises(StepError, match="images of 6 × 5 give 0 numbers"):
         fitted(ImageHog(), table(WHOLE))
 
 
-def test_figures_of_pictures():
+def test_figures_of_images():
     grey = picture(channels=1)
     half = np.zeros((10, 20, 3), np.uint8)
     half[:, 10:] = (255, 0, 0)
     data = table(encoded(grey), encoded(half), None, encoded(np.full((3, 3), 9, np.uint8)))
     ours = fitted(ImageStatistics(), data)
-    assert_made_as_told(ours, data)
+    assert_made_as_declared(ours, data)
     assert_same_by_row(ours, data)
     found = ours.transform(Batch.of_arrow(data)).to_pandas()
     found.columns = [name.removeprefix("photo_") for name in found]
@@ -487,7 +487,7 @@ def test_several_features_come_of_one_picture():
         fitted(ImageHog(cells_per_block=(1, 1)), data.append_column("photo_hog", pa.array([1.0])))
 
 
-def test_figures_may_stand_beside_the_pictures():
+def test_figures_may_stand_beside_the_images():
     data = table(WHOLE)
     ours = fitted(ImageStatistics(keep_columns=True), data)
     assert ours.after(Batch.of_arrow(data).schema)["photo"].kind is Kind.OTHER
@@ -495,7 +495,7 @@ def test_figures_may_stand_beside_the_pictures():
         fitted(ImageStatistics(), data.append_column("photo_mean", pa.array([1.0])))
 
 
-def test_pictures_without_pillow_say_what_to_install(monkeypatch):
+def test_images_without_pillow_say_what_to_install(monkeypatch):
     import sys
 
     ours = fitted(ImageGrey(), table(WHOLE))

@@ -75,7 +75,7 @@ def test_rounds_of_prediction_equal_scikit_learn_and_a_row_alone_has_the_same_nu
         np.testing.assert_allclose(alone[0], expected[place], atol=1e-9)
 
 
-def test_neighbours_are_sought_in_a_sample_of_the_size_asked_and_that_is_told():
+def test_neighbours_are_sought_in_a_sample_of_the_size_asked_and_that_is_reported():
     frame = pd.DataFrame({"a": [*np.arange(50.0), np.nan], "b": [*np.arange(50.0), 7.0]})
     step = fitted(Impute(strategy="knn", sample=20), frame)
     assert isinstance(step, Estimated)
@@ -174,9 +174,9 @@ def test_a_strategy_for_numbers_refuses_a_text_that_was_named():
         fitted(Impute(columns=("text",), strategy="mean"), mixed_table())
 
 
-def test_what_was_filled_is_told():
-    told = fitted(Impute(columns=("text",), strategy="most_frequent"), mixed_table()).notes()
-    assert told == ("Missing values of 'text' become 'a' (most_frequent).",)
+def test_what_was_filled_is_reported():
+    notes = fitted(Impute(columns=("text",), strategy="most_frequent"), mixed_table()).notes()
+    assert notes == ("Missing values of 'text' become 'a' (most_frequent).",)
 
 
 # ---- missing_indicator ----

@@ -21,7 +21,7 @@ FUNCTIONS = [(Log, np.log, 0.0), (Log1p, np.log1p, -1.0), (Sqrt, np.sqrt, -5e-32
 anything = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=25)
 
 
-@pytest.mark.parametrize(("step", "function", "lowest"), FUNCTIONS, ids=lambda one: getattr(one, "__name__", ""))
+@pytest.mark.parametrize(("step", "function", "lowest"), FUNCTIONS, ids=lambda frame: getattr(frame, "__name__", ""))
 @settings(max_examples=40)
 @given(values=anything)
 def test_functions_equal_numpy_and_say_what_they_are_not_for(step, function, lowest, values):
@@ -83,7 +83,7 @@ def test_quantiles_equal_scikit_learn(distribution, n_quantiles):
     np.testing.assert_allclose(made(reduced, new[["b"]]).to_numpy()[:, 0], theirs.transform(new)[:, 1], atol=1e-12)
 
 
-def test_what_was_learnt_from_a_sample_is_told():
+def test_what_was_learnt_from_a_sample_is_reported():
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.lognormal(size=101_000)})
     for step in (YeoJohnson(), Quantile(n_quantiles=10)):

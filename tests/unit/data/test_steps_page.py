@@ -37,8 +37,8 @@ def test_the_page_is_up_to_date():
 
 @pytest.mark.parametrize("name", every())
 def test_each_parameter_has_a_line_with_its_default(name):
-    told = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+?) \| .*\|$", _section(name), re.MULTILINE)
-    named = [one.strip("`") for names, _ in told for one in names.split(", ")]
+    listed = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+?) \| .*\|$", _section(name), re.MULTILINE)
+    named = [parameter.strip("`") for names, _ in listed for parameter in names.split(", ")]
     assert sorted(named) == sorted(set(named))
     assert set(parameters(every()[name])) - SHARED <= set(named)
     assert set(named) <= set(parameters(every()[name]))
@@ -49,7 +49,7 @@ def test_a_reference_is_no_parameter():
     assert "Reference: Fisher (1936)" in PAGE
 
 
-def test_a_parameter_without_a_line_of_its_own_is_told_as_its_class_tells_it():
+def test_a_parameter_without_a_line_of_its_own_has_the_description_of_its_class():
     assert "the default finds those of two letters or more" in _section("hash_text")
 
 

@@ -44,7 +44,9 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert list(found) == list(expected)
     assert len(found) == len(expected)
     for name in expected:
-        mine, theirs = ([None if pd.isna(one) else one for one in table[name].tolist()] for table in (found, expected))
+        mine, theirs = (
+            [None if pd.isna(value) else value for value in table[name].tolist()] for table in (found, expected)
+        )
         assert mine == theirs, name
 
 
@@ -93,7 +95,7 @@ def test_rows_copied_to_balance_classes_are_not_repeats():
     assert len(trained(frame, Balance(column="a", strategy="up"), Deduplicate())) == 12
 
 
-def test_what_was_left_out_is_told():
+def test_what_was_left_out_is_reported():
     frame = pd.DataFrame({"a": [1, 1, 2], "b": [1.0, None, None]})
     assert "1 row(s)" in fitted(Deduplicate(columns=("a",)), frame).notes()[0]
     assert fitted(DropMissing(axis="columns"), frame).notes() == ("'b' was dropped: 2 of 3 values are missing.",)
@@ -124,8 +126,8 @@ def test_columns_are_dropped_kept_and_renamed():
     assert result["one"].tolist() == [1.0]
     assert result["a2"].tolist() == ["x"]
     assert result["b"].tolist() == [2.0]
-    for one in (step, fitted(Drop(columns=("b",)), frame), fitted(Keep(columns=("b",)), frame)):
-        assert_rows_equal_batch(one, frame)
+    for dropping in (step, fitted(Drop(columns=("b",)), frame), fitted(Keep(columns=("b",)), frame)):
+        assert_rows_equal_batch(dropping, frame)
 
 
 def test_names_that_clash_or_are_not_there_are_errors():

@@ -53,23 +53,23 @@ def tables(draw):
 
 
 STEPS = [
-    *[Impute(strategy=one) for one in ("mean", "median", "most_frequent", "knn", "forward_fill")],
-    *[Impute(strategy="constant", value=one) for one in (1.5, True, "x")],
+    *[Impute(strategy=strategy) for strategy in ("mean", "median", "most_frequent", "knn", "forward_fill")],
+    *[Impute(strategy="constant", value=value) for value in (1.5, True, "x")],
     MissingIndicator(),
     MissingIndicator(features="missing-only"),
-    *[Scale(method=one) for one in ("standard", "min_max", "max_abs", "robust")],
-    *[Normalize(norm=one) for one in ("l1", "l2", "max")],
+    *[Scale(method=method) for method in ("standard", "min_max", "max_abs", "robust")],
+    *[Normalize(norm=norm) for norm in ("l1", "l2", "max")],
     Clip(lower=0.0),
     Winsorize(),
     Outliers(),
     Outliers(method="robust_z", action="missing"),
     Outliers(action="drop_rows"),
-    *[one(errors=errors) for one in (Log, Log1p, Sqrt, Cbrt) for errors in ("raise", "missing")],
+    *[function(errors=errors) for function in (Log, Log1p, Sqrt, Cbrt) for errors in ("raise", "missing")],
     YeoJohnson(),
     BoxCox(),
     Quantile(n_quantiles=5),
     Quantile(output_distribution="normal"),
-    *[Bin(strategy=one, n_bins=3) for one in ("equal_width", "equal_frequency", "kmeans")],
+    *[Bin(strategy=strategy, n_bins=3) for strategy in ("equal_width", "equal_frequency", "kmeans")],
     Bin(edges=(0.0, 1.0), encode="one_hot"),
     Polynomial(),
     DropMissing(),
@@ -104,7 +104,10 @@ def test_any_column_may_say_the_classes_or_how_to_divide(frame):
     for name in scan.arrow_schema.names:
         if not name:
             continue
-        for step in (Balance(column=name), *(Split(method=one, by=name) for one in ("stratified", "group", "time"))):
+        for step in (
+            Balance(column=name),
+            *(Split(method=method, by=name) for method in ("stratified", "group", "time")),
+        ):
             try:
                 result = in_one_batch(transformed(fit_steps([step], scan), scan, training=True))
             except DataError:

@@ -1,4 +1,4 @@
-"""sample, balance and split: rows chosen by chance, the same ones however the table is cut."""
+"""sample, balance and split: rows chosen at random, the same ones however the table is cut."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def test_large_tables_are_sampled_exactly_too():
 
 def test_another_seed_chooses_other_rows_and_every_row_alike():
     frame = a_table(2_000)
-    one, two = (set(trained(frame, Sample(share=0.5, seed=seed))["place"]) for seed in (0, 1))
-    assert 400 < len(one & two) < 600
-    assert 400 < len([place for place in one if place < 1_000]) < 600
+    first, two = (set(trained(frame, Sample(share=0.5, seed=seed))["place"]) for seed in (0, 1))
+    assert 400 < len(first & two) < 600
+    assert 400 < len([place for place in first if place < 1_000]) < 600
 
 
 # ---- balance ----
@@ -168,7 +168,7 @@ def test_no_pattern_chooses_the_column_of_the_split_and_inference_has_none():
     assert list(in_one_batch(transformed(steps, scan_of(frame)))) == ["b"]
 
 
-def test_what_cannot_be_divided_is_an_error_that_says_why():
+def test_what_cannot_be_divided_is_an_error_that_gives_the_reason():
     frame = pd.DataFrame({"g": ["a", None], "t": pd.to_datetime(["2020-01-01", None]), "split": ["x", "y"]})
     bare = frame[["g", "t"]]
     with pytest.raises(StepError, match=r"'split'.*rename"):

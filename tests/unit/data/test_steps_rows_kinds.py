@@ -52,7 +52,7 @@ CASTS = [
     (
         "iso",
         "time",
-        [pd.Timestamp(one) for one in ("2020-01-01", NAT, "2020-02-03T04:05:06", "2020-02-03T02:05", "2020-01-01")],
+        [pd.Timestamp(time) for time in ("2020-01-01", NAT, "2020-02-03T04:05:06", "2020-02-03T02:05", "2020-01-01")],
     ),
     ("bits", "time", [pd.Timestamp("1970-01-01T00:00:01"), pd.Timestamp("1970-01-01"), NAT, *_TWO_SECONDS]),
     ("numbers", "number", [1.0, -2.5, NAN, 1e20, 3.0]),
@@ -60,7 +60,7 @@ CASTS = [
 ]
 
 
-@pytest.mark.parametrize(("column", "to", "expected"), CASTS, ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(("column", "to", "expected"), CASTS, ids=lambda value: value if isinstance(value, str) else "")
 def test_values_become_those_of_another_kind(column, to, expected):
     frame = a_table()
     step = fitted(Cast(columns=(column,), to=to), frame)
@@ -142,7 +142,7 @@ def test_wrong_parameters_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("texts", "parameters", "expected", "told"),
+    ("texts", "parameters", "expected", "message"),
     [
         (["2020-01-02", "2020-02-03T04:05", None], {}, ["2020-01-02", "2020-02-03T04:05", None], "ISO8601"),
         (["01.02.2020", "13.02.2020", None], {}, ["2020-02-01", "2020-02-13", None], "%d.%m.%Y"),
@@ -153,12 +153,12 @@ def test_wrong_parameters_are_refused():
         (["1 March 2021", "12 May 1999"], {}, ["2021-03-01", "1999-05-12"], "%d %B %Y"),
     ],
 )
-def test_dates_are_parsed_as_people_write_them(texts, parameters, expected, told):
+def test_dates_are_parsed_as_people_write_them(texts, parameters, expected, message):
     frame = pd.DataFrame({"a": pd.Series(texts, dtype="str")})
     step = fitted(ParseDates(columns=("a",), **parameters), frame, size=1)
     result = made(step, frame)["a"]
-    assert [str(one) for one in result] == [str(pd.Timestamp(one)) if one else "NaT" for one in expected]
-    assert told in step.notes()[0]
+    assert [str(value) for value in result] == [str(pd.Timestamp(value)) if value else "NaT" for value in expected]
+    assert message in step.notes()[0]
     assert_rows_equal_batch(step, frame)
 
 

@@ -64,8 +64,8 @@ def a_table(rows: int = 120) -> pd.DataFrame:
             "flag": pd.array(random.random(rows) > 0.5, dtype="boolean"),
             "text": pd.Series(random.choice(["x", "y", "z"], rows), dtype="str"),
             "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, rows), unit="D"),
-            "figures": [str(one) for one in random.integers(0, 9, rows)],
-            "dates": [f"0{one}.03.2021" for one in random.integers(1, 9, rows)],
+            "figures": [str(number) for number in random.integers(0, 9, rows)],
+            "dates": [f"0{number}.03.2021" for number in random.integers(1, 9, rows)],
             "target": random.integers(0, 2, rows),
         }
     )
@@ -95,7 +95,7 @@ def test_a_fitted_recipe_is_the_same_in_every_form(step, tmp_path):
             np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12)
 
     function = fitted.row_function()
-    alone = [] if any(one.in_order for one in fitted.steps) else frame.head(20).to_dict("records")
+    alone = [] if any(fitted_step.in_order for fitted_step in fitted.steps) else frame.head(20).to_dict("records")
     for place, row in enumerate(alone):
         values = function({name: None if pd.isna(value) else value for name, value in row.items()})
         for name, value in zip(function.names, values, strict=True):

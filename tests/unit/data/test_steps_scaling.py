@@ -44,7 +44,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("step", "theirs"), PAIRS, ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize(("step", "theirs"), PAIRS, ids=lambda frame: str(frame)[:60])
 @settings(max_examples=25)
 @given(rows=columns)
 def test_it_equals_scikit_learn(step, theirs, rows):
@@ -55,7 +55,7 @@ def test_it_equals_scikit_learn(step, theirs, rows):
     np.testing.assert_allclose(mine.sklearn().transform(frame), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("step", [step for step, _ in PAIRS], ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize("step", [step for step, _ in PAIRS], ids=lambda frame: str(frame)[:60])
 @settings(max_examples=25)
 @given(rows=columns)
 def test_a_row_alone_has_the_same_bits(step, rows):
@@ -92,10 +92,10 @@ def test_whole_numbers_are_scaled_though_some_batches_have_missing_ones():
     np.testing.assert_allclose(made(step, frame).to_numpy(), expected, atol=1e-12)
 
 
-def test_a_column_without_variance_is_told():
-    told = fitted(Scale(), pd.DataFrame({"a": [3.0, 3.0], "b": [1.0, 2.0]})).notes()
-    assert len(told) == 1
-    assert "'a'" in told[0]
+def test_a_column_without_variance_is_reported():
+    notes = fitted(Scale(), pd.DataFrame({"a": [3.0, 3.0], "b": [1.0, 2.0]})).notes()
+    assert len(notes) == 1
+    assert "'a'" in notes[0]
 
 
 def test_a_table_larger_than_the_sample_has_exact_statistics():
@@ -137,7 +137,9 @@ def fitted_to_batch(step: Scale, batch: Batch):
         asked = next(asking)
         while True:
             halves = batch.take(np.arange(batch.rows) < 17), batch.take(np.arange(batch.rows) >= 17)
-            asked = asking.send([one.result(one.merge(*map(one.of, halves))) for one in asked])
+            asked = asking.send(
+                [statistic.result(statistic.merge(*map(statistic.compute, halves))) for statistic in asked]
+            )
     except StopIteration as finished:
         return finished.value
 

@@ -29,7 +29,7 @@ from clary.data.statistics.gaps import Gaps
 from clary.data.statistics.groups import Groups
 from clary.data.statistics.pairs import Correlations
 from clary.data.statistics.products import Products
-from tests.unit.data.feature_checks import Pieces, applied, assert_made_as_told, fitted, merged
+from tests.unit.data.feature_checks import Pieces, applied, assert_made_as_declared, fitted, merged
 
 
 def with_target(loader) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def with_target(loader) -> pd.DataFrame:
 def left(step, frame) -> list[str]:
     """The features that stay, without the target."""
     ours = fitted(step, frame)
-    assert_made_as_told(ours, frame)
+    assert_made_as_declared(ours, frame)
     return [name for name in applied(ours, frame) if name != "target"]
 
 
@@ -88,7 +88,7 @@ def test_variance_of_any_table_equals_scikit_learns(frame, threshold):
     assert left(SelectVariance(threshold=threshold), frame) == expected
 
 
-def test_variance_tells_what_went_and_why():
+def test_variance_reports_what_went_and_why():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.1, 0.1, 0.1], "c": [np.nan] * 3})
     ours = fitted(SelectVariance(), frame)
     assert ours.notes() == (
@@ -127,7 +127,7 @@ def test_figures_of_a_block_are_those_of_its_columns(dense, cut):
 # ---- blocks ----
 
 
-def test_a_block_loses_columns_and_a_row_of_code_says_the_same():
+def test_a_block_loses_columns_and_a_row_of_code_gives_the_same():
     batch = Batch({"x": np.arange(3.0), "b": Block(("p", "q", "r"), np.arange(9.0).reshape(3, 3))}, 3)
     flat = features(batch.schema, ("x", "b"))
     ours = selected(flat, np.array([False, True, False, True]), ["", "", "", ""])
@@ -160,11 +160,11 @@ def test_columns_that_go_need_not_be_read():
     assert list(ours.transform(Batch.of_pandas(frame[["a"]]))) == ["a"]
 
 
-def test_of_very_many_reasons_the_first_are_told():
+def test_of_very_many_reasons_the_first_are_reported():
     frame = pd.DataFrame({"a": [1.0, 2.0]} | {f"c{place}": [1.0, 1.0] for place in range(120)})
-    told = fitted(SelectVariance(), frame).notes()
-    assert told[0] == "120 of 121 columns were dropped."
-    assert (len(told), told[-1]) == (101, "… and 21 more.")
+    notes = fitted(SelectVariance(), frame).notes()
+    assert notes[0] == "120 of 121 columns were dropped."
+    assert (len(notes), notes[-1]) == (101, "… and 21 more.")
 
 
 # ---- missing ----
@@ -219,7 +219,7 @@ def test_correlations_equal_pandas(frame, cut):
                 assert found.r[first, second] == pytest.approx(np.corrcoef(pair.T)[0, 1], abs=1e-9)
 
 
-def test_of_two_columns_that_say_the_same_the_later_one_goes():
+def test_of_two_columns_that_give_the_same_the_later_one_goes():
     frame = load_breast_cancer(as_frame=True).data
     r = frame.corr().abs().to_numpy()
     expected: list[int] = []
@@ -230,7 +230,7 @@ def test_of_two_columns_that_say_the_same_the_later_one_goes():
     assert left_in_pieces(SelectCorrelation(threshold=0.9), frame) == list(frame.columns[expected])
 
 
-def test_correlation_tells_with_which_one():
+def test_correlation_reports_with_which_one():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 5.0], "b": [2.0, -1.0, 0.5, 0.0], "c": [-2.0, -4.0, -6.0, -10.0]})
     ours = fitted(SelectCorrelation(), frame)
     assert ours.removed == ("c",)
@@ -245,7 +245,7 @@ def test_constant_columns_correlate_with_nothing():
     assert left_in_pieces(SelectCorrelation(threshold=0.5), frame) == ["a", "b", "c"]
 
 
-def test_too_many_columns_to_compare_are_told_of(monkeypatch):
+def test_too_many_columns_to_compare_are_reported(monkeypatch):
     monkeypatch.setattr(unsupervised, "MOST_PAIRED", 2)
     with pytest.raises(StepError, match="3 columns, more than 2"):
         fitted(SelectCorrelation(), pd.DataFrame(np.eye(3)).rename(columns=str))
@@ -307,7 +307,7 @@ def test_scores_of_any_table_equal_scikit_learns(seed, rows, width, classes, cut
     frame = frame.assign(target=labels)
     groups = merged(Groups(names, "target"), frame, cut)
     varying = np.ptp(values, axis=0) > 0
-    spread = np.array([any(np.ptp(values[labels == one, j]) for one in range(classes)) for j in range(width)])
+    spread = np.array([any(np.ptp(values[labels == class_, j]) for class_ in range(classes)) for j in range(width)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, ours, usable in (
@@ -329,13 +329,13 @@ def test_a_constant_column_never_beats_one_that_varies():
     assert left(SelectUnivariate(score_func="f_regression", k=1, target="target"), measured) == ["b"]
 
 
-def test_univariate_selection_tells_scores():
+def test_univariate_selection_reports_scores():
     frame = with_target(load_wine)
-    told = fitted(SelectUnivariate(k=12, target="target"), frame).notes()
-    assert told[0] == "1 of 13 columns were dropped."
+    notes = fitted(SelectUnivariate(k=12, target="target"), frame).notes()
+    assert notes[0] == "1 of 13 columns were dropped."
     f, p = theirs.f_classif(frame.drop(columns="target"), frame["target"])
     low = int(f.argmin())
-    assert told[1] == (
+    assert notes[1] == (
         f"{frame.columns[low]!r} was dropped: its f_classif {f[low]:.6g} (p = {p[low]:.3g}) is not among the best 12."
     )
 
@@ -392,7 +392,7 @@ def test_columns_named_alone_are_scored_and_the_others_stay():
         ),
     ],
 )
-def test_what_cannot_be_is_told(frame, step, message):
+def test_what_cannot_be_is_reported(frame, step, message):
     with pytest.raises((StepError, RecipeError), match=message):
         fitted(step, pd.DataFrame(frame))
 
@@ -409,7 +409,7 @@ def test_what_cannot_be_is_told(frame, step, message):
         (lambda: SelectModel(model="bush"), "model: 'bush' is not one of"),
         (lambda: SelectModel(model="os.path.join"), "may not import 'os.path'"),
         (lambda: SelectModel(threshold="most"), "mean, median"),
-        (lambda: SelectModel(threshold="x*mean"), "no number"),
+        (lambda: SelectModel(threshold="x*mean"), "is not a number"),
         (lambda: SelectModel(task="ranking"), "task"),
         (lambda: SelectRecursive(step=0), "step"),
         (lambda: SelectRecursive(n_features_to_select=1.5), "n_features_to_select"),
@@ -433,12 +433,12 @@ def test_selection_by_a_model_equals_scikit_learns(threshold):
     assert left(step, frame) == names_of(data, chooser.get_support())
     sentences = fitted(step, frame).notes()
     assert sentences[1] == (
-        "The target 'target' was taken for 3 distinct whole numbers (classification); say otherwise by `task`."
+        "The target 'target' was taken for 3 distinct whole numbers (classification); set `task` to change that."
     )
     assert f"is below {chooser.threshold_:.6g}" in sentences[2]
 
 
-def test_a_model_may_be_named_by_its_path_and_the_task_said():
+def test_a_model_may_be_named_by_its_path_and_the_task_given():
     frame = with_target(load_wine)
     data, target = frame.drop(columns="target"), frame["target"]
     chooser = theirs.SelectFromModel(ExtraTreesClassifier(15, random_state=0), max_features=2, threshold=-np.inf)

@@ -66,11 +66,11 @@ def test_tf_idf_equals_scikit_learn(values, analysis, accents, stop_words):
         with pytest.raises(StepError, match="no terms are left"):
             fitted(step, text_table(values))
         return
-    one = fitted(step, text_table(values))
-    assert one.terms[0].to_pylist() == list(theirs.get_feature_names_out())
-    assert one.made[0].names == tuple(f"c_{term}" for term in theirs.get_feature_names_out())
-    np.testing.assert_allclose(dense(one, values), expected, atol=1e-12)
-    again = pickle.loads(pickle.dumps(one)).vectorizer("c")
+    vectorizer = fitted(step, text_table(values))
+    assert vectorizer.terms[0].to_pylist() == list(theirs.get_feature_names_out())
+    assert vectorizer.made[0].names == tuple(f"c_{term}" for term in theirs.get_feature_names_out())
+    np.testing.assert_allclose(dense(vectorizer, values), expected, atol=1e-12)
+    again = pickle.loads(pickle.dumps(vectorizer)).vectorizer("c")
     np.testing.assert_allclose(again.transform(values).toarray(), expected, atol=1e-12)
 
 
@@ -160,11 +160,11 @@ def test_popular_words_are_counted(values, n, by, indicator):
     step = fitted(PopularWords(n=n, by=by, values="indicator" if indicator else "count"), table)
     counted = [Counter(CountVectorizer().build_analyzer()(value)) for value in values]
     popularity = Counter()
-    for one in counted:
-        popularity.update(one if by == "occurrences" else one.keys())
+    for counts in counted:
+        popularity.update(counts if by == "occurrences" else counts.keys())
     popular = sorted(popularity, key=lambda word: (-popularity[word], word))[:n]
-    assert [one.name for one in step.made] == [f"c_{word}" for word in popular]
-    expected = [[min(one[word], 1) if indicator else one[word] for word in popular] for one in counted]
+    assert [field.name for field in step.made] == [f"c_{word}" for word in popular]
+    expected = [[min(counts[word], 1) if indicator else counts[word] for word in popular] for counts in counted]
     assert made(step, table).to_numpy().tolist() == expected
     assert_rows_equal_batch(step, table)
 

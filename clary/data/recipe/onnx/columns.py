@@ -1,4 +1,4 @@
-"""Steps on columns, gaps and categories as ONNX nodes: each function is told a fitted step and writes what it does."""
+"""Steps on columns, missing values and categories as ONNX nodes: each function writes a fitted step into a graph."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from clary.data.recipe.steps.rows import ColumnsDropped, Renamed
 @functools.singledispatch
 def emit(step: Any, graph: Graph) -> None:
     """Write a fitted step into the graph, by its class. Raises NoForm for classes that have none."""
-    raise NoForm("nobody has written it for ONNX")
+    raise NoForm("it is not implemented for ONNX")
 
 
 @emit.register
@@ -88,7 +88,7 @@ def _one_hot(step: OneHotFitted, graph: Graph) -> None:
         code = _looked_up(graph, name, levels, known, unknown, missing)
         numbers_ = graph.constant(np.arange(len(made), dtype=np.float64)[None, :])
         hot = graph.node("Cast", graph.node("Equal", code, numbers_), to=TensorProto.DOUBLE)
-        if step.unknown == "error":  # of a level that is left out all columns are 0, of one nobody has seen NaN
+        if step.unknown == "error":  # a level that was left out is 0 in all columns, an unknown level NaN
             seen = [*levels.to_pylist(), *step.left[place].to_pylist()]
             new = _looked_up(graph, name, pa.array(seen, levels.type), [0.0] * len(seen), math.nan, 0.0)
             hot = graph.node("Add", hot, new)

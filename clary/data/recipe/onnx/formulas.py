@@ -41,7 +41,7 @@ def _expression(step: FittedExpression, graph: Graph) -> None:
 @functools.singledispatch
 def _written(node: Any, graph: Graph) -> str:
     """The node's value: doubles or strings, (rows, 1) or one for all; a condition's are booleans."""
-    raise NoForm(f"nobody has written {type(node).__name__} of formulas for ONNX")
+    raise NoForm(f"{type(node).__name__} of formulas is not implemented for ONNX")
 
 
 def _number(graph: Graph, condition: str) -> str:

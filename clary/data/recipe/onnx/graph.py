@@ -20,7 +20,7 @@ FEATURES = "features"  # the output with all numbers
 
 
 class NoForm(Exception):
-    """A step cannot be said in ONNX; the message says why."""
+    """A step cannot be expressed in ONNX; the message gives the reason."""
 
 
 class Graph:
@@ -33,7 +33,7 @@ class Graph:
         try:
             from onnx import helper, numpy_helper
         except ImportError:
-            raise DataError("ONNX needs more than is installed: pip install 'clary[onnx]'") from None
+            raise DataError("ONNX needs packages that are not installed: pip install 'clary[onnx]'") from None
         self._helper, self._numpy_helper = helper, numpy_helper
         self.schema = schema  # before the step that is being written
         self.nodes: list[Any] = []

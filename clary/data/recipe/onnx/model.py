@@ -79,7 +79,7 @@ def _has_form(step: FittedStep) -> bool:
 def _reason(step: FittedStep) -> str:
     estimator = step.sklearn()
     if estimator is None:
-        return "nobody has written it for ONNX"
+        return "it is not implemented for ONNX"
     return f"{type(estimator).__name__} cannot be converted without losing digits"
 
 
@@ -95,7 +95,7 @@ def _by_skl2onnx(step: FittedStep, graph: Graph) -> None:
         from skl2onnx import convert_sklearn
         from skl2onnx.common.data_types import DoubleTensorType
     except ImportError:
-        raise DataError("ONNX needs more than is installed: pip install 'clary[onnx]'") from None
+        raise DataError("ONNX needs packages that are not installed: pip install 'clary[onnx]'") from None
     from onnx import compose
 
     given = graph.joined(step.inputs)

@@ -1,4 +1,4 @@
-"""A second lock on code that was written from fitted steps: those may come out of a file that somebody else made.
+"""A check of generated code before it runs: fitted steps may come from a file of unknown origin.
 
 Steps bind what they know as constants. Should one ever write a field of its own into its code, the code still cannot
 reach anything: it has no names but those that RowCode gives, a few functions of plain values, and fewer methods.
@@ -34,11 +34,11 @@ _ERRORS = frozenset({"ArithmeticError", "LookupError", "KeyError", "IndexError",
 
 
 def check_source(lines: Sequence[str]) -> None:
-    """Raises DataError for code that names, or does, what steps have no need of."""
+    """Raises DataError for code with names or statements that no step needs."""
     try:
         tree = ast.parse("\n".join(lines))
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise DataError(f"a step's code for one row is none: {error}") from None
+        raise DataError(f"a step's code for one row cannot be parsed: {error}") from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             allowed = bool(_NAMES.fullmatch(node.id)) or node.id in _FUNCTIONS or node.id in _ERRORS
@@ -49,4 +49,4 @@ def check_source(lines: Sequence[str]) -> None:
         else:
             allowed = not isinstance(node, ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom)
         if not allowed:
-            raise DataError(f"a step's code for one row has a part that none needs: {ast.unparse(node)[:80]}")
+            raise DataError(f"a step's code for one row has a part that is not allowed: {ast.unparse(node)[:80]}")

@@ -4,7 +4,7 @@ Each fitted step writes its part of the function's source into a `RowCode`. Name
 (v0, v1, … for values, k0, k1, … for constants); names and values of the data are bound, never written into it, so that
 whatever a column is called, it stays a name and does not become code.
 
-A step's `row` looks like this:
+An example of a step's `row`:
 
     def row(self, code):
         for name, mean, scale in zip(self.names, self.mean, self.scale):
@@ -19,11 +19,11 @@ What values are in the code, by the kind of the column:
     other            a pa.Array of that one value
 
 Bit for bit as in a batch: `+ - * /` and comparisons of Python floats are those of numpy's float64. Logarithms, powers,
-roots and the like go through `code.ufunc`, never through `math`. `x != x` tells a missing number, `x is None` a
-missing text.
+roots and the like go through `code.ufunc`, never through `math`. `x != x` holds for a missing number, `x is None` for
+a missing text.
 
 Where the code raises an ArithmeticError (a division by zero) or a LookupError (a level that a dict does not have), the
-row is worked out anew by the steps' `transform`: slower, with the same values, or the same StepError, as in a batch.
+row is computed again by the steps' `transform`: slower, with the same values, or the same StepError, as in a batch.
 `code.leave()` does that on purpose.
 """
 
@@ -93,7 +93,7 @@ class RowCode:
         return self.schema[name].kind
 
     def write(self, name: str, expression: str) -> None:
-        """The column's value after this step. The step's `made` has to name it, and tells its kind."""
+        """The column's value after this step. The step's `made` has to name it, with its kind."""
         if not _SHORT.fullmatch(expression):
             variable = self.fresh()
             self.statement(f"{variable} = {expression}")
@@ -111,7 +111,7 @@ class RowCode:
         self.write(name, expression)
 
     def remove(self, name: str) -> None:
-        """The column goes. `removed` says so already; this only checks that it is there."""
+        """Check that a column that the step removes (`removed`) is there."""
         self.read(name)
 
     def constant(self, value: Any) -> str:
@@ -156,7 +156,7 @@ class RowCode:
     # ---- what the recipe uses ----
 
     def add(self, step: Transformation, label: str, *, generated: bool = True) -> None:
-        """Write one step. Raises StepError where its code does not make the columns it says.
+        """Write a step's code. Raises StepError where it does not make the columns of the step's `made`.
 
         generated  False: by `call`, whatever code the step has
         """
@@ -243,7 +243,7 @@ def _column(field: Field, value: Any) -> Column:
             try:
                 return pa.array([value], pa.string())
             except UnicodeError:
-                raise StepError("it is no text: half of a surrogate pair", column=field.name) from None
+                raise StepError("it is not valid text: half of a surrogate pair", column=field.name) from None
         case Kind.TIME:
             return np.array([value], "datetime64[us]")
         case Kind.BLOCK:
@@ -253,7 +253,7 @@ def _column(field: Field, value: Any) -> Column:
 
 
 def _value(column: Column) -> Any:
-    """A column of one row as a value of the code."""
+    """A column of one row as a value in the code."""
     if isinstance(column, Block):
         return tuple(column.dense()[0].astype(np.float64).tolist())
     if isinstance(column, np.ndarray):

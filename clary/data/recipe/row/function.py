@@ -21,10 +21,10 @@ class RowFunction:
     """A fitted recipe for one row: call it with a mapping from column to value, or with a sequence in `columns`' order.
 
     columns  what a sequence holds, in order
-    needed   of these, what is looked at: a mapping need not have the others
+    needed   those of them that are read: a mapping need not have the others
     names    of the values that come out
     kinds    theirs
-    source   of the function, to look at
+    source   of the function, for reading
     quick    the function itself; the rows it raises for are left to `slow`
     """
 
@@ -53,7 +53,7 @@ def compiled(
     """The function of these steps.
 
     steps    with what messages call each
-    columns  what a row is said to hold, in its order
+    columns  of a row, in their order
     needed   those of them that the steps begin with
     outputs  the columns wanted of what the last step leaves
     """
@@ -115,7 +115,7 @@ def _function(
 
 
 def _reading(code: RowCode, variable: str, key: str, given: pa.DataType) -> list[str]:
-    """Lines that make what was sent what the code takes: nothing but a look at its class where it is so already."""
+    """Lines that convert a received value to what the code takes; of the right class already it is left."""
     kind = kind_of_arrow(given)
     usual, reader = READERS.get(kind, (None, None))
     call = f"{variable} = {code.constant(reader or other(given))}({variable}, {key})"
@@ -128,7 +128,7 @@ def _reading(code: RowCode, variable: str, key: str, given: pa.DataType) -> list
 
 @dataclass(frozen=True)
 class Absent:
-    """What a caller is told whose row lacks a column."""
+    """Makes the error for a row that lacks a column."""
 
     needed: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Values of a row that somebody sent, as the code of one row takes them; what does not fit is an error, not a guess.
+"""Values of a row as received, converted to what the row code takes; a value that does not fit is an error.
 
 A mapping has JSON's values: null is missing, "" is a text. A sequence has the values in the columns' order, as of a
 line of a CSV file: there "" is missing, whatever the column holds.
@@ -38,7 +38,7 @@ def is_missing(value: object) -> bool:
 
 
 def number(value: object, name: str) -> float:
-    """A float, NaN where missing. Raises DataError for what is no number, and for text that is not wholly one."""
+    """A float, NaN where missing. Raises DataError for what is not a number, and for text that is not wholly one."""
     if isinstance(value, str):
         text = value.strip()
         if text and "_" not in text:
@@ -68,7 +68,7 @@ def boolean(value: object, name: str) -> float:
 
 
 def text(value: object, name: str) -> str | None:
-    """A str, None where missing. Raises DataError for numbers and all else: as which text is not ours to guess."""
+    """A str, None where missing. Raises DataError for numbers and all else: their text form is not guessed."""
     if isinstance(value, str):
         return str(value)
     if not is_missing(value):

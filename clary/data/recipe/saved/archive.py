@@ -83,7 +83,7 @@ def _pickled(opaque: Sequence[Any]) -> bytes:
         return pickle.dumps(list(opaque))
     except Exception as error:
         raise DataError(
-            f"the fitted recipe cannot be saved: {error}; a function has to be one of a module's, no lambda"
+            f"the fitted recipe cannot be saved: {error}; a function has to be defined in a module and not a lambda"
         ) from None
 
 
@@ -104,7 +104,7 @@ def load(path: str | os.PathLike[str], build: Callable[[Content], Built], *, all
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # zipfile, zlib, json, numpy and Arrow have many errors for bytes that are damaged
         raise DataError(
-            f"{str(path)!r} is no fitted recipe, or a damaged one: {type(error).__name__}: {error}"
+            f"{str(path)!r} is not a fitted recipe, or is damaged: {type(error).__name__}: {error}"
         ) from None
 
 
@@ -121,7 +121,7 @@ def _content(archive: zipfile.ZipFile, allow_pickle: bool) -> Content:
 
     document = json.loads(file(_RECIPE))
     if not isinstance(document, dict) or document.get("clary") != "fitted recipe":
-        raise DataError("it is no fitted recipe")
+        raise DataError("it is not a fitted recipe")
     if document.get("version") != VERSION:
         raise DataError(f"it is of version {document.get('version')!r}; this Clary reads version {VERSION}")
     opaque = _opaque(file, allow_pickle) if _PICKLED in infos else []
@@ -157,5 +157,5 @@ def _type(value: Any) -> pa.DataType:
 def _step(document: Any, reader: Reader) -> FittedStep:
     step = reader.value(document)
     if not isinstance(step, FittedStep):
-        raise DataError("a step is no fitted step")
+        raise DataError("a step is not a fitted step")
     return step

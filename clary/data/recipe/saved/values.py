@@ -165,7 +165,7 @@ def _float(text: str) -> float:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{str(value)[:60]!r} is no text")
+        raise DataError(f"{str(value)[:60]!r} is not text")
     return value
 
 

@@ -1,6 +1,6 @@
 """The steps there are: modules of this package define them, and register them when they are imported.
 
-None of them imports a heavy library before it is used, so that looking all of them up is quick. Installed packages add
+None of them imports a heavy library before it is used, so that listing all of them is quick. Installed packages add
 steps by entry points of the group `clary.recipe_steps`, as Clary adds its own for images and sound:
 
     [project.entry-points."clary.recipe_steps"]
@@ -114,6 +114,6 @@ def named(name: str) -> type[Step]:
 
 
 def nearest(name: object, known: Mapping[str, object] | list[str]) -> str:
-    """What somebody may have meant, for a message."""
+    """The nearest known name, for a message."""
     close = difflib.get_close_matches(str(name), list(known), 1)
     return f"is it {close[0]!r}?" if close else f"there are: {some(sorted(known), 60)}"

@@ -74,7 +74,7 @@ class Bin(Step):
             found = yield [Moments(name) for name in names]
             edges = [_equal_width(name, moment, self.n_bins) for name, moment in zip(names, found, strict=True)]
         elif self.strategy == "equal_frequency":
-            # By way of percent, as scikit-learn goes: a value on an edge lies on the same side of it then.
+            # Through percentages, as in scikit-learn: a value on an edge lies on the same side of it then.
             shares = tuple(float(share) for share in np.linspace(0, 100, self.n_bins + 1) / 100)
             found = yield [Quantiles(name, shares) for name in names]
             edges = [_equal_frequency(name, quantiles) for name, quantiles in zip(names, found, strict=True)]
@@ -126,7 +126,7 @@ def _wide_enough(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _clusters(name: str, sample: Sample, bins: int) -> NDArray[np.float64]:
-    """Edges half way between the centres of clusters that begin with equal width: scikit-learn's way."""
+    """Edges half way between the centres of clusters that begin with equal width, as in scikit-learn."""
     from sklearn.cluster import KMeans
 
     values = numbers(sample.batch[name])

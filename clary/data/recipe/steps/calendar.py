@@ -1,7 +1,7 @@
 """Parts of times, of many at once and of one: what the steps on dates share.
 
 Times are microseconds since 1970, UTC, in the Gregorian calendar. Days of a table are few and its rows many, so parts
-of dates are worked out once per day between the first and the last.
+of dates are computed once per day between the first and the last.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class PartsOfTime:
 
 
 def times_of(column: Column) -> NDArray[np.datetime64]:
-    """The column as times. One without any value is of a kind that says nothing. Raises StepError."""
+    """The column as times; a column without any value may be of any kind. Raises StepError."""
     if kind_of(column) is Kind.TIME:
         return np.asarray(column)
     if kind_of(column) is Kind.NUMBER and np.isnan(numbers(column)).all():
@@ -193,7 +193,7 @@ def times_of(column: Column) -> NDArray[np.datetime64]:
 
 
 def refuse_text(schema: Schema, columns: tuple[str, ...] | str) -> None:
-    """Raise StepError where a column that was named holds dates that nobody has parsed yet."""
+    """Raise StepError where a column that was named holds dates that are still text."""
     for name in (columns,) if isinstance(columns, str) else columns:
         if name in schema and schema[name].kind is Kind.TEXT:
             raise StepError("it holds text, not times; put the step `parse_dates` before this one", column=name)

@@ -31,7 +31,7 @@ class Cast(Step):
             text: of anything, whole numbers without a fraction, times as 2030-12-31T23:59:59;
             boolean: of 0 and 1, of the words true, yes, false, no and their first letters;
             time: of ISO 8601 text, of seconds since 1970. For other ways to write times there is `parse_dates`
-    errors  of values that do not fit, raise: say how many and which; missing: they become missing, and are counted
+    errors  of values that do not fit, raise: an error; missing: they become missing. Both are counted
     Missing values stay missing; an empty text does not fit.
     """
 
@@ -44,7 +44,7 @@ class Cast(Step):
     def __post_init__(self) -> None:
         one_of("to", self.to, ("number", "text", "boolean", "time"))
         one_of("errors", self.errors, ("raise", "missing"))
-        need(bool(self.columns), "say which", "columns")
+        need(bool(self.columns), "name at least one", "columns")
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -60,7 +60,7 @@ class Cast(Step):
 
 
 def _judged(names: Sequence[str], found: Sequence[Misfit], errors: str, to: str) -> tuple[str, ...]:
-    """What is to be told of the misfits. Raises StepError where there are any and errors is "raise"."""
+    """Notes on the misfits. Raises StepError where there are any and errors is "raise"."""
     notes = []
     for name, misfits in zip(names, found, strict=True):
         if misfits.count and errors == "raise":
@@ -74,7 +74,7 @@ def _judged(names: Sequence[str], found: Sequence[Misfit], errors: str, to: str)
 
 
 def _reason(count: int, rows: int, examples: Sequence[Any], to: str) -> str:
-    remedy = "mend them, or take errors: missing"
+    remedy = "fix them, or take errors: missing"
     return f"{count:,} of {rows:,} values are no {to}, as {some(examples)}; {remedy}"
 
 
@@ -137,7 +137,7 @@ class _Scalar:
         except ValueError:
             if self.to_missing:
                 return self.nothing
-            raise LookupError from None  # the row goes to `transform`, which says what is wrong
+            raise LookupError from None  # the row goes to `transform`, which raises the error
 
 
 @step
@@ -145,10 +145,10 @@ class _Scalar:
 class ParseDates(Step):
     """Make times of text columns.
 
-    format    as for `strptime`, e.g. "%d.%m.%Y %H:%M"; or "ISO8601"; nothing: the one that most values of a sample
-              have, the same for the whole column, and told
+    format    as for `strptime`, e.g. "%d.%m.%Y %H:%M"; or "ISO8601"; without it: the format that most values of a
+              sample have, the same for the whole column; it is reported in the notes
     dayfirst  of an inferred format that could be either: whether 01/02 is the first of February
-    errors    of values that do not fit, raise: say how many and which; missing: they become missing, and are counted
+    errors    of values that do not fit, raise: an error; missing: they become missing. Both are counted
     Times without a zone are UTC; others become UTC.
     """
 
@@ -161,7 +161,7 @@ class ParseDates(Step):
 
     def __post_init__(self) -> None:
         one_of("errors", self.errors, ("raise", "missing"))
-        need(bool(self.columns), "say which", "columns")
+        need(bool(self.columns), "name at least one", "columns")
         need(self.format is None or "%" in self.format or self.format == "ISO8601", "holds no %", "format")
         if self.format is not None:
             need(_is_format(self.format), f"{self.format!r} is not a format of strptime", "format")
@@ -196,16 +196,16 @@ def _inferred(name: str, column: pa.Array, dayfirst: bool) -> str:
     used = np.unique(codes[codes >= 0])
     values = levels.take(pa.array(used[:1_000]))
     if not len(values):
-        raise StepError("it has no value to see a format in; say `format`", column=name)
+        raise StepError("it has no value to infer a format from; give `format`", column=name)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of day and month the wrong way round: the others tell
+        warnings.simplefilter("ignore")  # of day and month swapped: the other values decide
         guesses = [guess_datetime_format(value, dayfirst=dayfirst) for value in values.to_pylist()[:100]]
     formats = ["ISO8601", *dict.fromkeys(guess for guess in guesses if guess)]
     fits = {format_: int(len(values) - Dates(format_)(values)[1].sum()) for format_ in formats}
     best = max(formats, key=lambda format_: fits[format_])  # of equal ones the first
     if not fits[best]:
         examples = some(values.to_pylist(), 3)
-        raise StepError(f"its values have no format that is known, as {examples}; say `format`", column=name)
+        raise StepError(f"its values have no known format, as {examples}; give `format`", column=name)
     return best
 
 

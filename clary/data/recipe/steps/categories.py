@@ -38,7 +38,7 @@ class CategoryStep(Step):
     kinds: ClassVar[tuple[Kind, ...]] = (Kind.TEXT, Kind.BOOLEAN, Kind.NUMBER)
 
     def chosen(self, schema: Schema) -> tuple[str, ...]:
-        """The text columns, where the recipe names none: a number is a category only where somebody says so."""
+        """The text columns, where the recipe names none: a number is a category only where it is named."""
         return select(schema, self.columns or "text", self.kinds, self.leave, self.target)
 
 
@@ -52,7 +52,7 @@ class PerSource(PerColumn):
 
     @abstractmethod
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
-        """The columns that `made_of` tells of. Raises StepError."""
+        """The columns that `made_of` lists. Raises StepError."""
 
     @property
     def keeps_source(self) -> bool:
@@ -123,7 +123,7 @@ def looked_up(column: Column, levels: pa.Array) -> tuple[NDArray[np.int32], NDAr
     The table's last place is for missing values, whose code is -1.
     """
     codes, dictionary = coded(same_kind(column, levels))
-    if len(dictionary) > 2 * len(codes) + 64:  # some rows of a table with a large dictionary: look at these alone
+    if len(dictionary) > 2 * len(codes) + 64:  # some rows of a table with a large dictionary: use theirs alone
         used, rows = np.unique(codes, return_inverse=True)
         first = int(len(used) > 0 and used[0] == -1)
         codes, dictionary = (rows - first).astype(np.int32), dictionary.take(pa.array(used[first:]))

@@ -1,4 +1,4 @@
-"""Steps that look at several number columns at once: products of them, and rows of one length."""
+"""Steps on several number columns together: products of them, and normalized rows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Polynomial(Step):
         return tuple(_name(term, names) for term in self.terms(len(names)))
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         names = self.chosen(schema)
         self._check_size(len(names))
         made = Multiplied(names, tuple(self.terms(len(names))))
@@ -149,7 +149,7 @@ class Normalize(Step):
         one_of("norm", self.norm, ("l1", "l2", "max"))
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         names = self.chosen(schema)
         return Normalized(names, self.norm, tuple(schema[name].names for name in names))
 

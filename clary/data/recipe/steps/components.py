@@ -1,4 +1,4 @@
-"""Principal components, and truncated singular value decomposition: few columns that say nearly all of many."""
+"""Principal components, and truncated singular value decomposition: few columns in place of many."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ MOST_EXACT = 2_048
 class Pca(Extraction):
     """Principal components: the directions in which the rows differ most, as new columns pca_1, pca_2, …
 
-    Worked out exactly, in one pass, from means and sums of products, for up to 2,048 columns; equals scikit-learn's
+    Computed exactly, in one pass, from means and sums of products, for up to 2,048 columns; equals scikit-learn's
     PCA, signs too. Scale the columns first (step `scale`) unless all are of one unit. Values may not be missing.
 
     n_components  how many; or a share in (0, 1): as many as explain more than this share of the variance; None: all
     whiten        whether each component is divided by its standard deviation
-    prefix        of the new columns' names; "pca" where nothing is said
+    prefix        of the new columns' names; by default "pca"
     keep_columns  whether the columns it was made from stay
     Reference     Jolliffe (2002), Principal Component Analysis; scikit-learn's PCA, svd_solver="full".
     """
@@ -109,7 +109,7 @@ def _check_count(count: float | None) -> None:
     need(not isinstance(count, bool), "a number is wanted", "n_components")
     if count is not None:
         share = isinstance(count, float) and 0 < count < 1
-        need(share or (count >= 1 and count == int(count)), f"{count} is no count and no share", "n_components")
+        need(share or (count >= 1 and count == int(count)), f"{count} is neither a count nor a share", "n_components")
 
 
 def signed(components: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,12 +172,12 @@ class FittedPca(DerivedColumns):
 class TruncatedSvd(Extraction):
     """The strongest directions of columns that are not centred, so that sparse blocks stay sparse: svd_1, svd_2, …
 
-    After `tf_idf` this is latent semantic analysis. Up to 2,048 columns it is worked out exactly in one pass; of more
+    After `tf_idf` this is latent semantic analysis. Up to 2,048 columns it is computed exactly in one pass; of more
     columns, by scikit-learn's TruncatedSVD (ARPACK) on a random sample of the rows.
 
     n_components  how many
     seed          where ARPACK starts from
-    prefix        of the new columns' names; "svd" where nothing is said
+    prefix        of the new columns' names; by default "svd"
     keep_columns  whether the columns it was made from stay
     Reference     Halko, Martinsson & Tropp (2011), SIAM Review 53(2), 217-288; scikit-learn's TruncatedSVD.
     """
@@ -252,7 +252,7 @@ class FittedSvd(DerivedColumns):
     """components  (outputs, features)
     singular    (outputs,), singular values
     variance    (outputs,), of the new columns; ratio  (outputs,), of all variance
-    sample      what is to be told of the rows it was fitted on
+    sample      notes on the rows it was fitted on
     """
 
     components: NDArray[np.float64]

@@ -28,7 +28,7 @@ from clary.data.recipe.steps.user_code import (
 )
 from clary.data.statistics.samples import SampleColumns
 
-_TRIED = 200  # rows that tell which columns come out
+_TRIED = 200  # rows that are transformed to learn the output columns
 
 
 @step
@@ -37,7 +37,7 @@ class SklearnStep(Step):
     """Any transformer of scikit-learn, by its path: "sklearn.preprocessing.SplineTransformer".
 
     It is fitted on a random sample of at most 100,000 rows, and takes the place of the columns it is given; new ones
-    are named as its `get_feature_names_out` says. Whether a row comes out the same alone and among others, to the last
+    are named by its `get_feature_names_out`. Whether a row comes out the same alone and among others, to the last
     bit, is the transformer's doing. Transformers of other packages may be named once the program that reads the recipe
     has allowed their module: see `clary.data.recipe.steps.imports`.
 
@@ -65,7 +65,11 @@ class SklearnStep(Step):
             need(bool(module and name), "a module and a class are wanted: sklearn.decomposition.NMF", "transformer")
             check(module, "transformer")
         else:
-            need(hasattr(self.transformer, "get_params"), "it is no estimator and no path of one", "transformer")
+            need(
+                hasattr(self.transformer, "get_params"),
+                "it is neither an estimator nor the path of an estimator",
+                "transformer",
+            )
         check_parameters(self.params)
 
     def reads(self, schema: Schema) -> tuple[str, ...]:
@@ -162,7 +166,7 @@ class FittedSklearn(UserCodeStep):
 class FunctionStep(Step):
     """A Python function: it is given a DataFrame of the columns, and returns a DataFrame, a Series or an array.
 
-    Of as many rows, each worked out from that row alone: it is called with batches, and with single rows. From Python
+    Of as many rows, each computed from that row alone: it is called with batches, and with single rows. From Python
     it is the function itself; in a recipe's file its path, "module:name", of a module that the program that reads the
     recipe has allowed: see `clary.data.recipe.steps.imports`. New columns take the place of those it is given.
 
@@ -185,7 +189,7 @@ class FunctionStep(Step):
             need(bool(module and name), "a module and a function are wanted: my_features:ratios", "function")
             check(module, "function")
         else:
-            need(callable(self.function), "it is no function and no path of one", "function")
+            need(callable(self.function), "it is neither a function nor the path of a function", "function")
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -227,7 +231,7 @@ class _Call:
             return self.function
         module, _, name = self.function.partition(":")
         made = found(module, name, "function")
-        need(callable(made), "it is no function", "function")
+        need(callable(made), "it is not a function", "function")
         return made  # type: ignore[no-any-return]
 
     def __call__(self, batch: Batch) -> Any:
@@ -259,7 +263,7 @@ class FittedFunction(UserCodeStep):
 
 
 def _takes_target(estimator: Any) -> tuple[bool, bool]:
-    """(whether its `fit` takes a target, whether it cannot do without, as far as it says)."""
+    """(whether its `fit` takes a target, whether it needs one, by its signature and tags)."""
     from sklearn.utils import get_tags
 
     y = inspect.signature(estimator.fit).parameters.get("y")

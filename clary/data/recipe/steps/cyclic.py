@@ -58,7 +58,7 @@ class Cyclic(Step):
         need(bool(self.parts), "name at least one", "parts")
         for part in self.parts:
             one_of("parts", part, PERIODS)
-        need(len(set(self.parts)) == len(self.parts), "a part is there twice", "parts")
+        need(len(set(self.parts)) == len(self.parts), "a part is given twice", "parts")
         if self.period is not None:
             need(0 < self.period < math.inf, f"{self.period} is not a number above 0", "period")
 

@@ -38,7 +38,7 @@ class DateParts(Step):
         need(bool(self.parts), "name at least one", "parts")
         for part in self.parts:
             one_of("parts", part, PARTS)
-        need(len(set(self.parts)) == len(self.parts), "a part is there twice", "parts")
+        need(len(set(self.parts)) == len(self.parts), "a part is given twice", "parts")
 
     def chosen(self, schema: Schema) -> tuple[str, ...]:
         refuse_text(schema, self.columns)

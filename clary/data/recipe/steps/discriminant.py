@@ -28,11 +28,11 @@ class Lda(Extraction):
     """Linear discriminant analysis: the directions in which the target's classes lie furthest apart, as columns lda_1,
     lda_2, …; one fewer than there are classes at most.
 
-    Worked out exactly, in one pass, for up to 2,048 columns; equals scikit-learn's LinearDiscriminantAnalysis but for
+    Computed exactly, in one pass, for up to 2,048 columns; equals scikit-learn's LinearDiscriminantAnalysis but for
     signs (here the greatest part of each direction is positive). Values may not be missing.
 
     n_components  how many; None: as many as there can be
-    prefix        of the new columns' names; "lda" where nothing is said
+    prefix        of the new columns' names; by default "lda"
     keep_columns  whether the columns it was made from stay
     Reference     Fisher (1936), Annals of Eugenics 7(2), 179-188; scikit-learn's solver "svd", as of its version 1.9.
     """
@@ -115,7 +115,7 @@ def directions(
     between = np.sqrt(counts / (classes - 1))[:, None] * apart @ sphere
     _, strength, turned = np.linalg.svd(between, full_matrices=False)
     if not strength[0]:
-        raise StepError("the classes have one and the same mean: nothing tells them apart")
+        raise StepError("all classes have the same mean: nothing separates them")
     kept = int(np.count_nonzero(strength > _LEAST * strength[0]))
     scalings = signed((sphere @ turned.T[:, :kept]).T).T
     return middle, scalings, (strength**2 / (strength**2).sum())[:kept]

@@ -1,4 +1,4 @@
-"""Time gone by."""
+"""Elapsed time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNITS_US: Mapping[str, int] = {
 class Elapsed(Step):
     """How long ago it was, as a number `<column>_elapsed`: since a date, or since the time in another column.
 
-    since         a date or time as ISO 8601 writes it ("2020-01-31", "2020-01-31T12:00:00"); UTC unless it says else
+    since         a date or time as ISO 8601 writes it ("2020-01-31", "2020-01-31T12:00:00"); UTC where it has no zone
     since_column  the other column; give one of the two
     unit          "weeks", "days", "hours", "minutes", "seconds", "milliseconds"; results have fractions
     drop          whether the column itself goes; the other one stays
@@ -84,7 +84,7 @@ def parsed(text: str) -> np.datetime64:
         if time.tzinfo is not None:
             time = time.astimezone(datetime.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        raise RecipeError(f"since: {text!r} is no date such as 2020-01-31 or 2020-01-31T12:00:00") from None
+        raise RecipeError(f"since: {text!r} is not a date such as 2020-01-31 or 2020-01-31T12:00:00") from None
     return np.datetime64(time, "us")
 
 

@@ -1,4 +1,4 @@
-"""Maps of rows to look at: t-SNE, UMAP, principal components. They place the rows given, and no new ones."""
+"""Maps of rows for plots: t-SNE, UMAP, principal components. They place the rows given, and cannot place new ones."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def embedding(
 ) -> pd.DataFrame:
     """Coordinates of rows on a map: columns tsne_1, tsne_2 (umap_…, pca_…), indexed by the row's number in the table.
 
-    columns       as in a step: names, patterns or a word; all numbers and booleans where nothing is said
+    columns       as in a step: names, patterns or a keyword; by default all numbers and booleans
     leave         names or patterns of columns to be left out, such as the label
     rows          of larger tables a random sample of about so many is drawn
     scale         whether columns are first divided by their standard deviation
     options       further parameters of scikit-learn's TSNE or PCA, or of umap-learn's UMAP
-    attrs         the frame's `attrs["told"]`: sentences on what was sampled and left out
+    attrs         the frame's `attrs["notes"]`: sentences on what was sampled and left out
     Raises        DataError for columns or options that do not fit, for fewer than three rows without a missing
                   value, and where umap-learn is not installed.
     Reference     van der Maaten & Hinton (2008), JMLR 9; McInnes, Healy & Melville (2018), arXiv:1802.03426.
@@ -65,7 +65,7 @@ def embedding(
     except (TypeError, ValueError) as error:
         raise DataError(f"{method} does not take these rows or options: {error}") from None
     frame = pd.DataFrame(placed, columns=list(numbered(method, n_components)), index=pd.Index(kept, name="row"))
-    frame.attrs["told"] = notes
+    frame.attrs["notes"] = notes
     return frame
 
 
@@ -78,7 +78,7 @@ def _drawn(scan: Scan, columns: tuple[str, ...] | str, leave: tuple[str, ...], r
 
 
 def _usable(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
-    """(rows without a missing value, their numbers, what is to be told)."""
+    """(rows without a missing value, their numbers, notes)."""
     batch: Batch = sample.batch
     matrix = batch.matrix()
     matrix = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()

@@ -1,4 +1,4 @@
-"""Models that tell which columns matter, by name, and what goes wrong with an estimator as a StepError."""
+"""Models that rate columns, by name, and an estimator's errors as StepErrors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def checked(model: str) -> None:
 
 
 def task_of(task: str, batch: Batch, target: str) -> tuple[str, str]:
-    """(classification or regression, a sentence on why it was taken for that; "" where it was said)."""
+    """(classification or regression, a note on why it was taken for that; "" where it was given)."""
     if task != "auto":
         return task, ""
     if kind_of(batch[target]) in (Kind.TEXT, Kind.BOOLEAN):
@@ -40,7 +40,7 @@ def task_of(task: str, batch: Batch, target: str) -> tuple[str, str]:
     few = len(distinct) <= MOST_CLASSES and bool((distinct == np.floor(distinct)).all())
     description = f"{len(distinct)} distinct whole numbers" if few else "a number that is measured"
     kind = "classification" if few else "regression"
-    return kind, f"The target {target!r} was taken for {description} ({kind}); say otherwise by `task`."
+    return kind, f"The target {target!r} was taken for {description} ({kind}); set `task` to change that."
 
 
 def wanted(task: str, batch: Batch, target: str) -> NDArray[Any]:
@@ -60,7 +60,7 @@ def model_of(model: str, task: str, seed: int, params: Mapping[str, Any]) -> Any
     except (TypeError, ValueError) as error:
         raise RecipeError(f"params: {model} does not take them: {error}") from None
     if not hasattr(made, "fit") or not hasattr(made, "get_params"):
-        raise RecipeError(f"model: {model} is no estimator of scikit-learn's kind")
+        raise RecipeError(f"model: {model} is not a scikit-learn estimator")
     known = made.get_params(deep=False)
     if "random_state" in known and "random_state" not in params:
         made.set_params(random_state=seed)

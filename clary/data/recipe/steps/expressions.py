@@ -56,7 +56,7 @@ class OfExpression(Step):
 @step
 @dataclass(frozen=True, kw_only=True)
 class Expression(OfExpression):
-    """A new column, worked out of others.
+    """A new column, computed from others.
 
     into  the name of the column; one of that name is replaced
     A condition makes a boolean column, everything else a number column.
@@ -78,7 +78,7 @@ class Expression(OfExpression):
         node = parsed(self.expression).bound(kinds)
         if node.type in (Type.TEXT, Type.TIME):
             raise StepError(f"the expression is {node.type}; it has to be a number or a condition")
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         return FittedExpression(self.expression, tuple(map(str, kinds)), self.into)
 
 
@@ -143,7 +143,7 @@ class Filter(OfExpression):
         node = parsed(self.expression).bound(kinds)
         if node.type not in (Type.CONDITION, Type.FLAG):
             raise StepError(f"the expression is {node.type}; it has to be a condition, as in `age >= 18`")
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         return RowsWhere(self.expression, tuple(map(str, kinds)))
 
 

@@ -37,7 +37,7 @@ class KMeansDistance(Extraction):
     n_init        how often it starts anew; the best is kept
     max_iter      steps of one start at most
     seed          of the random starts
-    prefix        of the new columns' names; "kmeans" where nothing is said
+    prefix        of the new columns' names; by default "kmeans"
     keep_columns  whether the columns it was made from stay
     Reference     Arthur & Vassilvitskii (2007), k-means++, SODA, 1027-1035; Coates & Ng (2012), Learning feature
                   representations with k-means.
@@ -127,7 +127,7 @@ class _VisualizationOnly(Step):
     def __post_init__(self) -> None:
         raise RecipeError(
             f"{self.name}: {self.title} places the rows it is given and cannot be applied to new rows, so it is no "
-            f"step of a recipe. Take the step `pca` (or `kmeans_distance`) for features; for a map to look at, call "
+            f"step of a recipe. Take the step `pca` (or `kmeans_distance`) for features; for a map in a plot, call "
             f"clary.data.recipe.steps.extraction.embedding(data, method={self.name!r})"
         )
 
@@ -138,7 +138,7 @@ class _VisualizationOnly(Step):
 @step
 @dataclass(frozen=True, kw_only=True)
 class Tsne(_VisualizationOnly):
-    """No step: t-SNE cannot be applied to new rows. Naming it in a recipe says so, and offers `pca`.
+    """Not a step: t-SNE cannot be applied to new rows. Naming it in a recipe is an error that offers `pca`.
 
     Reference  van der Maaten & Hinton (2008), Visualizing data using t-SNE, JMLR 9.
     """
@@ -150,7 +150,7 @@ class Tsne(_VisualizationOnly):
 @step
 @dataclass(frozen=True, kw_only=True)
 class Umap(_VisualizationOnly):
-    """No step: UMAP is for looking here, as t-SNE is. Naming it in a recipe says so, and offers `pca`.
+    """Not a step: UMAP is for plots here, as t-SNE is. Naming it in a recipe is an error that offers `pca`.
 
     Reference  McInnes, Healy & Melville (2018), UMAP, arXiv:1802.03426.
     """

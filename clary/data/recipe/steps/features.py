@@ -19,7 +19,7 @@ from clary.data.statistics.products import Product
 NUMERIC = (Kind.NUMBER, Kind.BOOLEAN, Kind.BLOCK)
 FILL = "fill it first (step `impute`)"
 ROUNDING = 8 * np.finfo(np.float64).eps  # a column that differs by no more, relative to its mean, is constant
-_ROWS = 1_024  # worked on at once, so that what is made in between stays in the processor's caches
+_ROWS = 1_024  # processed at once, so that intermediate results stays in the processor's caches
 
 
 @dataclass(frozen=True)
@@ -149,5 +149,5 @@ def columns_of(matrix: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[
 
 
 def sampled(complete: bool, rows: int) -> tuple[str, ...]:
-    """What a person is told where an algorithm saw a sample."""
+    """The note for an algorithm that was fitted on a sample."""
     return () if complete else (f"It was fitted on a random sample of {rows:,} rows.",)

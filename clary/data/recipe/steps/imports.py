@@ -31,14 +31,14 @@ def allow(*modules: str) -> None:
     """From now on, in this process, recipes may name these modules and what is below them."""
     for name in modules:
         if not _NAME.fullmatch(name):
-            raise RecipeError(f"{name!r} is no module's name")
+            raise RecipeError(f"{name!r} is not the name of a module")
         _allowed.add(name)
 
 
 def check(module: str, parameter: str) -> None:
     """Raise RecipeError unless recipes may name this module. Imports nothing."""
     if not _NAME.fullmatch(module):
-        raise RecipeError(f"{parameter}: {module!r} is no module's name")
+        raise RecipeError(f"{parameter}: {module!r} is not the name of a module")
     inside = any(module == allowed or module.startswith(f"{allowed}.") for allowed in _allowed)
     closed = any(module == package or module.startswith(f"{package}.") for package in _NOT_OF_SKLEARN)
     if not inside or closed or ".tests" in module:
@@ -52,7 +52,7 @@ def check_parameters(params: Mapping[str, Any]) -> None:
     """Raise RecipeError for parameters by which an estimator would read or write files."""
     for name, only in _FILES.items():
         if params.get(name, only) != only:
-            raise RecipeError(f"params: {name}: recipes may only say {only!r}; anything else opens files")
+            raise RecipeError(f"params: {name}: in recipes only {only!r} is allowed; anything else opens files")
 
 
 def found(module: str, name: str, parameter: str) -> Any:
@@ -62,14 +62,14 @@ def found(module: str, name: str, parameter: str) -> Any:
     """
     check(module, parameter)
     if not _NAME.fullmatch(name) or "." in name:
-        raise RecipeError(f"{parameter}: {name!r} is no name of a class or function")
+        raise RecipeError(f"{parameter}: {name!r} is not the name of a class or function")
     try:
         made = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise RecipeError(f"{parameter}: there is no {name!r} in {module!r}: {error}") from None
     home = getattr(made, "__module__", None)
     if not isinstance(home, str):
-        raise RecipeError(f"{parameter}: {module}.{name} is no class and no function")
+        raise RecipeError(f"{parameter}: {module}.{name} is neither a class nor a function")
     if not any(home == allowed or home.startswith(f"{allowed}.") for allowed in _allowed):
         raise RecipeError(f"{parameter}: {module}.{name} is of {home!r}, which recipes may not import")
     return made

@@ -125,7 +125,7 @@ def estimated(
 ) -> Estimated:
     """Fit scikit-learn's imputer to the sample. Raises StepError where a column has no value.
 
-    strategy  knn or iterative; rows: among how many the nearest are sought; the others as scikit-learn has them
+    strategy  knn or iterative; rows: among how many the nearest are searched; the others as scikit-learn has them
     """
     frame = _frame(sample.batch, names) if sample.batch.rows else None
     if frame is None or not len(frame):
@@ -142,7 +142,7 @@ def estimated(
         if len(frame) > rows:
             order = np.argsort(uniform(sample.batch.row_numbers, seed + 1), kind="stable")
             frame = frame.iloc[np.sort(order[:rows])]
-            note = f"The nearest rows are sought among {len(frame):,} of the table's, chosen by chance."
+            note = f"The nearest rows are searched among {len(frame):,} of the table's, chosen at random."
         estimator = KNNImputer(n_neighbors=n_neighbors, weights=weights)
     else:
         from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -150,7 +150,7 @@ def estimated(
 
         estimator = IterativeImputer(max_iter=max_iter, random_state=seed)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # that it has not converged is told below
+        warnings.simplefilter("ignore")  # that it has not converged is noted below
         try:
             estimator.fit(frame)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Rows that hold a file's bytes, or what was decoded from one: looked at one by one, told by number where broken."""
+"""Columns of media: each row holds a file's bytes, or the decoded data. Errors name the row by its number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Errors = Literal["raise", "missing"]
 
 
 class InvalidMedia(Exception):
-    """What is in a row is not what it is said to be; the text says why."""
+    """A row's value cannot be decoded or used; the message gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class PerRow(FittedStep):
                     continue
                 number = int(batch.row_numbers[row])
                 raise StepError(
-                    f"row {number} (the first is 0): {error}; mend the row, or say errors: missing", column=name
+                    f"row {number} (the first is 0): {error}; fix the row, or set errors: missing", column=name
                 ) from None
             except StepError as error:
                 raise StepError(error.reason, column=name) from None
@@ -77,7 +77,7 @@ class PerRow(FittedStep):
 
 @dataclass(frozen=True)
 class SameColumns(PerRow):
-    """One that makes each column anew, of the same sort."""
+    """A step that replaces each column by one of the same form."""
 
     @property
     def made(self) -> tuple[Field, ...]:
@@ -146,5 +146,5 @@ def needed(module: str, package: str, purpose: str) -> Any:
 def counts(parameter: str, *values: int, most: int) -> None:
     """Raise RecipeError unless each is a whole number from 1 on."""
     for value in values:
-        need(isinstance(value, int) and not isinstance(value, bool), f"{value!r} is no whole number", parameter)
+        need(isinstance(value, int) and not isinstance(value, bool), f"{value!r} is not a whole number", parameter)
         need(1 <= value <= most, f"{value} is not from 1 to {most:,}", parameter)

@@ -1,4 +1,4 @@
-"""Missing values: put something in their place, or say where they were."""
+"""Missing values: fill them, or mark where they were."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ANY = (Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT, Kind.TIME)
 @step
 @dataclass(frozen=True, kw_only=True)
 class Impute(Step):
-    """Put a value where one is missing.
+    """Fill missing values.
 
     strategy     mean, median: of number columns;
                  most_frequent: of any column; of values equally frequent the smallest;
@@ -38,13 +38,13 @@ class Impute(Step):
                  knn: the mean of the column in the rows that are nearest by the other chosen columns (KNNImputer);
                  iterative: each column predicted from the other chosen ones, in rounds (IterativeImputer);
                  forward_fill: the value of the row before; a row that comes alone has none before it, and stays
-    value        constant: a number, a text, true or false, or, for columns of times, one as 2030-12-31
+    value        constant: a number, a text, true or false, or, for columns of times, a time such as 2030-12-31
     n_neighbors  knn: how many rows
     weights      knn: uniform, or distance: nearer rows count more
-    sample       knn: among how many rows, chosen by chance, the nearest are sought; more take longer
+    sample       knn: among how many rows, chosen at random, the nearest are searched; more take longer
     max_iter     iterative: at most so many rounds
-    seed         knn, iterative: of what is chosen by chance
-    knn and iterative learn from a sample of a table that is larger, and say so; all others from every row. Number
+    seed         knn, iterative: of what is chosen at random
+    knn and iterative learn from a sample of a larger table, which their notes report; all others from every row. Number
     columns become float64. A column without any value cannot be learnt from: an error, save for a constant.
     """
 
@@ -64,7 +64,7 @@ class Impute(Step):
         one_of("strategy", self.strategy, strategies)
         one_of("weights", self.weights, ("uniform", "distance"))
         if self.strategy == "constant":
-            need(self.value is not None, "say what to put where a value is missing", "value")
+            need(self.value is not None, "needed: what to put where a value is missing", "value")
             need(not isinstance(self.value, float) or math.isfinite(self.value), "a finite number is needed", "value")
         else:
             need(self.value is None, f"is for strategy: constant, not for {self.strategy}", "value")
@@ -151,7 +151,7 @@ def _constant(name: str, kind: str, value: Any) -> float | bool | str:
             return str(np.datetime64(value, "us"))
         except ValueError:
             raise StepError(
-                f"{value!r} is no time; write it as 2030-12-31 or 2030-12-31T23:59:59", column=name
+                f"{value!r} is not a time; write it as 2030-12-31 or 2030-12-31T23:59:59", column=name
             ) from None
     return bool(value) if kind == Kind.BOOLEAN else str(value)
 
@@ -212,4 +212,4 @@ class Indicated(FittedStep):
             code.write(f"{name}_missing", f"1.0 if {is_missing} else 0.0")
 
     def notes(self) -> Sequence[str]:
-        return (f"Columns say where a value was missing: {', '.join(repr(field.name) for field in self.made)}.",)
+        return (f"Columns mark where a value was missing: {', '.join(repr(field.name) for field in self.made)}.",)

@@ -37,7 +37,7 @@ FUNCTIONS: dict[str, Function] = {
 
 @dataclass(frozen=True, kw_only=True)
 class OfFunction(Step):
-    """errors  of values that the function is not for, raise: say so; missing: they become missing."""
+    """errors  of values that the function is not for, raise: an error; missing: they become missing."""
 
     errors: Literal["raise", "missing"] = "raise"
 
@@ -48,7 +48,7 @@ class OfFunction(Step):
         one_of("errors", self.errors, ("raise", "missing"))
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         return Applied(self.chosen(schema), self.name, self.errors == "missing")
 
 
@@ -57,7 +57,7 @@ class OfFunction(Step):
 class Log(OfFunction):
     """The natural logarithm of number columns. Missing values stay missing.
 
-    errors  of values that are not positive, raise: say so; missing: they become missing
+    errors  of values that are not positive, raise: an error; missing: they become missing
     """
 
     name: ClassVar[str] = "log"
@@ -68,7 +68,7 @@ class Log(OfFunction):
 class Log1p(OfFunction):
     """The natural logarithm of 1 + value, exact for values near 0. Missing values stay missing.
 
-    errors  of values of -1 and below, raise: say so; missing: they become missing
+    errors  of values of -1 and below, raise: an error; missing: they become missing
     """
 
     name: ClassVar[str] = "log1p"
@@ -79,7 +79,7 @@ class Log1p(OfFunction):
 class Sqrt(OfFunction):
     """The square root of number columns. Missing values stay missing.
 
-    errors  of negative values, raise: say so; missing: they become missing
+    errors  of negative values, raise: an error; missing: they become missing
     """
 
     name: ClassVar[str] = "sqrt"
@@ -135,7 +135,7 @@ class Applied(PerColumn):
         from sklearn.preprocessing import FunctionTransformer
 
         if self.function != "cbrt" or not self.names:
-            return None  # numpy's functions make NaN and infinity where these steps say what is wrong
+            return None  # numpy's functions make NaN and infinity where these steps raise an error
         import pandas as pd
 
         made = FunctionTransformer(np.cbrt, feature_names_out="one-to-one")

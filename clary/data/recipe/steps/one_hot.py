@@ -79,7 +79,7 @@ class OneHot(CategoryStep):
         one_of("unknown", self.unknown, ("ignore", "error", "other"))
         need(self.min_count >= 0, f"{self.min_count} is below 0", "min_count")
         need(self.max_levels is None or self.max_levels >= 1, f"{self.max_levels} is below 1", "max_levels")
-        need(len(set(self.categories)) == len(self.categories), "a level is there twice", "categories")
+        need(len(set(self.categories)) == len(self.categories), "a level is given twice", "categories")
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -212,7 +212,7 @@ class OneHotFitted(PerSource):
             if self.unknown == "error":
                 known |= dict.fromkeys(self.left[place].to_pylist(), rows[-2])
             table, missing = code.constant(known), missing_test(Kind(self.kinds[place]), value)
-            # A KeyError leaves the row to `apply`, which says what is wrong.
+            # A KeyError leaves the row to `apply`, which raises the error.
             strict = self.unknown == "error"
             lookup = f"{table}[{value}]" if strict else f"{table}.get({value}, {code.constant(rows[-2])})"
             expression = f"({code.constant(rows[-1])} if {missing} else {lookup})"

@@ -65,7 +65,7 @@ class Ordinal(CategoryStep):
         one_of("order", self.order, ("sorted", "frequency", "appearance"))
         one_of("unknown", self.unknown, ("error", "value", "missing"))
         twice = [value for place, value in enumerate(self.categories) if value in self.categories[:place]]
-        need(not twice, f"{some(twice, 5)} is there twice", "categories")
+        need(not twice, f"{some(twice, 5)} is given twice", "categories")
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -116,7 +116,7 @@ class OrdinalFitted(PerColumn):
         for name, levels, kind in zip(self.names, self.levels, self.kinds, strict=True):
             value = code.read(name)
             table = code.constant(by_level(levels, map(float, range(len(levels)))))
-            # A KeyError leaves the row to `apply`, which says what is wrong.
+            # A KeyError leaves the row to `apply`, which raises the error.
             known = f"{table}[{value}]" if self.refuses else f"{table}.get({value}, {code.constant(self.unknown)})"
             missing = missing_test(Kind(kind), value)
             code.write(name, f"{code.constant(self.missing)} if {missing} else {known}")

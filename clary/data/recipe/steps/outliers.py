@@ -39,7 +39,7 @@ class Clip(Step):
     keeps_schema: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        need(self.lower is not None or self.upper is not None, "say lower, upper, or both")
+        need(self.lower is not None or self.upper is not None, "give lower, upper, or both")
         for parameter in ("lower", "upper"):
             limit = getattr(self, parameter)
             need(limit is None or not math.isnan(limit), "a number is needed", parameter)
@@ -47,7 +47,7 @@ class Clip(Step):
         need(not both or self.lower <= self.upper, "lower is above upper")  # type: ignore[operator]
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         names = self.chosen(schema)
         low = -math.inf if self.lower is None else float(self.lower)
         high = math.inf if self.upper is None else float(self.upper)
@@ -152,7 +152,7 @@ class Limited(PerColumn):
         values, low, high = numbers(column), self.low[place], self.high[place]
         if self.action == "clip":
             made = np.clip(values, low, high)
-            made += 0.0  # 0.0 and -0.0 are equal, and which of them is taken is not said: 0.0 is
+            made += 0.0  # 0.0 and -0.0 are equal, and which of them numpy takes is undefined: 0.0 is taken
             return made
         return np.where((values < low) | (values > high), np.nan, values)
 

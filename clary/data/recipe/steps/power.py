@@ -60,7 +60,7 @@ class Power(Step):
         estimator = PowerTransformer(self.name.replace("_", "-"), standardize=False)
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")  # of overflow on the way to the best power
+                warnings.simplefilter("ignore")  # of overflow in the search for the best power
                 made = estimator.fit_transform(values[:, None])
                 scaler = StandardScaler().fit(made) if self.standardize else None
         except (ValueError, RuntimeError, ArithmeticError) as error:  # scipy's BracketError is one of them
@@ -93,7 +93,7 @@ class BoxCox(Power):
     """The Box-Cox transformation of positive number columns, its power by maximum likelihood (PowerTransformer).
 
     standardize  whether to bring the result to mean 0 and variance 1
-    Learnt from a sample of a table that is larger, and told so. Missing values stay missing.
+    Learnt from a sample of a larger table, which the notes report. Missing values stay missing.
     Reference  Box & Cox (1964), An analysis of transformations, J. R. Stat. Soc. B 26(2).
     """
 
@@ -106,7 +106,7 @@ class YeoJohnson(Power):
     """The Yeo-Johnson transformation of number columns, its power by maximum likelihood (PowerTransformer).
 
     standardize  whether to bring the result to mean 0 and variance 1
-    Learnt from a sample of a table that is larger, and told so. Missing values stay missing.
+    Learnt from a sample of a larger table, which the notes report. Missing values stay missing.
     Reference  Yeo & Johnson (2000), A new family of power transformations, Biometrika 87(4).
     """
 
@@ -214,7 +214,7 @@ class Quantile(Step):
 
     n_quantiles          how many; not more than there are rows
     output_distribution  uniform, in [0, 1], or normal
-    Learnt from a sample of a table that is larger, and told so. Missing values stay missing.
+    Learnt from a sample of a larger table, which the notes report. Missing values stay missing.
     """
 
     n_quantiles: int = 1000

@@ -1,4 +1,4 @@
-"""Rare levels become one."""
+"""Rare levels are joined into a single level."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @step
 @dataclass(frozen=True, kw_only=True)
 class Rare(Step):
-    """Levels that are there too seldom become one level; so do those that were not there at fitting.
+    """Levels that are too rare become a single level; so do those that were not there at fitting.
 
     Missing values stay missing, and play no part in shares.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class DropMissing(Step):
     """Leave out rows, or columns, in which values are missing, as pandas' `dropna` does.
 
-    columns  where to look for missing values, or, for axis: columns, which may be left out; nothing stands for all,
+    columns  in which to look for missing values, or, for axis: columns, which may be dropped; without it, all,
              the target among them
     axis     rows: only of the rows that are learnt from; columns: always
     how      any: where a value is missing; all: where every value is
@@ -123,7 +123,7 @@ class ColumnsDropped(FittedStep):
         return self.reasons
 
     def row(self, code: RowCode) -> None:
-        """Nothing is left to do: `removed` says it."""
+        """Nothing: the columns are in `removed`."""
 
 
 @step
@@ -193,10 +193,10 @@ class Drop(Step):
     name: ClassVar[str] = "drop"
 
     def __post_init__(self) -> None:
-        need(bool(self.columns), "say which", "columns")
+        need(bool(self.columns), "name at least one", "columns")
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         return ColumnsDropped(self.chosen(schema))
 
 
@@ -208,13 +208,13 @@ class Keep(Step):
     name: ClassVar[str] = "keep"
 
     def __post_init__(self) -> None:
-        need(bool(self.columns), "say which", "columns")
+        need(bool(self.columns), "name at least one", "columns")
 
     def writes(self, schema: Schema) -> tuple[str, ...]:
         return schema.names
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         kept = {*self.chosen(schema), self.target}
         return ColumnsDropped(
             tuple(field.name for field in schema.fields if field.name not in kept and not field.aside)
@@ -234,8 +234,8 @@ class Rename(Step):
     name: ClassVar[str] = "rename"
 
     def __post_init__(self) -> None:
-        need(not self.columns, "the step renames what `names` says; leave `columns` out", "columns")
-        need(bool(self.names), "say which", "names")
+        need(not self.columns, "the step renames the columns in `names`; leave `columns` out", "columns")
+        need(bool(self.names), "name at least one", "names")
         new = list(self.names.values())
         need(all(new), "a name is empty", "names")
         need(len(set(new)) == len(new), "two columns get the same name", "names")
@@ -251,7 +251,7 @@ class Rename(Step):
         return (*self.chosen(schema), *self.names.values())
 
     def fitting(self, schema: Schema) -> Fitting:
-        yield from ()  # no look at the table is needed
+        yield from ()  # nothing is learnt from the table
         self.chosen(schema)  # raises where one is not there
         for name in self.names.values():
             if name in schema and name not in self.names:

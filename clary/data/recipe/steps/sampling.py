@@ -1,4 +1,4 @@
-"""Steps that choose rows by chance: a sample, classes of one size, rows to train on and to test with.
+"""Steps that choose rows at random: a sample, classes of one size, rows to train on and to test with.
 
 Chance is a hash of a row's place in the table: the same rows are chosen however many cores there are, and again.
 """
@@ -24,7 +24,7 @@ from clary.data.statistics.thresholds import Thresholds, classes_of
 @step
 @dataclass(frozen=True, kw_only=True)
 class Sample(Step):
-    """Keep some rows, chosen by chance. Only of the rows that are learnt from.
+    """Keep some rows, chosen at random. Only of the rows that are learnt from.
 
     n      how many; all where there are no more
     share  or which share of them, in (0, 1]
@@ -41,7 +41,7 @@ class Sample(Step):
 
     def __post_init__(self) -> None:
         need(not self.columns, "the step takes whole rows; leave `columns` out", "columns")
-        need((self.n is None) != (self.share is None), "say either n or share")
+        need((self.n is None) != (self.share is None), "give either n or share")
         need(self.n is None or self.n > 0, "at least 1", "n")
         need(self.share is None or 0 < self.share <= 1, "more than 0, at most 1", "share")
         need(self.seed >= 0, "at least 0", "seed")
@@ -56,7 +56,7 @@ class Sample(Step):
     def fitting(self, schema: Schema) -> Fitting:
         (found,) = yield [Thresholds(self._wanted, seed=self.seed)]
         (below,) = found.get(None, (0,))
-        return RowsByChance("", {"": below}, {"": 0}, self.seed, "Of the rows, some were kept by chance.")
+        return RowsByChance("", {"": below}, {"": 0}, self.seed, "Of the rows, some were kept at random.")
 
     def _wanted(self, rows: int) -> tuple[int, ...]:
         return (min(rows, self.n if self.n is not None else round((self.share or 0) * rows)),)
@@ -68,11 +68,11 @@ class Balance(Step):
     """Make the classes of a column equally frequent. Only in the rows that are learnt from.
 
     column    the classes; nothing stands for the recipe's target
-    strategy  down: of each class so many rows, by chance, as the smallest has; up: rows of smaller classes are there
+    strategy  down: of each class so many rows, at random, as the smallest has; up: rows of smaller classes are there
               several times, so that each has as many as the largest
     seed      another seed chooses other rows
     Raises    StepError where rows have no class. A row that is there several times counts as one row to later steps
-              that choose by chance: copies never fall on both sides of a `split`.
+              that choose at random: copies never fall on both sides of a `split`.
     """
 
     column: str = ""
@@ -84,8 +84,8 @@ class Balance(Step):
     changes_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        need(not self.columns, "say `column`, or the recipe's target", "columns")
-        need(bool(self.column or self.target), "say which, or give the recipe a target", "column")
+        need(not self.columns, "give `column`, or the recipe's target", "columns")
+        need(bool(self.column or self.target), "needed, unless the recipe has a target", "column")
         one_of("strategy", self.strategy, ("down", "up"))
         need(self.seed >= 0, "at least 0", "seed")
 

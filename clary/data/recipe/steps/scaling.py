@@ -215,7 +215,7 @@ class Scaled(PerColumn):
             made += offset
             if self.clip:
                 np.clip(made, self.low, self.high, out=made)
-                made += 0.0  # 0.0 and -0.0 are equal, and which of them is taken is not said: 0.0 is
+                made += 0.0  # 0.0 and -0.0 are equal, and which of them numpy takes is undefined: 0.0 is taken
             return made
         if not self.takes_away:
             made = values / scale if self.divides else values.astype(np.float64, copy=False)
@@ -283,7 +283,7 @@ class Scaled(PerColumn):
             learnt = {"min_": offset, "scale_": scale, "data_min_": low}
             learnt |= {"data_range_": (self.high - self.low) / scale}
             learnt["data_max_"] = low + learnt["data_range_"]
-        # Fitted on one row, to be what it is after fitting in any version; then told what was learnt from the table.
+        # Fitted on one row, to be what it is after fitting in any version; then given what was learnt.
         made.fit(pd.DataFrame([[1.0] * len(self.names)], columns=list(self.names)))
         for attribute, value in learnt.items():
             setattr(made, attribute, value)

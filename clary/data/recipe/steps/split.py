@@ -1,4 +1,4 @@
-"""Rows to train on, to choose a model with, and to test it: the step that says which is which."""
+"""The step that divides rows into those to train on, to choose a model with, and to test it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ALL = (1 << 64) - 1
 @step
 @dataclass(frozen=True, kw_only=True)
 class Split(Step):
-    """Divide the rows into train, validation and test: a column `split` says which. Steps behind it learn from train.
+    """Divide the rows into train, validation and test, in a column `split`. Steps behind it learn from train.
 
     train, validation, test  the shares; their sum is 1
-    method  random: by chance; stratified: by chance, with these shares in every class of `by`; group: rows with the
+    method  random: at random; stratified: at random, with these shares in every class of `by`; group: rows with the
             same value in `by` stay together, and the shares are of such groups; time: the earliest rows by `by` to
             train, the latest to test
     by      a column; for stratified nothing stands for the target
@@ -52,15 +52,21 @@ class Split(Step):
     changes_rows: ClassVar[bool] = True  # of those that are learnt from, only train remains
 
     def __post_init__(self) -> None:
-        need(not self.columns, "the step divides whole rows; say `by`", "columns")
+        need(not self.columns, "the step divides whole rows; use `by`", "columns")
         shares = (self.train, self.validation, self.test)
         need(all(0 <= share <= 1 for share in shares), "shares are from 0 to 1")
         need(math.isclose(sum(shares), 1, abs_tol=1e-9), f"the shares' sum is {sum(shares):g}, not 1")
         need(self.train > 0, "there have to be rows to learn from", "train")
         one_of("method", self.method, ("random", "stratified", "group", "time"))
         need(self.method != "random" or not self.by, "random takes no column", "by")
-        need(self.method in ("random", "stratified") or bool(self.by), f"say by which column for {self.method}", "by")
-        need(self.method != "stratified" or bool(self.by or self.target), "say it, or the recipe's target", "by")
+        need(
+            self.method in ("random", "stratified") or bool(self.by),
+            f"needed: the column to divide by, for {self.method}",
+            "by",
+        )
+        need(
+            self.method != "stratified" or bool(self.by or self.target), "needed, unless the recipe has a target", "by"
+        )
         need(self.seed >= 0, "at least 0", "seed")
 
     @property

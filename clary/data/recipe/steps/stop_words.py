@@ -1,4 +1,4 @@
-"""Words that say little, by language and part of speech."""
+"""Stop words, by language and part of speech."""
 
 from __future__ import annotations
 

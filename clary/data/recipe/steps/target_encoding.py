@@ -32,7 +32,7 @@ from clary.data.statistics.targets import LevelTargets, TargetsByLevel, folds_of
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
 
-# A number with no more whole values than these is taken for a class, unless the recipe says otherwise.
+# A number with at most so many whole values is taken for a class, unless the recipe sets target_type.
 MOST_CLASSES = 20
 # Sums are kept by fold and level while the table is read.
 MOST_LEVELS = 100_000
@@ -95,7 +95,7 @@ class TargetEncode(CategoryStep):
             raise StepError("it is the target itself; leave it out of `columns`", column=target)
         text, ask = schema[target].kind is Kind.TEXT, self.target_type != "continuous"
         if text and not ask:
-            raise StepError("it holds text, and target_type says continuous; cast it (step `cast`)", column=target)
+            raise StepError("it holds text, and target_type is continuous; cast it (step `cast`)", column=target)
         strict = text or self.target_type != "auto"
         asked: list[Categories] = [Categories(name, MOST_LEVELS) for name in names]
         if ask:
@@ -129,7 +129,7 @@ class TargetEncode(CategoryStep):
         if self.target_type == "auto" and len(values) > 2 and not whole:
             return None
         if self.target_type == "binary" and len(values) > 2:
-            raise StepError(f"it has {len(values)} values, and target_type says binary", column=target.name)
+            raise StepError(f"it has {len(values)} values, and target_type is binary", column=target.name)
         return values
 
     def _check_size(self, name: str, levels: int, classes: int) -> None:
@@ -189,7 +189,7 @@ def _encoded(targets: LevelTargets, smooth: float | str) -> NDArray[np.float64]:
 
 
 def _filled(folds: Sequence[NDArray[np.float64]], whole: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Where all rows are in one fold, the others have nothing to say: then it is the mean of all rows."""
+    """Where all rows of a level are in one fold, the other folds have none: then it is the mean of all rows."""
     return [np.where(np.isnan(encoding), whole[-1], encoding) for encoding in folds]
 
 

@@ -104,7 +104,7 @@ class KnownTerms(TermsFitted):
 
         matrix, found = self.analysis.counted(column)
         terms = self.terms[place]
-        if len(found) * 20 < len(terms):  # a few rows: Arrow would look at all terms, to look up some
+        if len(found) * 20 < len(terms):  # a few rows: Arrow would read all terms to look up some
             numbers = self._numbers[place]
             table = np.array([numbers.get(term, -1) for term in found.to_pylist()], np.int64)
         else:

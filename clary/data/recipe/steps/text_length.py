@@ -46,7 +46,7 @@ class TextLength(Step):
         need(bool(self.measures), "name at least one", "measures")
         for measure in self.measures:
             one_of("measures", measure, MEASURES)
-        need(len(set(self.measures)) == len(self.measures), "one is there twice", "measures")
+        need(len(set(self.measures)) == len(self.measures), "one is given twice", "measures")
 
     def fitting(self, schema: Schema) -> Fitting:
         fitted = TextLengthFitted(self.chosen(schema), {measure: measure for measure in self.measures}, self.drop)

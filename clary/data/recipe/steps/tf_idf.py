@@ -22,7 +22,9 @@ from clary.data.statistics.terms import Analysis, TermCounts, Terms
 @step
 @dataclass(frozen=True, kw_only=True)
 class TfIdf(TermsStep):
-    """How much each term says of each text: often there, and in few other texts. A sparse block of `<column>_<term>`.
+    """The weight of each term in each text: high for a term that is frequent in the text and rare in others.
+
+    A column becomes a sparse block of columns `<column>_<term>`.
 
     min_df        terms in fewer texts are left out; below 1.0 with a decimal point: a share of the texts
     max_df        terms in more texts are left out; likewise
@@ -53,7 +55,7 @@ class TfIdf(TermsStep):
             whole = isinstance(value, int)
             need(
                 value >= (1 if whole else 0) and (whole or value <= 1),
-                f"{value} is no count from 1 on, no share",
+                f"{value} is neither a count from 1 on nor a share",
                 parameter,
             )
         need(self.max_features is None or self.max_features >= 1, f"{self.max_features} is below 1", "max_features")

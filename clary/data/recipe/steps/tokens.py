@@ -1,4 +1,4 @@
-"""Words of texts: found, without those that say little, in runs.
+"""Words of texts: tokens, without stop words, as n-grams.
 
 Between steps words stand in the text itself, a blank between them: `tokenize` and those after it leave it so, and
 `stop_words`, `n_grams`, `popular_words`, `tf_idf` … find them there again.
@@ -67,7 +67,7 @@ class TokenizeFitted(TextFitted):
 @step
 @dataclass(frozen=True, kw_only=True)
 class StopWords(TextStep):
-    """Texts without the words that say little, in whatever case these are written.
+    """Texts without stop words, in upper or lower case.
 
     Words are what white space separates (`clean_text` or `tokenize` come first, or "the," is no stop word).
 

@@ -98,7 +98,7 @@ def _opened(value: pa.Scalar, max_seconds: float) -> Sound:
     except InvalidMedia:
         raise
     except Exception as error:  # libsndfile's own errors, and what broken headers make of the numbers in them
-        raise InvalidMedia(f"its {len(data)} bytes are no sound that libsndfile reads: {error}") from None
+        raise InvalidMedia(f"its {len(data)} bytes are not audio that libsndfile reads: {error}") from None
     if len(samples) < frames:
         raise InvalidMedia(f"it breaks off after {len(samples)} of {frames} frames")
     return Sound(_finite(samples), rate)
@@ -111,7 +111,7 @@ def _listed(value: pa.Scalar, orig_sr: int, max_seconds: float) -> Sound:
     if depth not in (1, 2) or not (pa.types.is_integer(inner) or pa.types.is_floating(inner)):
         raise StepError(f"it holds {value.type}: neither files nor lists of samples")
     if not orig_sr:
-        raise StepError("it holds lists of samples; tell the step their rate by `orig_sr`")
+        raise StepError("it holds lists of samples; give the step their rate as `orig_sr`")
     try:
         samples = np.array(value.as_py(), np.float64)
     except (TypeError, ValueError):

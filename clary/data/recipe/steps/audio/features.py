@@ -44,8 +44,8 @@ class _Spectral(AudioStep):
             f"not above fmin and up to half of `sr`, {highest:g} Hz",
             "fmax",
         )
-        need(bool(self.statistics), "one at least is wanted", "statistics")
-        need(len(set(self.statistics)) == len(self.statistics), "one is named twice", "statistics")
+        need(bool(self.statistics), "at least one is needed", "statistics")
+        need(len(set(self.statistics)) == len(self.statistics), "a statistic is named twice", "statistics")
         for statistic in self.statistics:
             one_of("statistics", statistic, mel.STATISTICS)
 

@@ -1,4 +1,4 @@
-"""Sounds made into other sounds: another rate, a band of frequencies. Their forms are told in sounds.py."""
+"""Audio into audio: another sampling rate, a band of frequencies. See `decoding` for the forms of a column."""
 
 from __future__ import annotations
 

@@ -143,5 +143,5 @@ def _as_time(node: Node) -> Node:
             when = None
         if when is not None and not np.isnat(when):
             return Constant(Type.TIME, when)
-        raise StepError(f"{node.value!r} is no time; write it as 2030-12-31 or 2030-12-31T23:59:59")
+        raise StepError(f"{node.value!r} is not a time; write it as 2030-12-31 or 2030-12-31T23:59:59")
     raise StepError("a column of text cannot be compared with one of times; parse it first (step `parse_dates`)")

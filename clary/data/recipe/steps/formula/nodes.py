@@ -270,7 +270,7 @@ class Membership(Node):
 
 
 def _of_levels(column: Any, test: Callable[[pa.Array], pa.Array], if_missing: bool) -> NDArray[np.bool_]:
-    """A condition of each text, worked out once a distinct text."""
+    """A condition of each text, computed once per distinct text."""
     codes, levels = coded(column)
     found = np.append(test(levels).to_numpy(zero_copy_only=False).astype(bool), if_missing)
     return found[codes]  # -1, a missing value, is the last one

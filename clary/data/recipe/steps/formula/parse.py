@@ -20,7 +20,7 @@ from clary.data.recipe.steps.formula.syntax import columns_of, tree_of
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula that is right as far as can be told without a table.
+    """A formula that has been checked as far as is possible without a table.
 
     columns  that it reads, in the order in which it names them
     """
@@ -35,7 +35,7 @@ class Formula:
 
 @functools.lru_cache(maxsize=256)
 def parsed(text: str) -> Formula:
-    """The formula. Raises RecipeError, which says what is not allowed, or where the syntax is wrong."""
+    """The formula. Raises RecipeError for what is not allowed, and for wrong syntax, with the place."""
     columns = dict.fromkeys(columns_of(tree_of(text)))
     if not columns:
         raise RecipeError(f"the expression {text!r} names no column")

@@ -111,7 +111,7 @@ def _columns_compared(node: ast.Compare, ops: list[ast.cmpop], sides: list[ast.e
         elif type(op) in COMPARISONS:
             yield from columns_of(side)
         else:
-            raise RecipeError(f"{source_of(node)}: write == or !=; isnull(column) tells what is missing")
+            raise RecipeError(f"{source_of(node)}: write == or !=; isnull(column) is true where a value is missing")
 
 
 def members_of(side: ast.expr) -> list[str | float | bool]:

@@ -1,4 +1,4 @@
-"""Pictures made into numbers: their pixels, their outlines, their figures."""
+"""Images made into numbers: their pixels, their outlines, their figures."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from clary.data.recipe.steps.image.transforms import ImageStep
 from clary.data.recipe.steps.media import InvalidMedia, PerRow, counts, stacked
 from clary.data.statistics.base import Statistic
 
-MOST_FEATURES = 1_000_000  # of one picture
+MOST_FEATURES = 1_000_000  # of one image
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ToBlock(ImageStep):
-    """A step whose block has as many columns as the pictures' one common size tells.
+    """A step whose block has as many columns as follow from the common size of the images.
 
-    keep_columns  whether the pictures stay
+    keep_columns  whether the images stay
     """
 
     keep_columns: bool = False
@@ -43,7 +43,7 @@ class _ToBlock(ImageStep):
         for name, inner in zip(names, kept, strict=True):
             if not 0 < len(inner) <= MOST_FEATURES:
                 size = " × ".join(map(str, sizes[names.index(name)]))
-                raise StepError(f"pictures of {size} give {len(inner):,} numbers; resize them", column=name)
+                raise StepError(f"images of {size} give {len(inner):,} numbers; resize them", column=name)
         fitted = self._fitted(names, sizes, kept)
         check_free(schema, fitted.removed, [name for field in fitted.made for name in (field.name, *field.names)])
         return fitted
@@ -60,16 +60,16 @@ class _ToBlock(ImageStep):
 def _sizes(
     names: tuple[str, ...], shape: tuple[int, ...], errors: str
 ) -> Generator[Sequence[Statistic[Any, Any]], Any, tuple[tuple[int, ...], ...]]:
-    """The one size that all pictures of each column have. Raises StepError where they have several, or none."""
+    """The one size that all images of each column have. Raises StepError where they have several, or none."""
     found = yield [Shapes(name, shape, errors == "missing") for name in names]
     made = []
     for name, sizes in zip(names, found, strict=True):
         if not sizes:
-            raise StepError("there is not one picture in it", column=name)
+            raise StepError("no row has an image", column=name)
         if len(sizes) > 1:
             shapes = [f"{' × '.join(map(str, size))} (row {row})" for size, row in list(sizes.items())[:3]]
             raise StepError(
-                f"its pictures are not all of one height, width and number of channels: {', '.join(shapes)} …; "
+                f"its images are not all of one height, width and number of channels: {', '.join(shapes)} …; "
                 "put the steps `image_resize` and `image_convert` before this one",
                 column=name,
             )
@@ -79,7 +79,7 @@ def _sizes(
 
 @dataclass(frozen=True)
 class ToBlock(PerRow):
-    """sizes   (height, width, channels) of each column's pictures
+    """sizes   (height, width, channels) of each column's images
     kept    names of each block's columns
     shape   of flat lists
     suffix  of the blocks' names
@@ -112,13 +112,13 @@ class ToBlock(PerRow):
         pixels = pixels_of(value, self.shape)
         if pixels.shape != size:
             had, wanted = (" × ".join(map(str, shape)) for shape in (pixels.shape, size))
-            raise InvalidMedia(f"the picture is {had}; the recipe was fitted on {wanted}")
+            raise InvalidMedia(f"the image is {had}; the recipe was fitted on {wanted}")
         return pixels
 
     dtype: ClassVar[Any] = np.float64
 
     def process(self, pixels: Pixels) -> NDArray[Any]:
-        """The numbers of one picture."""
+        """The numbers of one image."""
         raise NotImplementedError
 
 
@@ -127,11 +127,11 @@ class ToBlock(PerRow):
 class ImageFlatten(_ToBlock):
     """Each pixel a column of numbers: photo_0_0, photo_0_1, … by row and column, and channel where there are several.
 
-    The pictures have to be of one size: put `image_resize` before it. They are one block, photo_pixels, of float32,
+    The images have to be of one size: put `image_resize` before it. They are one block, photo_pixels, of float32,
     which holds pixels exactly.
 
     scale          what pixels are multiplied by: 0.00392156862745098 (1/255) brings them into [0, 1]
-    keep_columns   whether the pictures stay
+    keep_columns   whether the images stay
     shape, errors  as in `image_resize`
     """
 
@@ -147,7 +147,7 @@ class ImageFlatten(_ToBlock):
     def _names(self, name: str, size: tuple[int, ...]) -> tuple[str, ...]:
         height, width, channels = size
         if height * width * channels > MOST_FEATURES:
-            raise StepError(f"pictures of {height} × {width} × {channels} are too large; resize them", column=name)
+            raise StepError(f"images of {height} × {width} × {channels} are too large; resize them", column=name)
         places = [(y, x) for y in range(height) for x in range(width)]
         if channels == 1:
             return tuple(f"{name}_{y}_{x}" for y, x in places)
@@ -170,16 +170,16 @@ class FittedFlatten(ToBlock):
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageHog(_ToBlock):
-    """Histograms of oriented gradients, the outlines in a picture: columns photo_hog_1, …, one block photo_hog.
+    """Histograms of oriented gradients, the outlines in an image: columns photo_hog_1, …, one block photo_hog.
 
-    Equals scikit-image's feature.hog. The pictures have to be of one size: put `image_resize` before it.
+    Equals scikit-image's feature.hog. The images have to be of one size: put `image_resize` before it.
 
     orientations     bins of 180°
     pixels_per_cell  (rows, columns)
     cells_per_block  (rows, columns)
     block_norm       "L1", "L1-sqrt", "L2" or "L2-Hys"
     transform_sqrt   whether the square root of each pixel is taken first, against shadows
-    keep_columns     whether the pictures stay
+    keep_columns     whether the images stay
     shape, errors    as in `image_resize`
     Reference        Dalal & Triggs (2005), Histograms of oriented gradients for human detection, CVPR, 886-893.
     """
@@ -206,7 +206,7 @@ class ImageHog(_ToBlock):
         count = outlines.length(size[0], size[1], self.orientations, self.pixels_per_cell, self.cells_per_block)
         if not 0 < count <= MOST_FEATURES:
             raise StepError(
-                f"pictures of {size[0]} × {size[1]} give {count:,} numbers: choose other pixels_per_cell and "
+                f"images of {size[0]} × {size[1]} give {count:,} numbers: choose other pixels_per_cell and "
                 "cells_per_block, or resize them",
                 column=name,
             )

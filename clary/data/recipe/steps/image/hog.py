@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients: the outlines of a picture as numbers.
+"""Histograms of oriented gradients: the outlines of an image as numbers.
 
 scikit-image has them, too; it would be one more package for these lines, and its figures are ours (tested).
 """
@@ -51,7 +51,7 @@ def blocks(cells_down: int, cells_across: int, cells_per_block: tuple[int, int])
 
 
 def length(height: int, width: int, orientations: int, cell: tuple[int, int], cells_per_block: tuple[int, int]) -> int:
-    """How many numbers a picture of this size gives; 0 where it is too small."""
+    """How many numbers an image of this size gives; 0 where it is too small."""
     down, across = blocks(height // cell[0], width // cell[1], cells_per_block)
     return down * across * cells_per_block[0] * cells_per_block[1] * orientations
 

@@ -1,4 +1,4 @@
-"""What is done to one picture: arrays of pixels in, arrays of pixels out. No column, no step."""
+"""What is done to one image: arrays of pixels in, arrays of pixels out. No column, no step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from clary.data.recipe.steps.media import needed
 
 Pixels = NDArray[Any]  # (height, width, channels), uint8 or float32
 
-# ITU-R 601-2: how bright red, green and blue look. Pillow's own, in its own arithmetic.
+# ITU-R 601-2: the perceived brightness of red, green and blue; Pillow's own weights and arithmetic.
 _LUMA = (0.299, 0.587, 0.114)
 
 
 def resized(pixels: Pixels, width: int, height: int, resample: str, box: tuple[float, ...] | None = None) -> Pixels:
     """By Pillow, each channel for itself; box: the part that is taken (left, upper, right, lower)."""
-    image = needed("PIL.Image", "pillow", "resizing pictures")
+    image = needed("PIL.Image", "pillow", "resizing images")
     filter_ = image.Resampling[resample.upper()]
     made = [
         np.asarray(image.fromarray(np.ascontiguousarray(pixels[:, :, place])).resize((width, height), filter_, box))
@@ -140,7 +140,7 @@ def _float(pixels: Pixels) -> NDArray[np.float64]:
 
 
 def as_before(values: NDArray[np.float64], pixels: Pixels) -> Pixels:
-    """In the pictures' own type: uint8 is rounded, and cut to 0 to 255."""
+    """In the images' own type: uint8 is rounded, and cut to 0 to 255."""
     if pixels.dtype == np.uint8:
         return np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return values.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which sizes the pictures of a column have."""
+"""Which sizes the images of a column have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clary.data.recipe.steps.media import InvalidMedia, values_of
 from clary.data.statistics.base import Statistic
 
 Sizes = dict[tuple[int, int, int], int]
-_FEW = 8  # sizes are told as examples: more need not be kept
+_FEW = 8  # sizes are examples in an error message: more need not be kept
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Shapes(Statistic[Sizes, Sizes]):
                     continue
                 number = int(batch.row_numbers[row])
                 raise StepError(
-                    f"row {number} (the first is 0): {error}; mend the row, or say errors: missing", column=self.column
+                    f"row {number} (the first is 0): {error}; fix the row, or set errors: missing", column=self.column
                 ) from None
             except StepError as error:
                 raise StepError(error.reason, column=self.column) from None

@@ -1,4 +1,4 @@
-"""Figures of pictures: how large, how bright, how sharp, how colourful."""
+"""Figures of images: how large, how bright, how sharp, how colourful."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FIGURES = ("width", "height", "channels", "mean", "std", "min", "max", "entropy"
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageStatistics(ImageStep):
-    """Ten figures of each picture, of any size: photo_width, photo_height, photo_channels; of its grey values _mean,
+    """Ten figures of each image, of any size: photo_width, photo_height, photo_channels; of its grey values _mean,
     _std, _min, _max, _entropy (bits, of 256 steps), _sharpness (variance of the Laplacian); and _colourfulness.
 
-    keep_columns  whether the pictures stay
+    keep_columns  whether the images stay
     shape, errors  as in `image_resize`
     Reference     Hasler & Süsstrunk (2003), Measuring colourfulness in natural images, SPIE 5007, 87-95.
     """

@@ -1,4 +1,4 @@
-"""Pictures made into other pictures: resize, crop, grey, colour modes, filters. Their forms are told in pictures.py."""
+"""Images into images: resize, crop, grey, colour modes, filters. See `decoding` for the forms of a column."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ImageTransform(SameColumns):
 
     @abstractmethod
     def process(self, pixels: Pixels) -> Pixels:
-        """Of one picture. Raises InvalidMedia where it cannot be."""
+        """Of one image. Raises InvalidMedia where it cannot be."""
 
     def transform(self, batch: Batch) -> Batch:
         def read(value: Any) -> Pixels:
@@ -53,13 +53,13 @@ class ImageTransform(SameColumns):
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageResize(ImageStep):
-    """All pictures of one size.
+    """All images of one size.
 
     size      (width, height), as Pillow has it
     resample  "nearest", "box", "bilinear", "hamming", "bicubic" or "lanczos": Pillow's filters
     method    "stretch": whatever the ratio of the sides was; "fit": cut to the new ratio around the centre first;
               "pad": whole, on black
-    shape, errors  as in every image step: the shape of flat lists, and what becomes of pictures that are broken
+    shape, errors  as in every image step: the shape of flat lists, and what becomes of images that are broken
     """
 
     name = "image_resize"
@@ -99,7 +99,7 @@ class FittedResize(ImageTransform):
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageCrop(ImageStep):
-    """A part of each picture: around its centre, or a box. A picture that is smaller than that is an error.
+    """A part of each image: around its centre, or a box. An image that is smaller than that is an error.
 
     size  (width, height) around the centre
     box   (left, upper, right, lower), as Pillow has it; give one of the two
@@ -138,7 +138,7 @@ class FittedCrop(ImageTransform):
         left, upper, right, lower = self.box
         height, width = pixels.shape[:2]
         if width < right or height < lower:
-            raise InvalidMedia(f"the picture is {width} × {height}, smaller than the part of it that is wanted")
+            raise InvalidMedia(f"the image is {width} × {height}, smaller than the part of it that is wanted")
         if self.centre:
             left, upper = (width - right) // 2, (height - lower) // 2
             right, lower = left + right, upper + lower
@@ -148,7 +148,7 @@ class FittedCrop(ImageTransform):
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageGrey(ImageStep):
-    """Grey pictures: one channel, by how bright colours look (ITU-R 601-2, as Pillow's mode "L").
+    """Grey images: one channel, by the perceived brightness of colours (ITU-R 601-2, as Pillow's mode "L").
 
     shape, errors  as in `image_resize`
     """
@@ -164,7 +164,7 @@ class ImageGrey(ImageStep):
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageConvert(ImageStep):
-    """Pictures of one mode, where a table mixes grey ones, coloured ones and such with transparency.
+    """Images of one mode, where a table mixes grey ones, coloured ones and such with transparency.
 
     mode  "L" (grey), "RGB" or "RGBA"; transparency is left out, or full where there was none
     shape, errors  as in `image_resize`
@@ -203,7 +203,7 @@ class ImageFilter(ImageStep):
     sigma      in pixels
     size       in pixels, odd
     amount     of sharpening
-    threshold  None: Otsu's, of each picture
+    threshold  None: Otsu's, of each image
     shape, errors  as in `image_resize`
     Reference  Otsu (1979), IEEE Transactions on Systems, Man, and Cybernetics 9(1), 62-66.
     """

@@ -1,4 +1,4 @@
-"""What steps share that drop columns, and columns of blocks, and tell why."""
+"""The fitted step of all selections: it drops columns, and columns of blocks, with the reasons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clary.data.recipe.steps.features import Feature
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
 
-_TOLD = 100  # reasons; of more only the number is told
+_MOST_NOTES = 100  # reasons in the notes; of more only the number
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Selection(FittedStep):
     blocks   those that lose some of their columns
     places   of each of these blocks, the places of the columns that stay
     kept     of each of these blocks, their names
-    reasons  one sentence for each feature dropped, and what else is to be told
+    reasons  a sentence for each feature dropped, and further notes
     figures  of every feature, the figure that decided
     """
 
@@ -59,8 +59,8 @@ class Selection(FittedStep):
         return batch.replaced(self.dropped, made)
 
     def notes(self) -> tuple[str, ...]:
-        more = len(self.reasons) - _TOLD
-        return (*self.reasons[:_TOLD], *((f"… and {more} more.",) if more > 0 else ()))
+        more = len(self.reasons) - _MOST_NOTES
+        return (*self.reasons[:_MOST_NOTES], *((f"… and {more} more.",) if more > 0 else ()))
 
     def row(self, code: RowCode) -> None:
         for name, places, kept in zip(self.blocks, self.places, self.kept, strict=True):

@@ -77,7 +77,7 @@ class SelectModel(_ByModel):
                   or LogisticRegression), which want scaled columns; or an estimator's path: "sklearn.svm.LinearSVC"
     params        the model's parameters
     task          "classification" or "regression"; "auto": text, booleans and a few whole numbers are classes
-    threshold     of importance: a number, "mean", "median", "1.25*mean"; where nothing is said the mean, or for l1
+    threshold     of importance: a number, "mean", "median", "1.25*mean"; by default the mean, or for l1
                   models 1e-5
     max_features  how many columns stay at most
     seed          of the model, where it takes one
@@ -94,7 +94,7 @@ class SelectModel(_ByModel):
         if isinstance(self.threshold, str):
             factor, _, word = self.threshold.rpartition("*")
             need(word.strip() in ("mean", "median"), "mean, median, or a factor times one", "threshold")
-            need(not factor.strip() or _is_number(factor), f"{factor!r} is no number", "threshold")
+            need(not factor.strip() or _is_number(factor), f"{factor!r} is not a number", "threshold")
 
     def _selector(self, model: Any, width: int) -> Any:
         from sklearn.feature_selection import SelectFromModel
@@ -143,7 +143,9 @@ class SelectRecursive(_ByModel):
             value = getattr(self, parameter)
             if value is not None:
                 share = isinstance(value, float) and 0 < value < 1
-                need(share or (value >= 1 and value == int(value)), f"{value} is no count and no share", parameter)
+                need(
+                    share or (value >= 1 and value == int(value)), f"{value} is neither a count nor a share", parameter
+                )
 
     def _selector(self, model: Any, width: int) -> Any:
         from sklearn.feature_selection import RFE

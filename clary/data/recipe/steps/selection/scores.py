@@ -1,4 +1,4 @@
-"""How much each column tells of a target, from figures that are added up batch by batch: F tests and chi²."""
+"""Scores of columns against a target, from statistics of all rows: F tests and chi²."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep the columns that, each on its own, tell most of the target."""
+"""Keep the columns with the highest scores, each scored on its own against the target."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SelectUnivariate(Step):
     k            how many columns stay; 10 where neither k nor percentile is given
     percentile   in [0, 100]: this share of the columns stays
     n_neighbors  of mutual information
-    seed         of mutual information, which adds a little noise to tell equal values apart
+    seed         of mutual information, which adds a little noise to separate equal values
     Reference    Kraskov, Stögbauer & Grassberger (2004), Physical Review E 69; Ross (2014), PLoS ONE 9(2).
     """
 

@@ -1,4 +1,4 @@
-"""Drop columns that say little: nearly constant, mostly missing, or saying what another one says."""
+"""Drop columns with little information: nearly constant, mostly missing, or redundant."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class SelectVariance(Step):
         variance, reach, infinite = (np.concatenate(part) for part in zip(*map(_spread, moments), strict=True))
         if infinite.any():
             place = int(infinite.argmax())
-            raise StepError(f"{int(infinite[place])} values are infinite; mend them first", column=flat[place].name)
+            raise StepError(
+                f"{int(infinite[place])} values are infinite; clip them or make them missing first",
+                column=flat[place].name,
+            )
         # Of equal values rounding may make a tiny variance; their range is exactly zero. As in scikit-learn.
         figures = np.fmin(variance, reach) if self.threshold == 0 else variance
         reasons = [
@@ -68,7 +71,7 @@ def _spread(moment: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], NDAr
     """(variance, range, infinite values), each as long as the column has columns."""
     if moment is None:
         raise StepError("there are no rows")
-    with np.errstate(invalid="ignore"):  # inf - inf, of which the caller tells
+    with np.errstate(invalid="ignore"):  # inf - inf, which the caller reports
         reach = np.atleast_1d(np.subtract(moment.high, moment.low))
     return np.atleast_1d(moment.variance()), reach, np.atleast_1d(np.asarray(moment.infinite, np.float64))
 
@@ -105,10 +108,11 @@ class SelectMissing(Step):
 @step
 @dataclass(frozen=True, kw_only=True)
 class SelectCorrelation(Step):
-    """Of every two columns that say nearly the same, drop the one that stands further back in the table.
+    """Of every two columns that are highly correlated, drop the one that stands further back in the table.
 
     Pearson's correlation, each over the rows in which both columns have a value, as pandas' DataFrame.corr; exact, in
-    one pass. Columns are looked at in the table's order: each stays that is not too close to one that stays already.
+    one pass. Columns are taken in the table's order: each stays whose correlation with those that stay is not too
+    high.
     For up to 2,048 columns.
 
     threshold  of |r|, in (0, 1]: above it one of the two goes
