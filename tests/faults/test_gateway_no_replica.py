@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -10,13 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from clary.app import _Parts
 from clary.compute.events import Events
 from clary.core import gateway_client
+from clary.core.credentials import credentials_for
+from clary.core.records import Ref
 from clary.core.routes import Route, Variant
+from clary.core.settings import Settings
 from clary.gateway.limits import Limits
 from clary.gateway.no_replica_events import NoReplicaEvents
 from clary.resources import endpoints
-from tests.faults.event_loop import until
+from clary.store.database import open_database
+from clary.store.engine import sqlite_url
+from tests.faults.event_loop import DEADLINE_S, until
 from tests.faults.gateway_world import World
 
 OWNER = ("endpoint", "e", "u1")
@@ -116,3 +123,22 @@ def test_at_most_one_message_per_interval(tmp_path):
         with pytest.raises(BlockingIOError):
             server.recv(1000)
     assert received == [["endpoint", "e", "u1"], ["endpoint", "f", "u2"], ["endpoint", "e", "u1"]]
+
+
+def test_the_server_works_on_the_endpoint_that_a_message_names(tmp_path):
+    settings = Settings(home=tmp_path)
+
+    async def first_in_the_queue() -> Ref:
+        database = await open_database(sqlite_url(settings.paths.database))
+        parts = _Parts(settings, credentials_for(settings), database)
+        parts.open_wake_socket()
+        try:
+            events = NoReplicaEvents(settings.paths.run / gateway_client.WAKE_SOCKET, 1.0)
+            events.send(Route("e", "u1", "InService"), 0.0)
+            async with asyncio.timeout(DEADLINE_S):
+                return await parts.loop.queue.get()
+        finally:
+            parts.wake_events.close()
+            await database.close()
+
+    assert asyncio.run(first_in_the_queue()) == Ref("endpoint", "e")
