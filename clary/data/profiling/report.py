@@ -15,13 +15,13 @@ from clary.data.profiling.summaries import ColumnSummary
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from clary.data.profiling.profile import Profile
+    from clary.data.profiling.profile_data import ProfileData
 
 MOST_COLUMNS = 300  # shown one by one
 _MOST_STRIPS = 40  # columns of the missingness matrix
 
 
-def report(profile: Profile) -> str:
+def report(profile: ProfileData) -> str:
     """Raises DataError where Jinja2 is not installed."""
     gone = [one.name for one in profile.columns if one.missing][:_MOST_STRIPS]
     sample = profile.sample
@@ -69,7 +69,7 @@ def _chart(one: ColumnSummary) -> Any:
     return None
 
 
-def _pair_plot(profile: Profile) -> str | None:
+def _pair_plot(profile: ProfileData) -> str | None:
     """An image as a data: address."""
     sample = profile.sample
     if not profile.columns_to_plot or sample is None or not sample.batch.rows:

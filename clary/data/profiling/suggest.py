@@ -15,7 +15,7 @@ _ORDER = (
 _LEFT_OUT = ("balance",)  # which rows to learn from is for a person to say
 
 
-def recipe_of(found: Sequence[Finding], target: str) -> dict[str, Any]:
+def suggested_recipe(found: Sequence[Finding], target: str) -> dict[str, Any]:
     """A recipe of the findings' steps, as `Recipe.from_dict` takes it: each step once for all columns it would mend."""
     merged: dict[str, tuple[str, dict[str, Any]]] = {}
     gone = {name for one in found for name in _columns(one, "drop")}

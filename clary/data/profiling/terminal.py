@@ -11,7 +11,7 @@ from clary.data.profiling.summaries import Severity, Target
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from clary.data.profiling.profile import Profile
+    from clary.data.profiling.profile_data import ProfileData
 
 _WIDTH = 120
 _MOST = 60  # columns listed; of a wider table the report tells more
@@ -19,7 +19,7 @@ _MOST_FINDINGS = 40
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-def summary(profile: Profile, width: int = _WIDTH) -> str:
+def summary(profile: ProfileData, width: int = _WIDTH) -> str:
     """Without colours."""
     from rich.console import Console
 
@@ -28,7 +28,7 @@ def summary(profile: Profile, width: int = _WIDTH) -> str:
     return text.getvalue().rstrip()
 
 
-def print_summary(profile: Profile, console: Console) -> None:
+def print_summary(profile: ProfileData, console: Console) -> None:
     from rich.text import Text
 
     rows, width = profile.shape
@@ -64,7 +64,7 @@ def _table(*headers: str, **options: Any) -> Any:
     return table
 
 
-def _columns(profile: Profile) -> Any:
+def _columns(profile: ProfileData) -> Any:
     from rich.text import Text
 
     table = _table("column", "type", "missing", "distinct", "values")
@@ -76,7 +76,7 @@ def _columns(profile: Profile) -> Any:
     return table
 
 
-def _findings(profile: Profile) -> Any:
+def _findings(profile: ProfileData) -> Any:
     from rich.text import Text
 
     table = _table("", "column", "finding", "step")

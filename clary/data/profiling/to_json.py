@@ -14,13 +14,13 @@ import numpy as np
 from clary.data.profiling.summaries import ColumnSummary, Matrix, Numbers, Times
 
 if TYPE_CHECKING:
-    from clary.data.profiling.profile import Profile
+    from clary.data.profiling.profile_data import ProfileData
 
 _NOT_TOLD = ("sample", "columns_to_plot")
 _TEXT_CHARACTERS = 1_000  # of a value: a profile is no copy of the table
 
 
-def plain(profile: Profile) -> dict[str, Any]:
+def to_json(profile: ProfileData) -> dict[str, Any]:
     names = [one.name for one in dataclasses.fields(profile) if one.name not in _NOT_TOLD]
     found = {name: _plain(getattr(profile, name)) for name in names}
     return {**found, "suggested_recipe": _plain(profile.suggested_recipe())}

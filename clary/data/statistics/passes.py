@@ -171,9 +171,11 @@ class Passes:
             for place, (request, part) in enumerate(zip(chosen, parts, strict=True)):
                 if part is not None:
                     states[place] = self._merged(request, states[place], part)
-        places = {key: place for place, key in enumerate(distinct)}
-        for request in requests:
-            request.finish(states[places[request.place, request.statistic]])
+        equal = [distinct[request.place, request.statistic] for request in requests]
+        for request, state in zip(chosen, states, strict=True):
+            request.finish(state)
+        for request, first in zip(requests, equal, strict=True):
+            request.statistic, request.known, request.result = first.statistic, first.known, first.result
 
     def _each_batch(self, requests: Sequence[Request], sources: Sequence[Source]) -> Iterator[list[Any]]:
         """Of each batch the states of all requests; None where the steps before left no rows."""

@@ -25,15 +25,27 @@ class OutsideWindows(Exception):
         self.windows = tuple(windows)
 
 
-def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
-    """In order; those that overlap become one, so that no value is kept twice."""
+def joined(windows: Iterable[Window], *, touching: bool = True) -> tuple[Window, ...]:
+    """In order; those that overlap become one, so that no value is kept twice; with `touching`, those that touch too.
+
+    Not so where values at the ends are only counted, as `windowed_unsorted` does.
+    """
     made: list[Window] = []
     for low, high in sorted(windows):
-        if made and low <= made[-1][1]:
+        if made and (low < made[-1][1] or (touching and low == made[-1][1])):
             made[-1] = (made[-1][0], max(made[-1][1], high))
         else:
             made.append((low, high))
     return tuple(made)
+
+
+def interpolated(at: Callable[[int], float], rank: float) -> float:
+    """The value of a rank between two whole ones, linearly, as numpy has it: both of these come out exactly."""
+    low, high = at(math.floor(rank)), at(math.ceil(rank))
+    share = rank - math.floor(rank)
+    if low == high:
+        return low
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
 @dataclass(frozen=True)
@@ -62,12 +74,7 @@ class Ranks:
         """By linear interpolation, as numpy.quantile; NaN where there is no value."""
         if not self.count:
             return math.nan
-        rank = q * (self.count - 1)
-        low, high = self.at(math.floor(rank)), self.at(math.ceil(rank))
-        share = rank - math.floor(rank)
-        if low == high:
-            return low
-        return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+        return interpolated(self.at, q * (self.count - 1))
 
     def below(self, limit: float, *, through: bool = False) -> int:
         """How many values are less than the limit; with `through`, or equal to it."""
@@ -222,7 +229,7 @@ def first_windows(values: Floats, quantiles: Sequence[float], complete: bool) ->
 
     values    some of the column, in order, none missing; complete: all of it
     """
-    return ((-math.inf, math.inf),) if complete else _windows(values, quantiles, _window)
+    return ((-math.inf, math.inf),) if complete else _windows(values, quantiles, window_of)
 
 
 def _windows(
@@ -242,9 +249,13 @@ def _windows(
     return joined(widened(low, high) for low, high in windows if low <= high)
 
 
-def _window(values: Floats, q: float) -> Window:
-    """Between which of these values the quantile of the table lies, nearly for sure."""
+def window_of(values: Floats, q: float, deviations: float = _DEVIATIONS) -> Window:
+    """Between which of these values, in order, the quantile of the table lies, nearly for sure.
+
+    deviations  of its rank among them, either way; infinite ends where that is beyond all of them
+    """
     n = len(values)
-    spread = _DEVIATIONS * math.sqrt(n * q * (1 - q)) + _DEVIATIONS
+    spread = deviations * math.sqrt(n * q * (1 - q)) + deviations
     first, last = math.floor(q * (n - 1) - spread), math.ceil(q * (n - 1) + spread)
-    return float(values[max(first, 0)]), float(values[min(last, n - 1)])
+    low = float(values[first]) if n and first >= 0 else -math.inf
+    return low, float(values[last]) if n and last < n else math.inf

@@ -180,3 +180,21 @@ def windowed(values: Floats, windows: Sequence[Window]) -> WindowedBatch:
     stride = min(STRIDE, max(1, len(values) // 8))
     sketch = values[stride // 2 :: stride].copy()
     return WindowedBatch(len(values), lows.astype(np.int64), tuple(inside), sketch, tuple(ties))
+
+
+def windowed_unsorted(values: Floats, windows: Sequence[Window]) -> WindowedBatch:
+    """Of values in any order, none missing: quicker than sorting where windows are few. There is no sketch.
+
+    Values at a window's ends are counted only.
+    """
+    before = np.zeros(len(windows), np.int64)
+    inside, ties = [], []
+    for place, (low, high) in enumerate(windows):
+        above_low = values > low
+        not_below = int(np.count_nonzero(values >= low))
+        before[place] = len(values) - not_below
+        ties.append((place, low, not_below - int(np.count_nonzero(above_low))))
+        if high > low:
+            ties.append((place, high, int(np.count_nonzero(values == high))))
+        inside.append(values[above_low & (values < high)])
+    return WindowedBatch(len(values), before, tuple(inside), values[:0], tuple(tie for tie in ties if tie[2]))

@@ -51,7 +51,7 @@ def batch_of(data: pd.DataFrame | pa.Table) -> Batch:
 def merged(statistic: Statistic[Any, Any], data: pd.DataFrame | Batch, cut: int) -> Any:
     """The statistic's result, from pieces of `cut` rows."""
     batch = data if isinstance(data, Batch) else Batch.of_pandas(data)
-    state = None
+    state = statistic.initial()
     for start in range(0, batch.rows, cut):
         more = statistic.compute(batch.take(np.arange(start, min(batch.rows, start + cut))))
         state = more if state is None else statistic.merge(state, more)

@@ -34,7 +34,7 @@ def cut(values: list, sizes: list[int], name: str = "x") -> list[Batch]:
 
 
 def of_batches(statistic: Statistic, batches: list[Batch]):
-    state = None
+    state = statistic.initial()
     for batch in batches:
         more = statistic.compute(batch)
         state = more if state is None else statistic.merge(state, more)
@@ -89,9 +89,9 @@ def test_quantiles_keep_few_values_where_one_value_is_frequent():
     values = np.concatenate([np.zeros(500_000), np.random.default_rng(0).normal(size=500_000)])
     sample = Batch({"x": np.random.default_rng(1).choice(values, 10_000)}, 10_000)
     statistic = Quantiles("x", (0.25, 0.5, 0.75)).prepared(Sample(sample, complete=False))
-    state = statistic.compute(Batch({"x": values}, len(values)))
-    assert sum(len(part) for kept in state.inside for part in kept) < 0.15 * len(values)
-    np.testing.assert_allclose(statistic.result(state), np.quantile(values, (0.25, 0.5, 0.75)))
+    batch = Batch({"x": values}, len(values))
+    assert sum(len(kept) for kept in statistic.compute(batch).inside) < 0.15 * len(values)
+    np.testing.assert_allclose(of_batches(statistic, [batch]), np.quantile(values, (0.25, 0.5, 0.75)))
 
 
 LEVELS = st.lists(st.sampled_from(["a", "b", "ß", "", None]), max_size=30)

@@ -12,7 +12,6 @@ import numpy as np
 from clary.data.batch import Batch, Column, Kind, Schema, numbers
 from clary.data.recipe.step import Fitting, PerColumn, Step, need, one_of, step
 from clary.data.recipe.steps.training import RowStep
-from clary.data.statistics.deviations import Deviations
 from clary.data.statistics.quantiles import Quantiles
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class Outliers(Step):
             medians = yield [Quantiles(name, (0.5,)) for name in names]
             factor = 3.5 if self.factor is None else self.factor
             centres = [(float(middle), float(middle)) for (middle,) in medians]
-            spreads = yield [Deviations(name, low) for name, (low, _) in zip(names, centres, strict=True)]
+            spreads = yield [Quantiles(name, (0.5,), centre=low) for name, (low, _) in zip(names, centres, strict=True)]
             widths = [factor * float(spread) / _NORMAL_MAD for (spread,) in spreads]
         limits = [
             _limits(low - width, high + width) if width > 0 else (-math.inf, math.inf)
