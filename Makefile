@@ -22,7 +22,7 @@ demo: $(READY) ## train, deploy and ask a real model, in a server of its own tha
 test: $(READY) ## every test but the SDKs' (make acceptance)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not sdk"
 
-unit: $(READY) ## what needs no process and no network: seconds
+unit: $(READY) ## what needs no process and no network, in seconds
 	$(BIN)/python -m pytest tests/unit tests/wire
 
 acceptance: $(READY) $(foreach name,cli sdk-v2 sdk-v3,.venv-$(name)/.ready) ## the AWS CLI and both SageMaker SDKs, unmodified
