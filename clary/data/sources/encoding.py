@@ -16,13 +16,13 @@ _UNUSED_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
 def encoding_of(head: bytes, given: str | None, notes: list[Note]) -> str:
-    """The encoding, sniffed where none is given; utf-8 in case of doubt. Raises ReadError for an unknown one."""
+    """The encoding, guessed where none is given; utf-8 in case of doubt. Raises ReadError for an unknown one."""
     if given is not None:
         try:
             name = codecs.lookup(given).name
         except LookupError:
             raise ReadError(f"encoding={given!r} is not known to Python") from None
-        # A mark is passed over either way; then the bytes need no decoding.
+        # A byte order mark is skipped either way; then the bytes need no decoding.
         return "utf-8" if name in ("utf-8-sig", "ascii") else name
     for mark, name in _MARKS:
         if head.startswith(mark):
@@ -38,22 +38,22 @@ def encoding_of(head: bytes, given: str | None, notes: list[Note]) -> str:
     if _is_utf8(head):
         return "utf-8"
     name = "latin-1" if any(letter in head for letter in _UNUSED_IN_1252) else "cp1252"
-    notes.append(Note(f"The file is not in UTF-8; it was read as {name}. Name another by encoding= if that is wrong."))
+    notes.append(Note(f"The file is not in UTF-8; it was read as {name}. Give encoding= if that is wrong."))
     return name
 
 
 def encoding_of_json(head: bytes, given: str | None, notes: list[Note]) -> str:
-    """UTF-8, unless it is given or plainly UTF-16 or 32: what JSON may be in. Raises ReadError."""
-    told: list[Note] = []
-    found = encoding_of(head, given, told)
+    """UTF-8, unless it is given, or UTF-16 or 32, which JSON may be in too. Raises ReadError."""
+    new_notes: list[Note] = []
+    found = encoding_of(head, given, new_notes)
     if given is None and not found.startswith("utf"):
         return "utf-8"
-    notes += told
+    notes += new_notes
     return found
 
 
 def _is_utf8(head: bytes) -> bool:
-    """Also where a few bytes are not, among many letters that are."""
+    """Whether it is UTF-8, but for a few invalid bytes among many characters."""
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(head, final=len(head) < HEAD_BYTES)
     faults = text.count("\ufffd") - head.count("\ufffd".encode())
     letters = len(re.findall(rb"[\xc2-\xf4][\x80-\xbf]+", head)) if faults else 0

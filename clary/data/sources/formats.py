@@ -18,8 +18,8 @@ HEAD_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Format:
-    """module    of clary.data.sources, whose `scan(file, how)` reads it and whose OPTIONS it takes
-    together  whether all files make one table at once: `scan(files, how)`
+    """module    of clary.data.sources; its `scan(file, options)` reads a file, its OPTIONS are the format's
+    together  whether all files become a table in a single call: `scan(files, options)`
     """
 
     name: str
@@ -58,12 +58,12 @@ FORMATS = (
     Format("images", "images", (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"), (), True),
     Format("audio", "audio", (".wav", ".flac", ".ogg"), (), True),
 )
-BY_NAME = {one.name: one for one in FORMATS} | {
+BY_NAME = {known.name: known for known in FORMATS} | {
     "tsv": FORMATS[0],
     "arrow": FORMATS[5],
     "recordio-protobuf": FORMATS[13],
 }
-_BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
+_BY_ENDING = {ending: known for known in FORMATS for ending in known.endings}
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _AUDIO = (b"fLaC", b"OggS")
 
@@ -73,18 +73,18 @@ def named(name: str) -> Format:
     try:
         return BY_NAME[name]
     except KeyError:
-        raise ReadError(f"format={name!r} is not known; known are {', '.join(BY_NAME)}") from None
+        raise ReadError(f"format={name!r} is unknown; choose one of {', '.join(BY_NAME)}") from None
 
 
 def format_of(file: InputFile) -> Format:
-    """Raises ReadError where neither its name nor its first bytes tell."""
+    """The format of a file. Raises ReadError where neither its name nor its first bytes show it."""
     found = _BY_ENDING.get(PurePosixPath(file.filename.lower()).suffix)
     if found is not None:
         return found
     head = file.head(HEAD_BYTES)
-    for one in FORMATS:
-        if any(head.startswith(magic) for magic in one.magic):
-            return one if one.name != "excel" or not _is_npz(head) else BY_NAME["numpy"]
+    for known in FORMATS:
+        if any(head.startswith(magic) for magic in known.magic):
+            return known if known.name != "excel" or not _is_npz(head) else BY_NAME["numpy"]
     if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return BY_NAME["images"]
     if head.startswith(_AUDIO) or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):
@@ -110,17 +110,17 @@ def _text(head: bytes) -> Format | None:
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     if any(ord(letter) < 32 and letter not in "\t\r\n\f" for letter in text[:4096]):
         return None
-    begun = text.lstrip()
-    if begun.startswith("{"):
-        line = begun.split("\n", 1)
+    content = text.lstrip()
+    if content.startswith("{"):
+        line = content.split("\n", 1)
         return (
             BY_NAME["jsonl"]
             if line[0].rstrip().endswith("}") and len(line) > 1 and line[1][:1] == "{"
             else BY_NAME["json"]
         )
-    if begun.startswith("[") and begun[1:].lstrip()[:1] in ("{", "[", "]"):
+    if content.startswith("[") and content[1:].lstrip()[:1] in ("{", "[", "]"):
         return BY_NAME["json"]
-    lines = [line for line in begun.splitlines()[:20] if line.strip()]
+    lines = [line for line in content.splitlines()[:20] if line.strip()]
     if lines and all(_is_libsvm(line) for line in lines):
         return BY_NAME["libsvm"]
     return BY_NAME["csv"]

@@ -23,14 +23,14 @@ OPTIONS = frozenset({"key"})
 
 
 def scan(file: InputFile, options: ReadOptions) -> Scan:
-    """key  the dataset, or the group that pandas wrote, by its path in the file; needless where there is one.
+    """key  the dataset, or the group that pandas wrote, by its path in the file; not needed where there is only one.
 
     Raises ReadError.
     """
     try:
         import h5py
     except ImportError:
-        raise ReadError("reading HDF5 needs h5py: pip install h5py") from None
+        raise ReadError("reading HDF5 needs the package h5py: pip install 'clary[data]'") from None
     notes = [Note("The dataset was read whole.")]
     with file.reading_as("HDF5"), file.seekable() as stream, h5py.File(stream, "r") as archive:
         found = _chosen(archive, options.format_options.get("key"), file, h5py)
@@ -42,10 +42,10 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
 def _chosen(archive: Any, key: object, file: InputFile, h5py: Any) -> Any:
     tables: dict[str, Any] = {}
 
-    def visit(name: str, one: Any) -> None:
-        within = any(name.startswith(f"{above}/") for above, other in tables.items() if isinstance(other, h5py.Group))
-        if not within and (isinstance(one, h5py.Dataset) or "pandas_type" in one.attrs):
-            tables[name] = one
+    def visit(name: str, item: Any) -> None:
+        inner = any(name.startswith(f"{above}/") for above, other in tables.items() if isinstance(other, h5py.Group))
+        if not inner and (isinstance(item, h5py.Dataset) or "pandas_type" in item.attrs):
+            tables[name] = item
 
     archive.visititems(visit)
     if key is None:
@@ -69,16 +69,16 @@ def _names(dataset: Any) -> list[str] | None:
     for attribute in ("columns", "column_names", "names"):
         found = dataset.attrs.get(attribute)
         if found is not None and dataset.ndim == 2 and np.shape(found) == (dataset.shape[1],):
-            return distinct_names(_words(found))
+            return distinct_names(_texts(found))
     return None
 
 
-def _words(values: Any) -> list[str]:
-    return [one.decode() if isinstance(one, bytes) else str(one) for one in np.asarray(values).tolist()]
+def _texts(values: Any) -> list[str]:
+    return [item.decode() if isinstance(item, bytes) else str(item) for item in np.asarray(values).tolist()]
 
 
 def _of_pandas(group: Any, file: InputFile, notes: list[Note]) -> pa.Table:
-    kind = _words([group.attrs["pandas_type"]])[0]
+    kind = _texts([group.attrs["pandas_type"]])[0]
     notes.append(Note("pandas wrote it; the index was left out."))
     if kind == "frame" and "axis0" in group:
         return _fixed(group, file)
@@ -95,9 +95,9 @@ def _fixed(group: Any, file: InputFile) -> pa.Table:
         if values.dtype.kind == "O" or "value_type" in values.attrs:
             _refuse(group, file)
         matrix = np.atleast_2d(values[...])
-        for at, name in enumerate(_words(group[f"block{place}_items"][...])):
-            columns[name] = matrix[:, at]
-    names = [name for name in _words(group["axis0"][...]) if name in columns]
+        for index, name in enumerate(_texts(group[f"block{place}_items"][...])):
+            columns[name] = matrix[:, index]
+    names = [name for name in _texts(group["axis0"][...]) if name in columns]
     tables = [table_of_array(columns[name], file.name, [], [name]) for name in names]
     return pa.table([table.column(0) for table in tables], names=names)
 
@@ -113,30 +113,30 @@ def _table(group: Any, file: InputFile) -> pa.Table:
             continue
         inner = rows[field] if rows[field].ndim == 2 else rows[field][:, None]
         kinds = dataset.attrs.get(f"{field}_kind")
-        given = _plain_list(kinds) if kinds is not None else None
-        given = given if given is not None and len(given) == inner.shape[1] else None
-        if given is None and inner.shape[1] > 1:
+        items = _unpickled_list(kinds) if kinds is not None else None
+        items = items if items is not None and len(items) == inner.shape[1] else None
+        if items is None and inner.shape[1] > 1:
             _refuse(group, file)
-        names += given or [field]
+        names += items or [field]
         columns += list(inner.T)
     tables = [table_of_array(column, file.name, [], [name]) for name, column in zip(names, columns, strict=True)]
     return pa.table([table.column(0) for table in tables], names=distinct_names(names))
 
 
-class _Plain(pickle.Unpickler):
-    """Names no class and calls nothing: lists and texts only."""
+class _ListUnpickler(pickle.Unpickler):
+    """Unpickles lists of strings, and refuses to import anything."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
-def _plain_list(data: Any) -> list[str] | None:
+def _unpickled_list(data: Any) -> list[str] | None:
     raw = data if isinstance(data, bytes) else bytes(np.asarray(data).tobytes())
     try:
-        found = _Plain(io.BytesIO(raw)).load()
+        found = _ListUnpickler(io.BytesIO(raw)).load()
     except Exception:  # whatever a broken pickle raises
         return None
-    return [str(one) for one in found] if isinstance(found, Sequence) and not isinstance(found, str) else None
+    return [str(item) for item in found] if isinstance(found, Sequence) and not isinstance(found, str) else None
 
 
 def _refuse(group: Any, file: InputFile) -> None:

@@ -1,4 +1,4 @@
-"""The names of a delimited file's columns: in its first row, given by the caller, or made up."""
+"""The names of a delimited file's columns: in its first row, given by the caller, or generated."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Sample = Sequence[tuple[list[str], int]]
 def names_of(
     sample: Sample, options: Mapping[str, Any], cells: Cells, notes: list[Note], name: str
 ) -> tuple[tuple[str, ...], bool, int]:
-    """(names, whether the first line holds them, fields that rows have beyond them)."""
+    """(names, whether the first line holds them, number of fields in a row beyond the names)."""
     given = options.get("names")
     header = options.get("header")
     if header not in (None, True, False):
         raise ReadError(f"header={header!r} is neither True nor False; names= gives the columns' names")
-    if given is not None and (isinstance(given, str) or not all(isinstance(one, str) for one in given)):
+    if given is not None and (isinstance(given, str) or not all(isinstance(item, str) for item in given)):
         raise ReadError(f"names={given!r} is not a list of texts")
     if not sample:
         return tuple(given or ()), False, 0
@@ -35,7 +35,7 @@ def names_of(
         header, sure = _is_header(sample, cells)
         header = header and (given is None or list(given) == first)
         if header and not sure:
-            notes.append(Note("The first line was taken for names; say header=False if it is data."))
+            notes.append(Note("The first line was taken for names; give header=False if it is data."))
     width = len(first)
     widths = Counter(len(row) for row, _ in sample[1:])
     common = widths.most_common(1)[0][0] if widths else width
@@ -45,37 +45,36 @@ def names_of(
         return tuple(distinct_names(list(given))), bool(header), 0
     if not header:
         return tuple(f"column_{place}" for place in range(1, max(width, 1) + 1)), False, 0
-    written, extra = [word.strip() for word in first], 0
+    written, extra = [field.strip() for field in first], 0
     if common == width + 1 and len(widths) == 1:
         if all(not row[-1].strip() for row, _ in sample[1:]):
             extra = 1
-            notes.append(Note("Each row ends with a delimiter more than the header: that empty field was left out."))
+            notes.append(Note("Each row ends with an additional delimiter: that empty field was left out."))
         else:
             written = ["index", *written]
-            notes.append(Note("Rows have one field more than the header: the first was named 'index'.", "index"))
-    return _told_names(written, notes), True, extra
+            notes.append(Note("Rows have a field more than the header: the first was named 'index'.", "index"))
+    return _distinct(written, notes), True, extra
 
 
-def _told_names(written: Sequence[str], notes: list[Note]) -> tuple[str, ...]:
-    named = [word or f"column_{place}" for place, word in enumerate(written, 1)]
-    names = distinct_names(named)
+def _distinct(written: Sequence[str], notes: list[Note]) -> tuple[str, ...]:
+    names = distinct_names([name or f"column_{place}" for place, name in enumerate(written, 1)])
     for old, new in zip(written, names, strict=True):
         if old != new:
-            what = f"was {old!r}, which is there twice" if old else "was empty"
-            notes.append(Note(f"The column's name {what}; it is now {new!r}.", new))
+            reason = f"was {old!r}, which is there twice" if old else "was empty"
+            notes.append(Note(f"The column's name {reason}; it is now {new!r}.", new))
     return tuple(names)
 
 
 def _is_header(sample: Sample, cells: Cells) -> tuple[bool, bool]:
-    """(whether the first row holds names, whether that is sure): it stands out from the rows below.
+    """(whether the first row holds names, whether that is certain): it differs from the rows below.
 
     A first row of numbers is data, unless it alone is text in a column.
     """
-    first = [word.strip() for word in sample[0][0]]
-    types = [guess(pa.array([word], pa.string()), cells) for word in first]
+    first = [field.strip() for field in sample[0][0]]
+    types = [guess(pa.array([field], pa.string()), cells) for field in first]
     if len(sample) == 1:
         return all(kind in (Type.TEXT, Type.NOTHING) for kind in types), False
-    columns = [guess(pa.array(words, pa.string()), cells, 0.2) for words in columns_of(sample[1:])]
+    columns = [guess(pa.array(fields, pa.string()), cells, 0.2) for fields in columns_of(sample[1:])]
     votes = 0
     for kind, below in zip(types, columns, strict=False):
         if below not in (Type.TEXT, Type.NOTHING):
@@ -84,14 +83,14 @@ def _is_header(sample: Sample, cells: Cells) -> tuple[bool, bool]:
         return votes > 0, True
     if any(kind in (Type.INTEGER, Type.NUMBER, Type.TIME, Type.ZONED) for kind in types):
         return False, True
-    # All text: names are there once each, and none is a value of its own column.
-    named = [word for word in first if word]
+    # All text: names are distinct, and none is a value of its own column.
+    names = [field for field in first if field]
     under = columns_of(sample[1:])
-    return len(set(named)) == len(named) and not any(map(_within, first, under)), False
+    return len(set(names)) == len(names) and not any(map(_within, first, under)), False
 
 
-def _within(word: str, words: Sequence[str]) -> bool:
-    return word in words
+def _within(name: str, fields: Sequence[str]) -> bool:
+    return name in fields
 
 
 def columns_of(sample: Sample) -> list[list[str]]:

@@ -27,7 +27,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
         from pyarrow import feather
 
         with file.reading_as("Arrow IPC"), file.seekable() as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # old files are there all the same
+            warnings.simplefilter("ignore", DeprecationWarning)  # old files exist all the same
             table = feather.read_table(stream, memory_map=False)
             return FrameScan(table, [Note("It is Feather of version 1, and was read whole.")])
     if head.startswith(b"ARROW1"):
@@ -40,12 +40,12 @@ def _stream(file: InputFile) -> Iterator[pa.Table]:
         names = distinct_names(reader.schema.names)
         yield reader.schema.empty_table().rename_columns(names)
         for batch in reader:
-            batch.validate(full=True)  # a broken offset would lead out of the batch
+            batch.validate(full=True)  # a damaged offset would point outside of the batch
             yield pa.Table.from_batches([batch]).rename_columns(names)
 
 
 class IpcScan:
-    """The record batches of a file, each read when asked for: not mapped, so that none of it stays in memory."""
+    """The record batches of a file, each read on demand; not mapped, so that nothing stays in memory."""
 
     def __init__(self, file: InputFile) -> None:
         self._file = file
@@ -53,12 +53,12 @@ class IpcScan:
             self._written = reader.schema.names
             self._types = reader.schema.types
             count = reader.num_record_batches
-        with self._opened(self._cheapest()) as reader:  # a file does not tell how many rows a batch has
+        with self._opened(self._cheapest()) as reader:  # the number of rows of a batch is not in the footer
             self._counts = [reader.get_batch(place).num_rows for place in range(count)]
         self._names = distinct_names(self._written)
 
     def _cheapest(self) -> list[int]:
-        fixed = [place for place, one in enumerate(self._types) if pa.types.is_primitive(one)]
+        fixed = [place for place, kind in enumerate(self._types) if pa.types.is_primitive(kind)]
         return fixed[:1] or [0][: len(self._types)]
 
     @contextmanager
@@ -88,15 +88,15 @@ class IpcScan:
         ]
 
     def parts(self) -> Sequence[Part]:
-        most = max(1, self.rows // (PARTS_PER_CORE * cores()))
-        found: list[Part] = []
+        part_rows = max(1, self.rows // (PARTS_PER_CORE * cores()))
+        parts: list[Part] = []
         first_row, start, rows = 0, 0, 0
         for place, count in enumerate(self._counts):
-            if rows and rows + count > most:
-                found.append(IpcPart(self, first_row, range(start, place)))
+            if rows and rows + count > part_rows:
+                parts.append(IpcPart(self, first_row, range(start, place)))
                 first_row, start, rows = first_row + rows, place, 0
             rows += count
-        return [*found, IpcPart(self, first_row, range(start, len(self._counts)))] if rows else found
+        return [*parts, IpcPart(self, first_row, range(start, len(self._counts)))] if rows else parts
 
     def read(self, places: range, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         if not columns:
@@ -107,8 +107,8 @@ class IpcScan:
         with self._opened(order) as reader:
             for place in places:
                 batch = reader.get_batch(place)
-                batch.validate(full=True)  # a broken offset would lead out of the batch
-                arrays = [batch.column(order.index(one)) for one in wanted]
+                batch.validate(full=True)  # a damaged offset would point outside of the batch
+                arrays = [batch.column(order.index(place)) for place in wanted]
                 whole = pa.RecordBatch.from_arrays(arrays, list(columns))
                 for start in range(0, whole.num_rows, rows):
                     yield whole.slice(start, rows)

@@ -1,4 +1,4 @@
-"""JSON of one piece: a list of records, an object of columns, or the layouts that pandas writes."""
+"""A JSON document: a list of records, an object of columns, or the layouts that pandas writes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[A
     if isinstance(found, list):
         return _of_list(found, file, notes)
     if not isinstance(found, Mapping) or not found:
-        raise ReadError(f"{file.name} holds {_told(found)}, which is no table: a list of objects is one")
+        raise ReadError(f"{file.name} holds {_described(found)}, which is not a table; a list of objects is")
     if {"columns", "data"} <= set(found) <= {"columns", "data", "index", "index_names", "column_names"}:
         notes.append(Note("It is in pandas' layout 'split'; its index was left out."))
         return named(found["data"], [str(name) for name in found["columns"]], notes)
@@ -60,16 +60,16 @@ def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[A
         notes.append(Note("It is in pandas' layout 'table'."))
         return _of_list(found["data"], file, notes)
     values = list(found.values())
-    if all(isinstance(one, list) for one in values):
-        if len({len(one) for one in values}) == 1:
-            return {str(name): list(one) for name, one in found.items()}
-        lengths = some(f"{name}: {len(one)}" for name, one in found.items())
+    if all(isinstance(value, list) for value in values):
+        if len({len(value) for value in values}) == 1:
+            return {str(name): list(value) for name, value in found.items()}
+        lengths = some(f"{name}: {len(value)}" for name, value in found.items())
         raise ReadError(f"{file.name}: its columns are of different lengths ({lengths})")
-    if all(isinstance(one, Mapping) for one in values):
+    if all(isinstance(value, Mapping) for value in values):
         return _of_mappings(found, notes)
-    lists = [key for key, one in found.items() if isinstance(one, list) and one and isinstance(one[0], Mapping)]
+    lists = [key for key, value in found.items() if isinstance(value, list) and value and isinstance(value[0], Mapping)]
     if len(lists) == 1:
-        notes.append(Note(f"The records are those of {lists[0]!r}; what is beside them was left out."))
+        notes.append(Note(f"The records are those of {lists[0]!r}; other members were left out."))
         return _of_list(found[lists[0]], file, notes)
     if lists:
         raise ReadError(f"{file.name} has several lists of records: choose one by records=: {some(lists)}")
@@ -77,33 +77,33 @@ def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[A
 
 
 def _of_mappings(found: Mapping[str, Any], notes: list[Note]) -> dict[str, list[Any]]:
-    """{column: {row: value}}, as pandas writes by default, or {row: {column: value}}: its keys tell."""
-    inner = [list(one) for one in found.values()]
+    """{column: {row: value}}, as pandas writes by default, or {row: {column: value}}: the keys decide."""
+    inner = [list(value) for value in found.values()]
     outer = list(found)
     if all(key.isdigit() for key in inner[0]) and not all(key.isdigit() for key in outer):
         rows = list(dict.fromkeys(key for keys in inner for key in keys))
         notes.append(Note("It is in pandas' layout 'columns'; its index was left out."))
-        return {name: [one.get(row) for row in rows] for name, one in found.items()}
+        return {name: [column.get(row) for row in rows] for name, column in found.items()}
     notes.append(Note("It holds records by key; the keys became the column 'key'."))
-    return columns_of([{"key": key, **one} for key, one in found.items()])
+    return columns_of([{"key": key, **record} for key, record in found.items()])
 
 
 def _of_list(found: list[Any], file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
     if not isinstance(found, list) or not found:
-        raise ReadError(f"{file.name} holds {_told(found)}: no table")
-    if all(isinstance(one, Mapping) for one in found):
+        raise ReadError(f"{file.name} holds {_described(found)}, which is not a table")
+    if all(isinstance(item, Mapping) for item in found):
         return columns_of(found)
-    if all(isinstance(one, list) for one in found):
-        if len({len(one) for one in found}) > 1:
+    if all(isinstance(item, list) for item in found):
+        if len({len(item) for item in found}) > 1:
             raise ReadError(f"{file.name}: its rows are of different lengths")
         first = found[0]
-        header = bool(first) and all(isinstance(one, str) for one in first) and len(found) > 1
-        header = header and any(not isinstance(one, str) for one in found[1])
+        header = bool(first) and all(isinstance(item, str) for item in first) and len(found) > 1
+        header = header and any(not isinstance(item, str) for item in found[1])
         return named(found[1:] if header else found, first if header else None, notes)
-    if not any(isinstance(one, (Mapping, list)) for one in found):
+    if not any(isinstance(item, (Mapping, list)) for item in found):
         return {"column_1": found}
     raise ReadError(f"{file.name}: some of its records are objects and others are not")
 
 
-def _told(found: Any) -> str:
+def _described(found: Any) -> str:
     return "nothing" if not found and isinstance(found, (list, Mapping)) else f"a {type(found).__name__}"

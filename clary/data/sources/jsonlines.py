@@ -31,16 +31,16 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
     encoding = encoding_of_json(file.head(HEAD_BYTES), options.format_options.get("encoding"), notes)
     bad = BadRows(file.name, options.bad_rows)
 
-    words: dict[str, pa.DataType] = {}
+    time_columns: dict[str, pa.DataType] = {}
 
     def chunks(text: frozenset[str]) -> Iterator[pa.Table]:
-        words.clear()
-        # What is known of times when a block is taken up: the first one's columns come as they are written.
-        items = ((block, dict(words)) for block in _blocks(file, encoding))
-        for table, wrong, told, found in map_in_order(items, lambda item: _parsed(item[0], text, item[1])):
-            words.update(found)
-            bad.add(wrong)
-            notes.extend(note for note in told if note not in notes)
+        time_columns.clear()
+        # Each block is parsed with the columns of times that are known when its turn comes.
+        items = ((block, dict(time_columns)) for block in _blocks(file, encoding))
+        for table, bad_rows, new_notes, found in map_in_order(items, lambda item: _parsed(item[0], text, item[1])):
+            time_columns.update(found)
+            bad.add(bad_rows)
+            notes.extend(note for note in new_notes if note not in notes)
             yield table
 
     found = spill_chunks(chunks, options, notes, bad)
@@ -66,48 +66,48 @@ def _blocks(file: InputFile, encoding: str) -> Iterator[TextBlock]:
 Parsed = tuple[pa.Table, list[BadRow], list[Note], dict[str, pa.DataType]]
 
 
-def _parsed(block: TextBlock, text: frozenset[str], words: dict[str, pa.DataType]) -> Parsed:
-    """words  columns that hold times, in types that leave them as they were written; given back with those found"""
+def _parsed(block: TextBlock, text: frozenset[str], time_columns: dict[str, pa.DataType]) -> Parsed:
+    """time_columns  columns that hold times, with types that keep their text; returned with those that are found"""
     if not block.data.strip():
         return pa.table({}), [], [], {}
     try:
-        block.data.decode()  # which Arrow does not look at
-        table = _arrow(block.data, words)
-        # Arrow tells times by shapes of its own: they are looked at as they were written.
-        if found := {one.name: _as_words(one.type) for one in table.schema if _as_words(one.type) != one.type}:
-            words = words | found
-            table = _arrow(block.data, words).select(table.column_names)
+        block.data.decode()  # which Arrow does not check
+        table = _arrow(block.data, time_columns)
+        # Arrow recognizes times by rules of its own: their text is needed instead.
+        if found := {field.name: _as_text(field.type) for field in table.schema if _as_text(field.type) != field.type}:
+            time_columns = time_columns | found
+            table = _arrow(block.data, time_columns).select(table.column_names)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
-        return *_by_line(block, text), words
+        return *_by_line(block, text), time_columns
     table = flattened(table)
-    if any(one.name in text and not pa.types.is_string(one.type) for one in table.schema):
-        return *_by_line(block, text), words
+    if any(field.name in text and not pa.types.is_string(field.type) for field in table.schema):
+        return *_by_line(block, text), time_columns
     columns = [
-        column.combine_chunks() if one.name in text else with_times(column.combine_chunks())
-        for one, column in zip(table.schema, table.columns, strict=True)
+        column.combine_chunks() if field.name in text else with_times(column.combine_chunks())
+        for field, column in zip(table.schema, table.columns, strict=True)
     ]
-    return pa.table(columns, names=table.column_names), [], [], words
+    return pa.table(columns, names=table.column_names), [], [], time_columns
 
 
-def _arrow(data: bytes, words: dict[str, pa.DataType]) -> pa.Table:
+def _arrow(data: bytes, time_columns: dict[str, pa.DataType]) -> pa.Table:
     return arrow_json.read_json(
         pa.BufferReader(data),
         arrow_json.ReadOptions(use_threads=False, block_size=len(data) + 1),
-        arrow_json.ParseOptions(explicit_schema=pa.schema(list(words.items())) if words else None),
+        arrow_json.ParseOptions(explicit_schema=pa.schema(list(time_columns.items())) if time_columns else None),
     )
 
 
-def _as_words(given: pa.DataType) -> pa.DataType:
+def _as_text(given: pa.DataType) -> pa.DataType:
     """The type with text in place of times."""
     if pa.types.is_timestamp(given):
         return pa.string()
     if pa.types.is_struct(given):
-        return pa.struct([pa.field(one.name, _as_words(one.type)) for one in given])
-    return pa.list_(_as_words(given.value_type)) if pa.types.is_list(given) else given
+        return pa.struct([pa.field(field.name, _as_text(field.type)) for field in given])
+    return pa.list_(_as_text(given.value_type)) if pa.types.is_list(given) else given
 
 
 def _by_line(block: TextBlock, text: frozenset[str]) -> tuple[pa.Table, list[BadRow], list[Note]]:
-    """What Arrow does not read: types that differ from row to row, and rows that are no objects."""
+    """A block that Arrow cannot parse: with types that differ from row to row, or rows that are not objects."""
     records: list[dict[str, Any]] = []
     bad: list[BadRow] = []
     notes: list[Note] = []
@@ -117,10 +117,10 @@ def _by_line(block: TextBlock, text: frozenset[str]) -> tuple[pa.Table, list[Bad
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            bad.append(BadRow(number, f"no JSON ({error})"[:200], line.decode("utf-8", "backslashreplace")))
+            bad.append(BadRow(number, f"not JSON ({error})"[:200], line.decode("utf-8", "backslashreplace")))
             continue
         if not isinstance(record, dict):
-            bad.append(BadRow(number, f"a {type(record).__name__}, no object", line.decode("utf-8", "replace")))
+            bad.append(BadRow(number, f"a {type(record).__name__}, not an object", line.decode("utf-8", "replace")))
             continue
         records.append(record)
     return table_of(columns_of(records), notes, text), bad, notes

@@ -14,7 +14,7 @@ from clary.data.sources.matrices import MatrixScan
 from clary.data.sources.read_options import ReadOptions
 
 OPTIONS: frozenset[str] = frozenset()
-MOST_FEATURES = 50_000_000
+MAX_FEATURES = 50_000_000
 
 
 def scan(file: InputFile, options: ReadOptions) -> Scan:
@@ -34,7 +34,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
     first: dict[str, Any] = {"label": label}
     if b"qid:" in data and len(queries) == len(label):
         first["qid"] = queries
-    notes = [Note("The file was read whole; features that a row does not name are 0.")]
+    notes = [Note("The file was read whole; features that are absent in a row are 0.")]
     start = 0
     if matrix.shape[1] and not (matrix.indices == 0).any():
         matrix, start = matrix[:, 1:], 1
@@ -47,15 +47,15 @@ def _loaded(data: bytes, file: InputFile, load: Any) -> tuple[Any, Any, Any]:
 
     try:
         matrix, label, queries = load(io.BytesIO(data), zero_based=True, query_id=True)
-    except Exception as error:  # whatever broken text makes it trip over
+    except Exception as error:  # of many types, for invalid text
         raise ReadError(f"{file.name} is not libsvm: {_where(data) or error}") from None
-    if matrix.shape[1] > MOST_FEATURES:
-        raise ReadError(f"{file.name} has the index {matrix.shape[1] - 1:,}; a table has {MOST_FEATURES:,} at most")
+    if matrix.shape[1] > MAX_FEATURES:
+        raise ReadError(f"{file.name} has the index {matrix.shape[1] - 1:,}; a table has {MAX_FEATURES:,} at most")
     return matrix.tocsr(), np.asarray(label), queries
 
 
 def _where(data: bytes) -> str:
-    """What the reader of training programs, which knows lines, has to say."""
+    """The error of the reader of training programs, which has line numbers; "" where it finds none."""
     from clary.formats.libsvm import read_libsvm
     from clary.formats.table import DataError
 

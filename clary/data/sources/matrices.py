@@ -1,4 +1,4 @@
-"""A table that is one matrix, dense or sparse, with a label: what libsvm and RecordIO hold."""
+"""A table of a label and a matrix, dense or sparse: the content of libsvm and RecordIO files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clary.data.sources.spill import of_no_columns
 
 
 class MatrixScan:
-    """The first columns are arrays of their own, the others a matrix's. Held in memory, sparse where that is."""
+    """The first columns are arrays of their own, the others those of a matrix, which stays sparse if it is."""
 
     def __init__(self, first: dict[str, Any], names: Sequence[str], matrix: Any, notes: Sequence[Note]) -> None:
         self._first, self._names, self._matrix, self._notes = first, list(names), matrix, tuple(notes)

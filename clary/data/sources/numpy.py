@@ -19,7 +19,7 @@ OPTIONS = frozenset({"key"})
 
 
 def scan(file: InputFile, options: ReadOptions) -> Scan:
-    """key  the array of an .npz; without it, vectors of one length are the columns of a table. Raises ReadError."""
+    """key  the array of an .npz; without it, vectors of the same length become columns. Raises ReadError."""
     key = options.format_options.get("key")
     notes = [Note("The file was read whole.")]
     try:
@@ -51,8 +51,12 @@ def _of_several(arrays: dict[str, Any], file: InputFile, notes: list[Note]) -> p
     if len(arrays) == 1:
         (array,) = arrays.values()
         return table_of_array(array, file.name, notes)
-    if not arrays or any(one.ndim != 1 for one in arrays.values()) or len({len(one) for one in arrays.values()}) > 1:
-        shapes = some(f"{name} {one.shape}" for name, one in arrays.items())
+    if (
+        not arrays
+        or any(array.ndim != 1 for array in arrays.values())
+        or len({len(array) for array in arrays.values()}) > 1
+    ):
+        shapes = some(f"{name} {array.shape}" for name, array in arrays.items())
         raise ReadError(f"{file.name} has several arrays: choose one by key=: {shapes}")
     tables = [table_of_array(array, file.name, [], [name]) for name, array in arrays.items()]
     return pa.table([table.column(0) for table in tables], names=list(arrays))

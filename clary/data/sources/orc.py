@@ -36,7 +36,7 @@ class OrcScan:
             names = self._schema.names
             if len(set(names)) < len(names):
                 raise ReadError(f"{file.name}: columns are named twice, which ORC cannot tell apart")
-            # A stripe's rows are told by no footer that Arrow shows: a column of each is read.
+            # Arrow shows no footer with the rows of a stripe: a column of each is read.
             first = [names[0]] if names else None
             self._counts = [reader.read_stripe(place, columns=first).num_rows for place in range(reader.nstripes)]
 
@@ -56,13 +56,13 @@ class OrcScan:
         return sum(self._counts)
 
     def parts(self) -> Sequence[Part]:
-        found: list[Part] = []
+        parts: list[Part] = []
         first_row = 0
         for place, count in enumerate(self._counts):
             if count:
-                found.append(OrcPart(self, first_row, place, count))
+                parts.append(OrcPart(self, first_row, place, count))
             first_row += count
-        return found
+        return parts
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns
 OPTIONS: frozenset[str] = frozenset()
 # Pages are read through a buffer of this size for each column, so that a row group of any size needs little memory.
 BUFFER_BYTES = 1 << 18
-# Writers stop coding words as a dictionary once it is larger than about this; then its codes are of 17 bits at most.
+# Writers stop using a dictionary once it is larger than about this; its codes have 17 bits at most until then.
 DICTIONARY_BYTES = 1.3e6
 CODE_BYTES = 2.5
 
@@ -32,15 +32,15 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
 
 
 class ParquetScan:
-    """The row groups of a file, each read by whoever asks for it."""
+    """The row groups of a file, each read on demand."""
 
     def __init__(self, file: InputFile, metadata: Any, schema: pa.Schema) -> None:
         self._file, self._metadata, self._written = file, metadata, schema.names
         names = distinct_names(schema.names)
         self._coded = _coded(metadata, schema) if names == self._written else []
         fields = [
-            pa.field(new, pa.dictionary(pa.int32(), one.type) if one.name in self._coded else one.type)
-            for new, one in zip(names, schema, strict=True)
+            pa.field(new, pa.dictionary(pa.int32(), field.type) if field.name in self._coded else field.type)
+            for new, field in zip(names, schema, strict=True)
         ]
         self._schema = pa.schema(fields)
         self._notes = [
@@ -63,23 +63,23 @@ class ParquetScan:
 
     def parts(self) -> Sequence[Part]:
         counts = [self._metadata.row_group(place).num_rows for place in range(self._metadata.num_row_groups)]
-        most = max(1, self.rows // (PARTS_PER_CORE * cores()))
-        found: list[Part] = []
+        part_rows = max(1, self.rows // (PARTS_PER_CORE * cores()))
+        parts: list[Part] = []
         first_row, groups, rows = 0, list[int](), 0
         for place, count in enumerate(counts):
-            if groups and rows + count > most:
-                found.append(ParquetPart(self, first_row, tuple(groups)))
+            if groups and rows + count > part_rows:
+                parts.append(ParquetPart(self, first_row, tuple(groups)))
                 first_row, groups, rows = first_row + rows, [], 0
             groups.append(place)
             rows += count
-        return [*found, ParquetPart(self, first_row, tuple(groups))] if rows else found
+        return [*parts, ParquetPart(self, first_row, tuple(groups))] if rows else parts
 
     def read(self, groups: Sequence[int], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         if not columns:
             yield from of_no_columns(sum(self._metadata.row_group(group).num_rows for group in groups), rows)
             return
         names = self._schema.names
-        plain = names == self._written
+        unchanged = names == self._written
         with self._file.reading_as("Parquet"), self._file.seekable() as stream:
             reader = parquet.ParquetFile(
                 stream if self._file.path is None else str(self._file.path),
@@ -89,9 +89,9 @@ class ParquetScan:
                 pre_buffer=False,
             )
             with reader:
-                wanted = list(columns) if plain else None
+                wanted = list(columns) if unchanged else None
                 for batch in reader.iter_batches(rows, row_groups=list(groups), columns=wanted, use_threads=False):
-                    places = [(batch.schema.names if plain else names).index(name) for name in columns]
+                    places = [(batch.schema.names if unchanged else names).index(name) for name in columns]
                     arrays = [batch.column(place) for place in places]
                     yield pa.RecordBatch.from_arrays(arrays, list(columns))
 
@@ -107,19 +107,19 @@ class ParquetPart:
 
 
 def _coded(metadata: Any, schema: pa.Schema) -> list[str]:
-    """Columns of text that the file holds as dictionaries throughout, by the size of their first row group.
+    """Columns of text that are dictionary-encoded throughout, judged by the size of their first row group.
 
-    The footer does not tell where a writer gave up on a dictionary; plain words take more bytes than codes do.
+    The footer does not show where a writer gave up on a dictionary; plain text takes more bytes than codes.
     """
     if not metadata.num_row_groups:
         return []
     group = metadata.row_group(0)
-    texts = {one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)}
+    texts = {field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)}
     columns = [group.column(place) for place in range(group.num_columns)]
     return [
-        one.path_in_schema
-        for one in columns
-        if one.path_in_schema in texts
-        and {"RLE_DICTIONARY", "PLAIN_DICTIONARY"} & set(one.encodings)
-        and one.total_uncompressed_size <= DICTIONARY_BYTES + CODE_BYTES * one.num_values
+        column.path_in_schema
+        for column in columns
+        if column.path_in_schema in texts
+        and {"RLE_DICTIONARY", "PLAIN_DICTIONARY"} & set(column.encodings)
+        and column.total_uncompressed_size <= DICTIONARY_BYTES + CODE_BYTES * column.num_values
     ]

@@ -1,4 +1,4 @@
-"""Pickles: refused unless they are trusted, since reading one runs the code that it names."""
+"""Pickles: refused unless the caller trusts them, since reading a pickle runs the code that it names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
         data = stream.read()
     try:
         found = pickle.loads(data)  # noqa: S301 (allowed by the caller)
-    except Exception as error:  # whatever a stranger's __reduce__ raises
+    except Exception as error:  # a __reduce__ may raise anything
         raise ReadError(f"{file.name} cannot be unpickled: {type(error).__name__}: {error}") from None
     return FrameScan(_table(found, file, notes), notes)
 
@@ -54,12 +54,12 @@ def _table(found: Any, file: InputFile, notes: list[Note]) -> pa.Table:
         return found
     if isinstance(found, np.ndarray):
         return table_of_array(found, file.name, notes)
-    if isinstance(found, list) and found and all(isinstance(one, dict) for one in found):
+    if isinstance(found, list) and found and all(isinstance(item, dict) for item in found):
         return table_of(columns_of(found), notes)
     if isinstance(found, dict) and _are_columns(list(found.values())):
-        return table_of({str(name): list(one) for name, one in found.items()}, notes)
-    raise ReadError(f"{file.name} holds a {type(found).__name__}, which is no table")
+        return table_of({str(name): list(values) for name, values in found.items()}, notes)
+    raise ReadError(f"{file.name} holds a {type(found).__name__}, which is not a table")
 
 
 def _are_columns(values: list[Any]) -> bool:
-    return all(isinstance(one, (list, np.ndarray)) for one in values) and len({len(one) for one in values}) == 1
+    return all(isinstance(item, (list, np.ndarray)) for item in values) and len({len(item) for item in values}) == 1

@@ -37,7 +37,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
         raise ReadError(f"{file.name} is not recordio-protobuf: {error}") from None
     if not rows:
         raise ReadError(f"{file.name} is empty: it has no record")
-    if any(one is None for one in labels) and any(one is not None for one in labels):
+    if any(label is None for label in labels) and any(label is not None for label in labels):
         raise ReadError(f"{file.name}: record {labels.index(None) + 1} has no label, while others have one")
     sparse = any(len(keys) for _, keys, _ in rows)
     matrix = _sparse(rows, file) if sparse else _dense(rows, file)
@@ -63,7 +63,7 @@ def _sparse(rows: list[Any], file: InputFile) -> Any:
             raise ReadError(f"{file.name}, record {number} has {len(values)} values and {len(keys)} keys")
         if len(set(keys.tolist())) < len(keys):
             raise ReadError(f"{file.name}, record {number}: a feature is there twice")
-        width = max(width, *(int(one) for one in shape[-1:]), *(int(one) + 1 for one in keys), 0)
+        width = max(width, *(int(size) for size in shape[-1:]), *(int(key) + 1 for key in keys), 0)
         if width > MAX_COLUMNS:
             raise ReadError(f"{file.name}, record {number} has a key beyond {MAX_COLUMNS:,}")
     pointers = np.concatenate([[0], np.cumsum([len(values) for values, _, _ in rows])])

@@ -1,8 +1,8 @@
 """A table that was parsed once and is read many times: chunks of rows in a file, or in memory.
 
 Each chunk is an Arrow IPC stream of its own, since a stream may have its own dictionaries and, where a column was
-widened on the way, its own types. Chunks are read by pread: what is read is forgotten, and no map of a large file
-counts as this process's memory.
+widened on the way, its own types. Chunks are read by pread, not mapped, so that a large
+file does not count as this process's memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where some rows lie: a range of the file, or a batch in memory."""
+    """The place of some rows: a range of the file, or a batch in memory."""
 
     rows: int
     first_row: int
@@ -37,27 +37,30 @@ class Chunk:
 
 
 class Spill:
-    """Chunks, put down one after the other.
+    """Chunks in order.
 
-    folder  where the file goes, removed with the spill; None keeps all in memory
+    folder   of the file, which is removed with the spill; None for the system's folder of temporary files
+    on_disk  False keeps all rows in memory
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, on_disk: bool = True) -> None:
         self.chunks: list[Chunk] = []
         self.rows = 0
         self._lock = threading.Lock()
-        self._place: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._descriptor = -1
         self._end = 0
         if on_disk:
             try:
-                self._place = tempfile.TemporaryDirectory(prefix="clary-spill-", dir=folder)
-                self._descriptor = os.open(Path(self._place.name, "rows.arrows"), os.O_RDWR | os.O_CREAT, 0o600)
+                self._folder = tempfile.TemporaryDirectory(prefix="clary-spill-", dir=folder)
+                self._descriptor = os.open(Path(self._folder.name, "rows.arrows"), os.O_RDWR | os.O_CREAT, 0o600)
             except OSError as error:
-                raise ReadError(f"no room to put parsed rows in {folder or tempfile.gettempdir()}: {error}") from None
+                raise ReadError(
+                    f"parsed rows cannot be written to {folder or tempfile.gettempdir()}: {error}"
+                ) from None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Rows behind those before. Raises ReadError where the disk is full."""
+        """Append rows. Raises ReadError where the disk is full."""
         if self._descriptor < 0:
             self.chunks.append(Chunk(batch.num_rows, self.rows, batch=batch))
         else:
@@ -68,21 +71,19 @@ class Spill:
         self.rows += batch.num_rows
 
     def _write(self, data: pa.Buffer) -> None:
-        left, at = memoryview(data), self._end
+        remaining, position = memoryview(data), self._end
         try:
-            while left:
-                done = os.pwrite(self._descriptor, left, at)
-                left, at = left[done:], at + done
+            while remaining:
+                done = os.pwrite(self._descriptor, remaining, position)
+                remaining, position = remaining[done:], position + done
         except OSError as error:
-            raise ReadError(
-                f"parsed rows cannot be put aside: {error.strerror}; name another folder by spill="
-            ) from None
+            raise ReadError(f"parsed rows cannot be written: {error.strerror}; give another folder by spill=") from None
 
     def read(self, chunk: Chunk, columns: Sequence[str]) -> pa.RecordBatch:
         """These columns of a chunk, in this order, in the types it was written with. Raises ReadError."""
         if chunk.batch is not None:
             return _filled(chunk.batch, columns, chunk.rows)
-        with self._lock:  # a descriptor that is closed may be another file's the next moment
+        with self._lock:  # a closed descriptor may soon belong to another file
             if self._descriptor < 0:
                 raise ReadError("the scan was closed")
             descriptor = os.dup(self._descriptor)
@@ -98,7 +99,7 @@ class Spill:
         return _filled(None, columns, chunk.rows)
 
     def clear(self) -> None:
-        """Forget all rows, to begin again."""
+        """Forget all rows."""
         self.chunks, self.rows, self._end = [], 0, 0
 
     def close(self) -> None:
@@ -106,8 +107,8 @@ class Spill:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
-        if self._place is not None:
-            self._place.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def __del__(self) -> None:
         if getattr(self, "_lock", None) is not None:
@@ -115,9 +116,9 @@ class Spill:
 
 
 def _filled(batch: pa.RecordBatch | None, columns: Sequence[str], rows: int) -> pa.RecordBatch:
-    """The wanted columns; those that a chunk has not are missing throughout."""
-    here = dict(zip(batch.schema.names, batch.columns, strict=True)) if batch is not None else {}
-    arrays = [here[name] if name in here else pa.nulls(rows) for name in columns]
+    """The wanted columns; a column that a chunk does not have is missing throughout."""
+    present = dict(zip(batch.schema.names, batch.columns, strict=True)) if batch is not None else {}
+    arrays = [present[name] if name in present else pa.nulls(rows) for name in columns]
     return pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
@@ -129,7 +130,7 @@ def _stream_of(batch: pa.RecordBatch) -> pa.Buffer:
 
 
 class SpillScan:
-    """What was spilled, as a table. Rows go when the last who holds it, or a part of it, does; or at `close`."""
+    """A spill as a table. Its rows are removed at `close`, or when nothing refers to it or a part of it any more."""
 
     def __init__(self, spill: Spill, schema: pa.Schema, notes: Sequence[Note] = ()) -> None:
         self._spill, self._schema, self._notes = spill, schema, tuple(notes)
@@ -149,7 +150,9 @@ class SpillScan:
     def parts(self) -> Sequence[Part]:
         chunks = [chunk for chunk in self._spill.chunks if chunk.rows]
         size = max(1, -(-len(chunks) // (PARTS_PER_CORE * cores())))
-        return [SpillPart(self._spill, self._schema, chunks[at : at + size]) for at in range(0, len(chunks), size)]
+        return [
+            SpillPart(self._spill, self._schema, chunks[start : start + size]) for start in range(0, len(chunks), size)
+        ]
 
     def add_notes(self, notes: Sequence[Note]) -> None:
         self._notes += tuple(notes)
@@ -175,24 +178,24 @@ class SpillPart:
                 yield from of_no_columns(chunk.rows, rows)
                 continue
             batch = self._spill.read(chunk, columns)
-            arrays = [fitted(batch.column(at), self._schema.field(name).type) for at, name in enumerate(columns)]
+            arrays = [fitted(batch.column(place), self._schema.field(name).type) for place, name in enumerate(columns)]
             whole = pa.RecordBatch.from_arrays(arrays, list(columns))
             for start in range(0, chunk.rows, rows):
                 yield whole.slice(start, rows)
 
 
 def fitted(array: pa.Array, wanted: pa.DataType) -> Any:
-    """The same values in a wider type: nothing as anything, whole numbers as numbers, plain text as coded."""
+    """The same values in a wider type: nulls as any type, integers as floats, text as a dictionary."""
     if array.type == wanted:
         return array
     if pa.types.is_dictionary(wanted) and not pa.types.is_dictionary(array.type):
         return array.cast(wanted.value_type).dictionary_encode()
-    # As floats, whole numbers beyond 2**53 are rounded: all that a float holds.
+    # As floats, whole numbers beyond 2**53 are rounded.
     return array.cast(wanted, safe=not pa.types.is_floating(wanted))
 
 
 def of_no_columns(count: int, rows: int) -> Iterator[pa.RecordBatch]:
-    """Batches of that many rows in all, without a column: Arrow would count such rows as none."""
+    """Batches of so many rows in all, without a column: a table without columns would have no rows in Arrow."""
     for start in range(0, count, rows):
         nothing = pa.nulls(min(rows, count - start))
         yield pa.RecordBatch.from_struct_array(pa.StructArray.from_arrays([nothing], [""])).select([])

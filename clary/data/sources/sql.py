@@ -1,4 +1,4 @@
-"""Databases: SQLite files, and whatever SQLAlchemy has a URL for. Rows are fetched some at a time."""
+"""Databases: SQLite files, and whatever SQLAlchemy has a URL for. Rows are fetched in batches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FETCHED_ROWS = 16_384
 def scan(file: InputFile, options: ReadOptions) -> Scan:
     """A SQLite file, opened for reading only.
 
-    table   by name, with its schema before a dot; needless where there is one
+    table   by name, with its schema before a dot; not needed where there is only one
     query   SELECT …, instead of a table
     Raises  ReadError.
     """
@@ -50,16 +50,16 @@ def scan_url(url: str, options: ReadOptions) -> Scan:
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     try:
-        told = make_url(url).render_as_string(hide_password=True)
+        shown = make_url(url).render_as_string(hide_password=True)
         engine = create_engine(url)
     except ArgumentError as error:
         raise ReadError(f"this is not a URL of a database: {error}") from None
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        raise ReadError(f"{told} cannot be opened: {error}; a database needs its driver installed") from None
+        raise ReadError(f"{shown} cannot be opened: {error}; a database needs its driver installed") from None
     database = make_url(url)
     if database.get_backend_name() == "sqlite" and database.database and not Path(database.database).is_file():
         raise ReadError(f"there is no file {database.database}")  # SQLite would make an empty one
-    return _scan(engine, options, told)
+    return _scan(engine, options, shown)
 
 
 def _scan(engine: Engine, options: ReadOptions, name: str) -> Scan:
@@ -81,7 +81,7 @@ def _statement(engine: Engine, options: ReadOptions, name: str, notes: list[Note
     query, wanted = options.format_options.get("query"), options.format_options.get("table")
     if query is not None:
         if wanted is not None or not isinstance(query, str):
-            raise ReadError("query= is a text, and stands instead of table=")
+            raise ReadError("query= is a text, and replaces table=")
         return query
     found = inspect(engine)
     names = [*found.get_table_names(), *found.get_view_names()]
@@ -91,11 +91,11 @@ def _statement(engine: Engine, options: ReadOptions, name: str, notes: list[Note
         wanted = names[0]
     if not isinstance(wanted, str):
         raise ReadError(f"table={wanted!r} is not a name")
-    schema, dot, rest = wanted.rpartition(".")
+    schema, dot, table_name = wanted.rpartition(".")
     if wanted in names:
         return select(text("*")).select_from(table(wanted))
-    if dot and rest in [*found.get_table_names(schema), *found.get_view_names(schema)]:
-        return select(text("*")).select_from(table(rest, schema=schema))
+    if dot and table_name in [*found.get_table_names(schema), *found.get_view_names(schema)]:
+        return select(text("*")).select_from(table(table_name, schema=schema))
     raise ReadError(f"{name} has no table {wanted!r}; it has {some(names)}")
 
 
@@ -104,13 +104,13 @@ def _chunks(engine: Engine, statement: Any, notes: list[Note], text: frozenset[s
         connection = opened.execution_options(stream_results=True)
         result = connection.exec_driver_sql(statement) if isinstance(statement, str) else connection.execute(statement)
         if not result.returns_rows:
-            raise ReadError("the query gives no rows: it is to be a SELECT")
+            raise ReadError("the query returns no rows: it has to be a SELECT")
         names = list(result.keys())
         first = True
         for rows in result.partitions(FETCHED_ROWS):
-            told: list[Note] = []
-            yield table_of(named(rows, names, told), told, text)
-            notes.extend(note for note in told if note not in notes)
+            new_notes: list[Note] = []
+            yield table_of(named(rows, names, new_notes), new_notes, text)
+            notes.extend(note for note in new_notes if note not in notes)
             first = False
         if first:
             yield pa.table([pa.nulls(0) for _ in names], names=list(named([], names, notes)))

@@ -279,7 +279,7 @@ def test_json_lines_whose_types_change_say_what_was_written(tmp_path, monkeypatc
 def test_json_lines_that_are_none_are_bad_rows(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"a": 1}\n{"a": \n[1]\n\n{"a": 2}\n{"a": "\xff"}\n')
-    with pytest.raises(DataError, match=r"3 rows are bad.*line 2: no JSON.*line 3: a list, no object.*line 6"):
+    with pytest.raises(DataError, match=r"3 rows are bad.*line 2: not JSON.*line 3: a list, not an object.*line 6"):
         read(path)
     same(read(path, bad_rows="skip"), {"a": [1, 2]})
 
