@@ -16,7 +16,7 @@ from pathlib import Path
 
 from clary.data.recipe.parameters import default_of, parameters
 from clary.data.recipe.step import Step
-from clary.data.recipe.steps import every
+from clary.data.recipe.steps import all_steps
 
 PAGE = Path(__file__).with_name("data") / "steps.md"
 
@@ -61,7 +61,7 @@ Every step takes `columns` (names, patterns such as `pixel_*`, or one of the key
 
 def page() -> str:
     """The whole page. Raises ValueError where a step has no place in it."""
-    known = every()
+    known = all_steps()
     placed = {name for names in GROUPS.values() for name in names}
     if placed != set(known):
         raise ValueError(f"not in a group: {sorted(set(known) - placed)}; no such step: {sorted(placed - set(known))}")
@@ -72,7 +72,7 @@ def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
     yield f"## {title}\n"
     for name in names:
         yield f"### {name}\n"
-        yield from _described(every()[name])
+        yield from _described(all_steps()[name])
 
 
 def _described(kind: type[Step]) -> Iterator[str]:

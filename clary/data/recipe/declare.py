@@ -110,7 +110,7 @@ def _step(given: Step | Mapping[str, Any] | str, target: str) -> Step:
     if not isinstance(name, str):
         raise _Wrong([f"the name of a step is text, not {shown(name)}"])
     try:
-        kind = registry.named(name)
+        kind = registry.step_named(name)
     except RecipeError as error:
         raise _Wrong([str(error)]) from None
     if values is None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from clary.data.batch import Block, Column, Kind, kind_of_arrow, numbers
 from clary.data.errors import DataError
 from clary.data.recipe import FittedRecipe, RowFunction
-from clary.data.recipe.row.values import READERS, absent, ordered, other
+from clary.data.recipe.row.values import READERS, in_column_order, missing_columns, reader_of
 from clary.tasks.recipe.requests import Row
 
 
@@ -42,13 +42,13 @@ def _values(row: Row, function: RowFunction, positions: Sequence[int]) -> Sequen
         try:
             return [row[name] for name in function.needed]
         except KeyError:
-            raise absent([name for name in function.needed if name not in row]) from None
-    return ordered(row, function.columns, positions)
+            raise missing_columns([name for name in function.needed if name not in row]) from None
+    return in_column_order(row, function.columns, positions)
 
 
 def _reader(kind: pa.DataType) -> Any:
     found = READERS.get(kind_of_arrow(kind))
-    return found[1] if found else other(kind)
+    return found[1] if found else reader_of(kind)
 
 
 def _array(name: str, values: list[Any], given: pa.DataType) -> pa.Array:

@@ -15,7 +15,7 @@ import pytest
 
 from clary.data import Recipe
 from clary.data.profiling import findings
-from clary.data.recipe.steps import every
+from clary.data.recipe.steps import all_steps
 from clary.data.sources.cells import MISSING
 from clary.data.sources.formats import FORMATS
 
@@ -97,10 +97,10 @@ def test_every_finding_is_told_with_the_step_that_it_proposes():
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .* \| (.*?) ?\|$", _page("guide.md"), re.MULTILINE)
     told = {code: re.findall(r"`(\w+)`", steps) for codes, steps in rows for code in re.findall(r"`(\w+)`", codes)}
     assert made <= set(told)
-    assert all(set(told[code]) <= set(every()) for code in made)
+    assert all(set(told[code]) <= set(all_steps()) for code in made)
 
 
 def test_every_step_that_the_guide_names_in_a_link_is_there():
     named = set(re.findall(r"steps\.md#(\w+)", _page("guide.md")))
     assert named
-    assert named <= set(every())
+    assert named <= set(all_steps())

@@ -17,7 +17,7 @@ from clary.data.recipe import Recipe, steps
 from clary.data.recipe.declare import same
 from clary.data.recipe.parameters import converted, default_of, parameters, types_of
 from clary.data.recipe.step import STEPS
-from clary.data.recipe.steps import every
+from clary.data.recipe.steps import all_steps
 from clary.data.recipe.text import MOST_CHARACTERS
 from tests.unit.data.recipe_support import ALL, Demanding, Forms, register
 
@@ -34,7 +34,7 @@ steps:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    every()
+    all_steps()
     register(monkeypatch)
 
 
@@ -278,7 +278,7 @@ def test_files_that_are_no_recipes_are_reported(tmp_path):
 
 
 def test_every_default_is_of_the_type_that_its_step_declares():
-    for kind in every().values():
+    for kind in all_steps().values():
         for name, field in parameters(kind).items():
             default = default_of(field)
             if default is not MISSING:

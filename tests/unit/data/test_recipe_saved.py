@@ -30,7 +30,7 @@ from clary.data.recipe.saved import archive as saved
 from clary.data.recipe.saved.classes import class_named
 from clary.data.recipe.saved.renamed import Unpickler
 from clary.data.recipe.saved.values import Reader, Writer
-from clary.data.recipe.steps import every
+from clary.data.recipe.steps import all_steps
 from tests.unit.data.recipe_support import Centre, Forms, passengers, plain_rows, register
 
 STEPS = [
@@ -152,7 +152,7 @@ def test_a_fitted_step_of_version_0_1_has_its_class_and_its_fields(name):
 def test_a_step_of_version_0_1_is_found_by_its_class(name):
     module, _, kind = CLASSES["steps"][name].partition(":")
     pickled = f"cclary.data.recipe.steps.{module}\n{kind}\n.".encode()
-    assert Unpickler(io.BytesIO(pickled)).load() is every()[name]
+    assert Unpickler(io.BytesIO(pickled)).load() is all_steps()[name]
 
 
 # ---- what only pickle can hold ----
@@ -419,7 +419,7 @@ def test_a_sparse_matrix_comes_back_as_it_was():
 
 
 def test_every_class_that_may_be_saved_has_fields_whose_types_can_be_checked():
-    every()
+    all_steps()
     modules = [sys.modules[name] for name in list(sys.modules) if name.startswith("clary.data.recipe.steps.")]
     classes = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
     found = {kind for kind in classes if is_dataclass(kind) and kind.__module__.startswith("clary.data.recipe.steps.")}

@@ -68,7 +68,7 @@ def test_a_step_of_an_installed_package_is_used_and_saved(package, tmp_path):
     fitted.save(tmp_path / "recipe.clary")
     loaded = FittedRecipe.load(tmp_path / "recipe.clary", allow_pickle=False)
     pd.testing.assert_frame_equal(loaded.transform(TABLE), expected)
-    assert "doubled" in steps.every()
+    assert "doubled" in steps.all_steps()
 
 
 def test_a_file_with_a_step_that_is_not_installed_any_more_is_an_error(package, tmp_path):
@@ -80,7 +80,7 @@ def test_a_file_with_a_step_that_is_not_installed_any_more_is_an_error(package, 
 
 
 def test_a_built_in_step_is_not_replaced(package):
-    assert steps.named("scale").__module__ == "clary.data.recipe.steps.scaling"
+    assert steps.step_named("scale").__module__ == "clary.data.recipe.steps.scaling"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_built_in_step_is_not_replaced(package):
 def test_an_entry_point_that_is_wrong_is_an_error_of_the_recipe_that_uses_it(package, name, reason):
     with pytest.raises(RecipeError, match=reason):
         Recipe.parse(f"steps: [{name}]")
-    assert name not in steps.every()
+    assert name not in steps.all_steps()
 
 
 def test_two_packages_with_a_step_of_one_name(package, tmp_path):
@@ -109,4 +109,4 @@ def test_two_packages_with_a_step_of_one_name(package, tmp_path):
 def test_steps_for_images_and_sound_come_by_entry_points_too():
     media = {name for name in steps.installed() if name.startswith(("image_", "audio_"))}
     assert len(media) == 12
-    assert all(steps.named(name).name == name for name in media)
+    assert all(steps.step_named(name).name == name for name in media)

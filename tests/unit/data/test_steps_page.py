@@ -10,7 +10,7 @@ import pytest
 
 from clary.data.recipe.parameters import parameters
 from clary.data.recipe.step import Step
-from clary.data.recipe.steps import every
+from clary.data.recipe.steps import all_steps
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "data" / "steps.md").read_text(encoding="utf-8")
@@ -35,13 +35,13 @@ def test_the_page_is_up_to_date():
     assert make_steps.page() == PAGE, "run python docs/make_steps.py"
 
 
-@pytest.mark.parametrize("name", every())
+@pytest.mark.parametrize("name", all_steps())
 def test_each_parameter_has_a_line_with_its_default(name):
     listed = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+?) \| .*\|$", _section(name), re.MULTILINE)
     named = [parameter.strip("`") for names, _ in listed for parameter in names.split(", ")]
     assert sorted(named) == sorted(set(named))
-    assert set(parameters(every()[name])) - SHARED <= set(named)
-    assert set(named) <= set(parameters(every()[name]))
+    assert set(parameters(all_steps()[name])) - SHARED <= set(named)
+    assert set(named) <= set(parameters(all_steps()[name]))
 
 
 def test_a_reference_is_no_parameter():

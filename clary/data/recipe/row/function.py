@@ -13,7 +13,7 @@ from clary.data.batch import Kind, Schema, kind_of_arrow
 from clary.data.errors import DataError
 from clary.data.recipe.row.check import check_source
 from clary.data.recipe.row.code import RowCode, Transformation
-from clary.data.recipe.row.values import READERS, absent, ordered, other
+from clary.data.recipe.row.values import READERS, in_column_order, missing_columns, reader_of
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _reading(code: RowCode, variable: str, key: str, given: pa.DataType) -> list
     """Lines that convert a received value to what the code takes; of the right class already it is left."""
     kind = kind_of_arrow(given)
     usual, reader = READERS.get(kind, (None, None))
-    call = f"{variable} = {code.constant(reader or other(given))}({variable}, {key})"
+    call = f"{variable} = {code.constant(reader or reader_of(given))}({variable}, {key})"
     if usual is float and kind is Kind.NUMBER:
         return [f"if {variable}.__class__ is not float:", f"    {call}"]
     if usual is str:
@@ -133,7 +133,7 @@ class Absent:
     needed: tuple[str, ...]
 
     def __call__(self, row: Mapping[str, Any]) -> DataError:
-        return absent([name for name in self.needed if name not in row])
+        return missing_columns([name for name in self.needed if name not in row])
 
 
 @dataclass(frozen=True)
@@ -144,4 +144,4 @@ class Ordered:
     needed: tuple[int, ...]
 
     def __call__(self, row: object) -> list[Any]:
-        return ordered(row, self.columns, self.needed)
+        return in_column_order(row, self.columns, self.needed)

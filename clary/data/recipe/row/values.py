@@ -48,7 +48,7 @@ def number(value: object, name: str) -> float:
                 found = None
             if found is not None and (not math.isinf(found) or "n" in text.lower()):  # "inf" is, 1e999 is not
                 return found
-        raise refused(value, name, "a number")
+        raise wrong_value(value, name, "a number")
     if is_missing(value):
         return math.nan
     if isinstance(value, bool | np.bool_ | int | float | np.integer | np.floating):
@@ -56,14 +56,14 @@ def number(value: object, name: str) -> float:
             return float(value)
         except OverflowError:
             pass
-    raise refused(value, name, "a number")
+    raise wrong_value(value, name, "a number")
 
 
 def boolean(value: object, name: str) -> float:
     """1.0 or 0.0, NaN where missing. Raises DataError for anything but true, false, 1, 0 and these as text."""
     found = _TRUE.get(value.strip().lower()) if isinstance(value, str) else number(value, name)
     if found is None or (found == found and found not in (0.0, 1.0)):
-        raise refused(value, name, "true or false")
+        raise wrong_value(value, name, "true or false")
     return found
 
 
@@ -72,7 +72,7 @@ def text(value: object, name: str) -> str | None:
     if isinstance(value, str):
         return str(value)
     if not is_missing(value):
-        raise refused(value, name, "text")
+        raise wrong_value(value, name, "text")
     return None
 
 
@@ -85,17 +85,17 @@ def time(value: object, name: str) -> np.datetime64:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise refused(value, name, "a date or time in ISO 8601, like 2024-02-29T12:30:00Z") from None
+            raise wrong_value(value, name, "a date or time in ISO 8601, like 2024-02-29T12:30:00Z") from None
     if is_missing(value):
         return NOT_A_TIME
     if isinstance(value, datetime):
         value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo is not None else value
     if isinstance(value, date | np.datetime64):
         return cast("np.datetime64", np.datetime64(value, "us"))  # type: ignore[call-overload]
-    raise refused(value, name, "a date or time")
+    raise wrong_value(value, name, "a date or time")
 
 
-def other(kind: pa.DataType) -> Callable[[object, str], pa.Array]:
+def reader_of(kind: pa.DataType) -> Callable[[object, str], pa.Array]:
     """A reader of values of an Arrow type: bytes, lists, structs. Bytes may come as base64, which JSON can hold."""
 
     def read(value: object, name: str) -> pa.Array:
@@ -103,11 +103,11 @@ def other(kind: pa.DataType) -> Callable[[object, str], pa.Array]:
             try:
                 value = base64.b64decode(value, validate=True)
             except (binascii.Error, ValueError):
-                raise refused(value, name, "bytes, or base64 of bytes") from None
+                raise wrong_value(value, name, "bytes, or base64 of bytes") from None
         try:
             return pa.array([None if is_missing(value) else value], kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            raise refused(value, name, f"{kind}") from None
+            raise wrong_value(value, name, f"{kind}") from None
 
     return read
 
@@ -121,7 +121,7 @@ READERS: Mapping[Kind, tuple[type | None, Callable[[object, str], Any]]] = {
 }
 
 
-def refused(value: object, name: str, wanted: str) -> DataError:
+def wrong_value(value: object, name: str, wanted: str) -> DataError:
     shown = repr(value)
     shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
     return DataError(
@@ -130,11 +130,11 @@ def refused(value: object, name: str, wanted: str) -> DataError:
     )
 
 
-def absent(names: Sequence[str]) -> DataError:
+def missing_columns(names: Sequence[str]) -> DataError:
     return DataError(f"the row has no column {some(names)}; send null where a value is missing")
 
 
-def ordered(row: object, columns: Sequence[str], needed: Sequence[int]) -> list[Any]:
+def in_column_order(row: object, columns: Sequence[str], needed: Sequence[int]) -> list[Any]:
     """The values needed of a row, in their order. Raises DataError for rows of another form or length.
 
     columns  what a sequence holds, in its order
@@ -142,7 +142,7 @@ def ordered(row: object, columns: Sequence[str], needed: Sequence[int]) -> list[
     """
     if isinstance(row, Mapping):
         if lacking := [columns[place] for place in needed if columns[place] not in row]:
-            raise absent(lacking)
+            raise missing_columns(lacking)
         return [row[columns[place]] for place in needed]
     if isinstance(row, str | bytes) or not isinstance(row, Sequence | np.ndarray):
         raise DataError(f"a row is a mapping from column to value, or a sequence of values; not {type(row).__name__}")

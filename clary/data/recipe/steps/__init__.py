@@ -96,20 +96,20 @@ def _load_installed(name: str) -> None:
         raise RecipeError(f"two steps are called {name!r}")
 
 
-def every() -> Mapping[str, type[Step]]:
+def all_steps() -> Mapping[str, type[Step]]:
     """All steps by the names that recipes call them."""
     _load()
     return STEPS
 
 
-def named(name: str) -> type[Step]:
+def step_named(name: str) -> type[Step]:
     """The step of this name. Raises RecipeError, with the nearest name there is."""
     if name in _MODULE_OF:
         importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
     elif name in installed():
         _load_installed(name)
     if name not in STEPS:
-        raise RecipeError(f"there is no step {name!r}; {nearest(name, every())}")
+        raise RecipeError(f"there is no step {name!r}; {nearest(name, all_steps())}")
     return STEPS[name]
 
 

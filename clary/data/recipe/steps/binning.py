@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Field, Kind, Schema, numbers
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, need, one_of, step
-from clary.data.recipe.steps.presence import may_lack
+from clary.data.recipe.steps.presence import may_have_missing
 from clary.data.statistics.base import Sample
 from clary.data.statistics.moments import Moment, Moments
 from clary.data.statistics.quantiles import Quantiles
@@ -183,7 +183,7 @@ class Binned(PerColumn):
     def apply(self, place: int, column: Column) -> Column:
         values = numbers(column)
         made = _bins_of(values, self.edges[place]).astype(np.float64)
-        if may_lack(values):
+        if may_have_missing(values):
             made[np.isnan(values)] = np.nan
         return made
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Column, Field, Kind, coded, missing, numbers, some
 from clary.data.errors import StepError
 from clary.data.recipe.step import FittedStep, PerColumn
-from clary.data.recipe.steps.presence import may_lack
+from clary.data.recipe.steps.presence import may_have_missing
 from clary.data.statistics.base import Sample
 from clary.data.statistics.counts import Levels
 from clary.data.statistics.hashes import uniform
@@ -70,7 +70,7 @@ class Filled(PerColumn):
             case Kind.BOOLEAN:
                 return np.where(np.isnan(column), float(fill), column).astype(bool)
         values = numbers(column)
-        return np.where(np.isnan(values), fill, values) if may_lack(values) else values
+        return np.where(np.isnan(values), fill, values) if may_have_missing(values) else values
 
     def row(self, code: RowCode) -> None:
         for name, kind, fill in zip(self.names, self.kinds, self.fills, strict=True):

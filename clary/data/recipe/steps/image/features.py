@@ -14,7 +14,7 @@ from clary.data.batch import Batch, Block, Field, Kind, Schema
 from clary.data.errors import StepError
 from clary.data.recipe.step import Fitting, need, one_of, step
 from clary.data.recipe.steps.features import check_free
-from clary.data.recipe.steps.image import hog as outlines
+from clary.data.recipe.steps.image import hog
 from clary.data.recipe.steps.image.decoding import pixels_of
 from clary.data.recipe.steps.image.pixels import Pixels
 from clary.data.recipe.steps.image.sizes import Shapes
@@ -195,7 +195,7 @@ class ImageHog(_ToBlock):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("block_norm", self.block_norm, outlines.BLOCK_NORMS)
+        one_of("block_norm", self.block_norm, hog.BLOCK_NORMS)
         counts("orientations", self.orientations, most=360)
         for parameter in ("pixels_per_cell", "cells_per_block"):
             value = getattr(self, parameter)
@@ -203,7 +203,7 @@ class ImageHog(_ToBlock):
             counts(parameter, *value, most=1_000)
 
     def _names(self, name: str, size: tuple[int, ...]) -> tuple[str, ...]:
-        count = outlines.length(size[0], size[1], self.orientations, self.pixels_per_cell, self.cells_per_block)
+        count = hog.length(size[0], size[1], self.orientations, self.pixels_per_cell, self.cells_per_block)
         if not 0 < count <= MOST_FEATURES:
             raise StepError(
                 f"images of {size[0]} × {size[1]} give {count:,} numbers: choose other pixels_per_cell and "
@@ -240,7 +240,7 @@ class FittedHog(ToBlock):
     def process(self, pixels: Pixels) -> NDArray[Any]:
         if self.transform_sqrt and pixels.min() < 0:
             raise InvalidMedia("transform_sqrt is for pixels that are not below zero")
-        return outlines.hog(
+        return hog.hog(
             pixels,
             self.orientations,
             self.pixels_per_cell,

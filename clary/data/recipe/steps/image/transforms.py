@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from clary.data.batch import Batch, Schema
 from clary.data.recipe.step import Fitting, need, one_of, step
-from clary.data.recipe.steps.image import pixels as work
+from clary.data.recipe.steps.image import pixels as operations
 from clary.data.recipe.steps.image.decoding import packed, pixels_of
 from clary.data.recipe.steps.image.pixels import Pixels
 from clary.data.recipe.steps.media import InvalidMedia, MediaStep, SameColumns, counts
@@ -92,7 +92,7 @@ class FittedResize(ImageTransform):
     method: str
 
     def process(self, pixels: Pixels) -> Pixels:
-        resize = {"stretch": work.resized, "fit": work.fitted_in, "pad": work.padded}[self.method]
+        resize = {"stretch": operations.resized, "fit": operations.fitted_in, "pad": operations.padded}[self.method]
         return resize(pixels, self.width, self.height, self.resample)
 
 
@@ -189,7 +189,7 @@ class FittedConvert(ImageTransform):
     mode: str
 
     def process(self, pixels: Pixels) -> Pixels:
-        return work.converted(pixels, self.mode)
+        return operations.converted(pixels, self.mode)
 
 
 @step
@@ -250,12 +250,12 @@ class FittedFilter(ImageTransform):
     def process(self, pixels: Pixels) -> Pixels:
         match self.filter:
             case "blur":
-                return work.blurred(pixels, self.sigma)
+                return operations.blurred(pixels, self.sigma)
             case "median":
-                return work.smoothed(pixels, self.size)
+                return operations.smoothed(pixels, self.size)
             case "edge":
-                return work.edges(pixels)
+                return operations.edges(pixels)
             case "sharpen":
-                return work.sharpened(pixels, self.sigma, self.amount)
+                return operations.sharpened(pixels, self.sigma, self.amount)
             case _:
-                return work.over(pixels, self.threshold)
+                return operations.over(pixels, self.threshold)
