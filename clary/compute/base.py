@@ -12,8 +12,8 @@ from clary.core.tasks import LogLine, Task, TaskState
 class Backend(Protocol):
     """Runs tasks. Knows nothing of records or statuses. Each verb may be repeated without harm.
 
-    Whoever makes a backend hands it `notify`, called with a task's owner, from the event loop, whenever the task's
-    state may have changed. It is a hint: what is true is what `poll` returns.
+    Its constructor takes `notify`, called with a task's owner, from the event loop, whenever the task's state may have
+    changed. It is a hint: the state is what `poll` returns.
     """
 
     @property
@@ -22,8 +22,10 @@ class Backend(Protocol):
         ...
 
     async def open(self) -> None:
-        """Take up the tasks that an earlier server left, and keep the queue moving. Called in the event loop that the
-        backend is to work in, before anything else. Every other verb does it too where it was not done."""
+        """Take up the tasks that an earlier server left, and start waiting tasks as there is room.
+
+        Called first, in the event loop that the backend is to work in. Every other verb does it where it was not done.
+        """
         ...
 
     async def close(self) -> None:

@@ -47,7 +47,9 @@ class LocalResolver:
         if not (why_not := sandbox.probe()):
             return "bubblewrap"
         if self._settings.sandbox == "bubblewrap":
-            raise LaunchError(f'the setting sandbox = "bubblewrap" cannot be kept: {why_not}')
+            raise LaunchError(
+                f'the setting sandbox = "bubblewrap" needs bubblewrap, which does not work here: {why_not}'
+            )
         return "none"
 
 

@@ -104,11 +104,7 @@ class SupervisedBackend:
         try:
             self._events.open()
         except OSError as error:
-            log.warning(
-                "events socket cannot be made; changes are noticed by polling",
-                path=self._platform.events_socket,
-                error=str(error),
-            )
+            log.warning("events_socket_failed", path=self._platform.events_socket, error=str(error))
         remove_incomplete(self._tasks)
         for folder in folders(self._tasks):
             self._remember(folder, folder.task())
@@ -244,7 +240,7 @@ class SupervisedBackend:
             try:
                 await self._check()
             except Exception:
-                log.exception("checking tasks failed")
+                log.exception("task_check_failed")
 
     async def _check(self) -> None:
         """Notify owners of what has changed, and start the tasks that now may."""
@@ -292,7 +288,7 @@ class SupervisedBackend:
                 await asyncio.to_thread(known.folder.give_gpus, gpus)
             pid = await asyncio.to_thread(known.folder.start, self._supervisor)
         except OSError as error:
-            log.warning("task could not be started; trying again", task=task_id, error=str(error))
+            log.warning("task_start_failed", task=task_id, error=str(error))
             return
         except (ValueError, TypeError, KeyError):  # the plan was damaged: the task is lost
             known.held, pid = Held(), None

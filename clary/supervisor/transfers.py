@@ -73,7 +73,7 @@ def stage(task: Task, plan: Plan, folders: Sequence[HostFolder], in_place: bool,
             except Exception as error:
                 if cancelled():
                     return
-                raise CannotRun(failure_reason(error, f"{item.uri} was brought to /opt/ml/{item.path}")) from error
+                raise CannotRun(failure_reason(error, f"{item.uri} was staged to /opt/ml/{item.path}")) from error
 
 
 def outputs_to_upload(task: Task, outcome: Outcome) -> list[Output]:
