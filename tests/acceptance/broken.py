@@ -174,7 +174,7 @@ DEEP: Any = "x"
 for _ in range(200):
     DEEP = {"a": [DEEP]}
 
-# operation, path, value, code, what the message says
+# operation, path, value, code, a part of the message
 BROKEN: list[tuple[str, Path, Any, str, str]] = [
     # names
     (PROCESSING, ("ProcessingJobName",), "../../etc/passwd", INVALID, "'processingJobName'"),
@@ -347,7 +347,7 @@ def leaves(operation: str) -> list[tuple[Path, Shape]]:
 
 
 def breaking(shape: Shape) -> st.SearchStrategy[tuple[Any, str]]:
-    """Values that a shape forbids, with what the answer must say; "" where JSON itself is of the wrong type."""
+    """Values that a shape forbids, with a part of the message; "" where JSON itself is of the wrong type."""
     kind = shape["type"]
     ways = [st.tuples(_of_another_type(kind), st.just(""))]
     if kind == "string":
@@ -405,7 +405,7 @@ def broken_requests(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[tuple[Pa
     for path, shape in chosen:
         if any(other != path and path[: len(other)] == other for other in paths):
             continue  # it lies within another one that is broken
-        value, says = draw(breaking(shape))
+        value, expected_text = draw(breaking(shape))
         put(request, path, value)
-        rules.append((path, says))
+        rules.append((path, expected_text))
     return operation, request, rules

@@ -1,7 +1,7 @@
 """Bad requests, over HTTP, to a server that runs: none gives a 5xx or a traceback, none leaves anything behind, and the
 answer names the field and the rule.
 
-Some are picked by hand; the others are good requests that Hypothesis breaks in one to three members, along the shapes
+Some are chosen; the others are good requests that Hypothesis breaks in one to three members, along the shapes
 of the service model.
 """
 
@@ -25,7 +25,7 @@ from tests.acceptance.broken import (
     changed,
     good,
 )
-from tests.acceptance.by_hand import JSON11, Answer, ByHand
+from tests.acceptance.raw_client import JSON11, Answer, RawClient
 from tests.live import LiveServer, live_server, until
 from tests.wire.requests import Path, spelled
 
@@ -36,10 +36,10 @@ def server() -> Iterator[LiveServer]:
     with live_server("max_request_mib = 1") as server:
         server.s3.put_object(Bucket=BUCKET, Key="train/data.csv", Body=b"1,2\n0,3\n")
         server.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=b"no archive")
-        hand = ByHand(server.environment)
+        client = RawClient(server.environment)
         made = ("CreateModel", "CreateEndpointConfig", "CreateTrainingJob", "CreateProcessingJob", "CreateEndpoint")
         for operation in made:
-            assert hand.ask(operation, good(operation, "there")).status == 200
+            assert client.call(operation, good(operation, "there")).status == 200
         server.job("there")
         until(lambda: _failed(server), 60, "the processing job to fail")
         assert server.endpoint("there")["EndpointStatus"] == "Failed"
@@ -54,21 +54,21 @@ def _failed(server: LiveServer) -> list[Any] | None:
 
 
 @pytest.fixture(scope="module")
-def hand(server) -> ByHand:
-    return ByHand(server.environment)
+def client(server) -> RawClient:
+    return RawClient(server.environment)
 
 
-def contents(hand: ByHand) -> list[Any]:
+def contents(client: RawClient) -> list[Any]:
     """All there is, as lists tell it."""
     nouns = ("TrainingJob", "ProcessingJob", "Model", "EndpointConfig", "Endpoint")
-    found = [hand.ask(f"List{noun}s", {}).json for noun in nouns]
-    return [*found, hand.ask("ListTags", {"ResourceArn": f"{ARN}:model/there"}).json]
+    found = [client.call(f"List{noun}s", {}).json for noun in nouns]
+    return [*found, client.call("ListTags", {"ResourceArn": f"{ARN}:model/there"}).json]
 
 
 @pytest.fixture(scope="module")
-def before(hand) -> list[Any]:
+def before(client) -> list[Any]:
     """What there is, and still should be after a bad request."""
-    return contents(hand)
+    return contents(client)
 
 
 def refused(answer: Answer) -> None:
@@ -91,13 +91,13 @@ def _id(case: tuple[str, Path, Any, str, str]) -> str:
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=_id)
-def test_a_broken_member_is_refused_by_name(hand, before, case):
-    operation, path, value, code, says = case
-    answer = hand.ask(operation, changed(operation, path, value))
+def test_a_broken_member_is_refused_by_name(client, before, case):
+    operation, path, value, code, expected_text = case
+    answer = client.call(operation, changed(operation, path, value))
     refused(answer)
     assert (answer.code, answer.status) == (code, 400)
-    assert says in answer.message
-    assert contents(hand) == before
+    assert expected_text in answer.message
+    assert contents(client) == before
 
 
 # ---- picked by hand: requests that are wrong as HTTP, as JSON, or in who sends them ----
@@ -122,23 +122,23 @@ BODIES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "code", "says"), BODIES.values(), ids=BODIES)
-def test_a_body_that_is_no_request(hand, body, code, says):
-    answer = hand.post("SageMaker.CreateTrainingJob", body)
+@pytest.mark.parametrize(("body", "code", "expected_text"), BODIES.values(), ids=BODIES)
+def test_a_body_that_is_no_request(client, body, code, expected_text):
+    answer = client.post("SageMaker.CreateTrainingJob", body)
     refused(answer)
     assert (answer.status, answer.code) == (400, code)
-    assert says in answer.message
+    assert expected_text in answer.message
 
 
-def test_a_body_that_is_too_large(hand):
-    answer = hand.post("SageMaker.ListModels", b'{"NameContains": "' + b"x" * 2**20 + b'"}')
+def test_a_body_that_is_too_large(client):
+    answer = client.post("SageMaker.ListModels", b'{"NameContains": "' + b"x" * 2**20 + b'"}')
     refused(answer)
     assert (answer.status, answer.code) == (413, "RequestEntityTooLarge")
     assert "max_request_mib" in answer.message
 
 
 @pytest.mark.parametrize(
-    ("target", "says"),
+    ("target", "expected_text"),
     [
         ("SageMaker.CreateTrainingJub", "There is CreateTrainingJob"),
         ("SageMaker.", "no operation ''"),
@@ -149,29 +149,29 @@ def test_a_body_that_is_too_large(hand):
         ("", "X-Amz-Target"),
     ],
 )
-def test_an_operation_that_does_not_exist(hand, target, says):
-    answer = hand.post(target, b"{}")
+def test_an_operation_that_does_not_exist(client, target, expected_text):
+    answer = client.post(target, b"{}")
     refused(answer)
     assert (answer.status, answer.code) == (400, "UnknownOperationException")
-    assert says in answer.message
+    assert expected_text in answer.message
 
 
-def test_an_operation_that_is_not_built_says_so(hand):
+def test_an_operation_that_is_not_built_says_so(client):
     """It is not the request that is bad: the one answer above 499, which AWS's clients do not repeat."""
-    answer = hand.ask("CreateAutoMLJob", {})
+    answer = client.call("CreateAutoMLJob", {})
     assert (answer.status, answer.code) == (400, "NotImplementedByClary")
     assert "CreateAutoMLJob" in answer.message
 
 
-def test_the_content_type_of_json_does_not_matter(hand):
-    """AWS's own clients differ in it; the target says what is meant."""
+def test_the_content_type_of_json_does_not_matter(client):
+    """AWS's own clients differ in it; the target names the operation."""
     for kind in ("application/json", "text/plain", "application/xml", "application/x-amz-json-1.0", "x", ""):
-        assert hand.post("SageMaker.ListModels", b"{}", **{"Content-Type": kind}).status == 200
+        assert client.post("SageMaker.ListModels", b"{}", **{"Content-Type": kind}).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW"])
-def test_another_method_is_answered_all_the_same(hand, method):
-    answer = hand.send(TARGET, LIST, method=method)
+def test_another_method_is_answered_all_the_same(client, method):
+    answer = client.send(TARGET, LIST, method=method)
     assert answer.status < 500
     assert "Traceback" not in answer.text
 
@@ -190,8 +190,8 @@ def test_another_method_is_answered_all_the_same(hand, method):
     ],
     ids=lambda path: path[:30],
 )
-def test_another_path_gives_no_file_and_no_error_of_ours(hand, path):
-    for answer in (hand.raw("GET", path, {"Host": "h"}, b""), hand.send({}, b"", method="GET", path=path)):
+def test_another_path_gives_no_file_and_no_error_of_ours(client, path):
+    for answer in (client.raw("GET", path, {"Host": "h"}, b""), client.send({}, b"", method="GET", path=path)):
         assert answer.status < 500
         assert b"root:" not in answer.body
         assert "Traceback" not in answer.text
@@ -200,7 +200,7 @@ def test_another_path_gives_no_file_and_no_error_of_ours(hand, path):
 NOW = datetime.now(UTC)
 MISMATCH, INCOMPLETE = "InvalidSignatureException", "IncompleteSignatureException"
 SIGNATURES: dict[str, tuple[dict[str, Any], dict[str, str], int, str, str]] = {
-    # name: how it is signed, headers put over that, status, code, what is said
+    # name: how it is signed, headers added to that, status, code, a part of the message
     "another key": (
         {"credentials": Credentials("AKIAAAAAAAAAAAAAAAAA", "x")}, {},
         403, "UnrecognizedClientException", "security token included in the request is invalid",
@@ -224,34 +224,34 @@ SIGNATURES: dict[str, tuple[dict[str, Any], dict[str, str], int, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("how", "over", "status", "code", "says"), SIGNATURES.values(), ids=SIGNATURES)
-def test_a_signature_that_does_not_hold(hand, how, over, status, code, says):
-    answer = hand.raw("POST", "/", {**hand.signed(TARGET, LIST, **how), **over}, LIST)
+@pytest.mark.parametrize(("signing", "over", "status", "code", "expected_text"), SIGNATURES.values(), ids=SIGNATURES)
+def test_a_signature_that_does_not_hold(client, signing, over, status, code, expected_text):
+    answer = client.raw("POST", "/", {**client.signed(TARGET, LIST, **signing), **over}, LIST)
     refused(answer)
     assert (answer.status, answer.code) == (status, code)
-    assert says in answer.message
+    assert expected_text in answer.message
 
 
-def test_a_request_that_nobody_signed(hand):
-    answer = hand.raw("POST", "/", {**TARGET, "Host": "h"}, LIST)
+def test_a_request_that_nobody_signed(client):
+    answer = client.raw("POST", "/", {**TARGET, "Host": "h"}, LIST)
     refused(answer)
     assert (answer.status, answer.code) == (403, "MissingAuthenticationTokenException")
 
 
-def test_the_right_key_with_the_wrong_secret(hand):
-    wrong = Credentials(hand.keys.access_key_id, "x" * 40)
-    answer = hand.send(TARGET, LIST, credentials=wrong)
+def test_the_right_key_with_the_wrong_secret(client):
+    wrong = Credentials(client.keys.access_key_id, "x" * 40)
+    answer = client.send(TARGET, LIST, credentials=wrong)
     refused(answer)
     assert (answer.status, answer.code) == (403, "InvalidSignatureException")
-    assert hand.keys.secret_access_key not in answer.text
+    assert client.keys.secret_access_key not in answer.text
 
 
-def test_a_body_other_than_the_one_that_was_signed(hand):
-    headers = hand.signed({"X-Amz-Target": "SageMaker.DeleteModel"}, b'{"ModelName": "nothing"}')
-    answer = hand.raw("POST", "/", headers, b'{"ModelName": "there"}')
+def test_a_body_other_than_the_one_that_was_signed(client):
+    headers = client.signed({"X-Amz-Target": "SageMaker.DeleteModel"}, b'{"ModelName": "nothing"}')
+    answer = client.raw("POST", "/", headers, b'{"ModelName": "there"}')
     refused(answer)
     assert answer.code == "InvalidSignatureException"
-    assert hand.ask("DescribeModel", {"ModelName": "there"}).status == 200
+    assert client.call("DescribeModel", {"ModelName": "there"}).status == 200
 
 
 # ---- picked by hand: the other services, and the gateway ----
@@ -274,14 +274,14 @@ def test_a_body_other_than_the_one_that_was_signed(hand):
         ("iam", "Action=GetRole&RoleName=%ff", "MalformedQueryString"),
     ],
 )
-def test_forms_that_sts_and_iam_refuse(hand, service, form, code):
-    answer = hand.form(service, form)
+def test_forms_that_sts_and_iam_refuse(client, service, form, code):
+    answer = client.form(service, form)
     refused(answer)
     assert (answer.status, answer.code) == (400, code)
 
 
 @pytest.mark.parametrize(
-    ("operation", "request_", "code", "says"),
+    ("operation", "request_", "code", "expected_text"),
     [
         ("GetLogEvents", {}, "ValidationException", "'logStreamName'"),
         ("GetLogEvents", {"logStreamName": "a"}, "InvalidParameterException", "logGroupName"),
@@ -301,15 +301,15 @@ def test_forms_that_sts_and_iam_refuse(hand, service, form, code):
         ("FilterLogEvents", {"logGroupName": "/no/such"}, "ResourceNotFoundException", "/no/such"),
     ],
 )  # fmt: skip
-def test_what_the_logs_refuse(hand, operation, request_, code, says):
-    answer = hand.post(f"Logs_20140328.{operation}", json.dumps(request_).encode())
+def test_what_the_logs_refuse(client, operation, request_, code, expected_text):
+    answer = client.post(f"Logs_20140328.{operation}", json.dumps(request_).encode())
     refused(answer)
     assert (answer.status, answer.code) == (400, code)
-    assert says.lower() in answer.message.lower()
+    assert expected_text.lower() in answer.message.lower()
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "verb", "headers", "says"),
+    ("endpoint", "verb", "headers", "expected_text"),
     [
         ("nothing", "invocations", {}, "Endpoint nothing of account 000000000000 not found."),
         ("there", "invocations", {}, "there"),
@@ -324,11 +324,11 @@ def test_what_the_logs_refuse(hand, operation, request_, code, says):
         ("nothing", "invocations-response-stream", {"X_Amzn_SageMaker_Accept": "x" * 1025}, "'accept'"),
     ],
 )
-def test_what_the_gateway_refuses(hand, endpoint, verb, headers, says):
-    answer = hand.invoke(endpoint, verb=verb, **headers)
+def test_what_the_gateway_refuses(client, endpoint, verb, headers, expected_text):
+    answer = client.invoke(endpoint, verb=verb, **headers)
     assert answer.status == 400
     assert answer.headers["x-amzn-errortype"] == "ValidationError"
-    assert says in answer.message
+    assert expected_text in answer.message
 
 
 # ---- good requests, broken along their shapes ----
@@ -338,30 +338,30 @@ ASKED: list[str] = []
 
 @settings(max_examples=250, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=broken_requests())
-def test_requests_broken_along_their_shapes(hand, server, case):
+def test_requests_broken_along_their_shapes(client, server, case):
     operation, request, rules = case
     ASKED.append(operation)
-    answer = hand.ask(operation, request)
+    answer = client.call(operation, request)
     refused(answer)
     assert answer.status == 400
-    if any(not says for _, says in rules):
+    if any(not expected_text for _, expected_text in rules):
         # One value of the wrong JSON type, and nothing else is looked at.
         assert answer.code == "SerializationException"
-        assert any(_told(path, answer.message) for path, says in rules if not says)
+        assert any(_names_member(path, answer.message) for path, expected_text in rules if not expected_text)
     else:
         assert answer.code == "ValidationException"
-        for path, says in rules:
-            assert _told(path, answer.message)
-            assert says in answer.message
+        for path, expected_text in rules:
+            assert _names_member(path, answer.message)
+            assert expected_text in answer.message
 
 
-def _told(path: Path, message: str) -> bool:
-    """Whether the message names the member; items of plain lists and maps are told at their container, as AWS does."""
+def _names_member(path: Path, message: str) -> bool:
+    """Whether the message names the member; items of plain lists and maps are named by their container, as at AWS."""
     # The keys of a map are spelled as they came.
     return any(f"at '{spelled(there)}".lower() in message.lower() for there in (path, path[:-1]))
 
 
-def test_after_all_that_everything_is_as_it_was(hand, before, server):
+def test_after_all_that_everything_is_as_it_was(client, before, server):
     assert len(ASKED) >= 200
-    assert contents(hand) == before
+    assert contents(client) == before
     assert all(server.status()[part]["healthy"] for part in ("server", "gateway", "s3"))

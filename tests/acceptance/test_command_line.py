@@ -62,9 +62,9 @@ def start(server: LiveServer, name: str, script: str) -> None:
 def test_help_lists_all_there_is():
     done = clary("--help")
     assert done.returncode == DONE
-    for verb, told in VERBS.items():
+    for verb, help_text in VERBS.items():
         assert verb in done.stdout
-        assert told in done.stdout
+        assert help_text in done.stdout
     assert clary().stderr == done.stdout
 
 
@@ -81,7 +81,7 @@ def test_each_verb_has_help(verb):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected_text"),
     [
         ([], "Usage: clary"),
         (["nothing"], "No such command 'nothing'"),
@@ -93,15 +93,15 @@ def test_each_verb_has_help(verb):
         (["logs"], "Missing argument 'NAME'"),
     ],
 )
-def test_wrong_usage_is_told_apart(arguments, says):
+def test_wrong_usage_has_its_own_exit_code(arguments, expected_text):
     done = clary(*arguments)
     assert done.returncode == WRONG_USAGE
-    assert says in done.stderr
+    assert expected_text in done.stderr
     assert done.stdout == ""
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected_text"),
     [
         (["--port", "70000"], "port = 70000: must be from 1 to 65533"),
         (["--port", "0"], "port = 0: must be from 1 to 65533"),
@@ -109,15 +109,15 @@ def test_wrong_usage_is_told_apart(arguments, says):
         (["--host", "no.such.host.invalid", "--detach"], "no.such.host.invalid"),
     ],
 )
-def test_a_server_that_could_not_be_is_not_started(tmp_path, arguments, says):
+def test_a_server_that_could_not_be_is_not_started(tmp_path, arguments, expected_text):
     done = clary("up", "--home", str(tmp_path), *arguments)
     assert done.returncode == COULD_NOT
-    assert says in done.stderr
+    assert expected_text in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("file", "says"),
+    ("file", "expected_text"),
     [
         ("prot = 1", "there is no setting 'prot'; docs/settings.md lists them all"),
         ('port = "many"', "port = 'many': must be a whole number"),
@@ -125,13 +125,13 @@ def test_a_server_that_could_not_be_is_not_started(tmp_path, arguments, says):
         ("port = ", "is not valid TOML"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_told_by_every_verb(tmp_path, file, says):
+def test_a_setting_that_does_not_fit_is_reported_by_every_verb(tmp_path, file, expected_text):
     (tmp_path / "clary.toml").write_text(file)
     for verb in ("up", "status", "env", "down"):
         done = clary(verb, "--home", str(tmp_path))
         assert done.returncode == COULD_NOT
         assert done.stderr.startswith("clary: ")
-        assert says in done.stderr
+        assert expected_text in done.stderr
 
 
 def test_a_home_that_cannot_be_made_is_told_in_a_line(tmp_path):

@@ -86,8 +86,8 @@ def test_a_job_finds_what_its_request_said():
     assert json.loads(files["hyperparameters.json"]) == hyperparameters
     assert json.loads(files["inputdataconfig.json"])["train"]["S3DistributionType"] == "FullyReplicated"
     assert files["a.csv"] == "1,2\n"
-    told = files["env"].splitlines()
-    assert {"MINE=yes", "TRAINING_JOB_NAME=found", "AWS_REGION=us-east-1"} <= set(told)
+    variables = files["env"].splitlines()
+    assert {"MINE=yes", "TRAINING_JOB_NAME=found", "AWS_REGION=us-east-1"} <= set(variables)
 
 
 def test_metrics_are_the_last_value_of_each_and_a_tab_may_read_as_in_aws_logs():
@@ -232,8 +232,8 @@ def test_paginators_see_each_job_once():
     for name in ("page-1", "page-2"):
         ended(name)
         sagemaker.delete_training_job(TrainingJobName=name)
-    gone = until(lambda: not _named(sagemaker, "page-") or None, 10, "the jobs to be gone")
-    assert gone
+    deleted = until(lambda: not _named(sagemaker, "page-") or None, 10, "the jobs to be gone")
+    assert deleted
 
 
 def _named(sagemaker: Any, part: str) -> list[str]:

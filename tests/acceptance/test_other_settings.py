@@ -1,4 +1,4 @@
-"""The same job on servers set up otherwise: an S3 of one's own, PostgreSQL, TLS, no sandbox."""
+"""The same job on servers set up otherwise: another S3, PostgreSQL, TLS, no sandbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = "\n".join(f"{row % 2},{row % 7},{row % 2 * 3 + row % 5}" for row in range
 
 
 def train_and_ask(server: LiveServer, bucket: str) -> None:
-    """Upload, train, deploy, ask: what everybody does."""
+    """Upload, train, deploy, invoke: the usual steps."""
     server.s3.put_object(Bucket=bucket, Key="in/train.csv", Body=ROWS)
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/in/"}
     server.sagemaker.create_training_job(

@@ -120,10 +120,10 @@ def deploy(world: LiveWorld, name: str, *containers: dict[str, Any]) -> None:
     endpoint = world.endpoint(name)
     assert endpoint["EndpointStatus"] == "InService", endpoint
     images = endpoint["ProductionVariants"][0]["DeployedImages"]
-    assert [image["SpecifiedImage"] for image in images] == [one["Image"] for one in containers]
+    assert [image["SpecifiedImage"] for image in images] == [item["Image"] for item in containers]
 
 
-def ask(world: LiveWorld, endpoint: str, body: str | bytes, content_type: str = "text/csv", **more: str) -> str:
+def invoke(world: LiveWorld, endpoint: str, body: str | bytes, content_type: str = "text/csv", **more: str) -> str:
     answer = world.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType=content_type, **more)
     return str(answer["Body"].read().decode())
 
@@ -166,20 +166,20 @@ def echoes(world: LiveWorld) -> Iterator[str]:
 
 def test_raw_rows_become_the_models_predictions(world, fused, fitted, booster, table):
     expected = booster.inplace_predict(features_of(fitted, table).astype(np.float32))
-    for answer in (ask(world, fused, as_csv(table)), ask(world, fused, as_json(table), "application/json")):
+    for answer in (invoke(world, fused, as_csv(table)), invoke(world, fused, as_json(table), "application/json")):
         assert [float(line) for line in answer.split()] == expected.tolist()
 
 
 def test_one_row_is_answered_as_it_is_among_others(world, fused, table):
-    together = ask(world, fused, as_csv(table)).split()
+    together = invoke(world, fused, as_csv(table)).split()
     for number in (0, 9, 11, 399):
-        assert ask(world, fused, as_csv(table.iloc[[number]])).split() == [together[number]]
+        assert invoke(world, fused, as_csv(table.iloc[[number]])).split() == [together[number]]
 
 
 def test_what_of_a_row_is_wrong_is_told_with_the_containers_name(world, fused, table):
     body = as_csv(table.head(3)).replace("\n", "\nnone", 1)
     with pytest.raises(ClientError) as refused:
-        ask(world, fused, body)
+        invoke(world, fused, body)
     assert refused.value.response["Error"]["Code"] == "ModelError"
     assert refused.value.response["OriginalStatusCode"] == 400
     assert "container-1: row 2: column 'age'" in refused.value.response["OriginalMessage"]
@@ -196,20 +196,20 @@ def test_a_recipe_alone_gives_the_features_of_the_batch(world, recipe, fitted, t
     world.sagemaker.create_endpoint(EndpointName="features", EndpointConfigName="features")
     assert world.endpoint("features")["EndpointStatus"] == "InService"
     expected = features_of(fitted, table)
-    named = ask(world, "features", as_csv(table, header=True), "text/csv; header=present")
-    by_json = json.loads(ask(world, "features", as_json(table), "application/json", Accept="application/json"))
+    named = invoke(world, "features", as_csv(table, header=True), "text/csv; header=present")
+    by_json = json.loads(invoke(world, "features", as_json(table), "application/json", Accept="application/json"))
     got = [
         [[float(value or "nan") for value in row] for row in csv.reader(io.StringIO(named))],
-        [[np.nan if value is None else value for value in one["features"]] for one in by_json["instances"]],
+        [[np.nan if value is None else value for value in item["features"]] for item in by_json["instances"]],
     ]
-    for one in got:
-        np.testing.assert_array_equal(np.array(one), expected)
+    for item in got:
+        np.testing.assert_array_equal(np.array(item), expected)
     world.delete_endpoint("features")
 
 
 def test_a_chain_gives_each_container_its_own_model_and_environment(world, chained, fitted, table):
     few = table.head(20)
-    answer = ask(world, chained, as_csv(few), Accept="application/json")
+    answer = invoke(world, chained, as_csv(few), Accept="application/json")
     # The script gets float32, as from AWS's image.
     expected = features_of(fitted, few).astype(np.float32).astype(float).sum(axis=1) * 3.0
     assert json.loads(answer) == expected.tolist()
@@ -233,17 +233,17 @@ def test_what_one_container_answers_the_next_one_is_asked(world, echoes):
 
 def test_a_stream_comes_from_the_last_container(world, echoes):
     answer = world.runtime.invoke_endpoint_with_response_stream(EndpointName=echoes, Body="hi", ContentType="text/csv")
-    said = b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"])
-    assert said == b"two(text/x-one,application/json):one(text/csv,application/json):hi"
+    body_received = b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"])
+    assert body_received == b"two(text/x-one,application/json):one(text/csv,application/json):hi"
 
 
 def test_an_error_names_the_container(world, echoes, chained):
     with pytest.raises(ClientError) as failed:
-        ask(world, echoes, "fail")
+        invoke(world, echoes, "fail")
     assert failed.value.response["OriginalStatusCode"] == 500
     assert "server error (500) from one with message" in str(failed.value)
     with pytest.raises(ClientError) as failed:
-        ask(world, chained, "1,2")
+        invoke(world, chained, "1,2")
     assert "client error (400) from container-1 with message" in str(failed.value)
 
 

@@ -91,10 +91,10 @@ def test_files_of_this_machine(server, work, features, tmp_path):
     assert any(line.startswith("step 2 (impute): ") for line in log)
     # The name is taken now. What the job was given is not touched.
     before = server.s3.list_objects_v2(Bucket=server.bucket, Prefix="local/")["Contents"]
-    given = [str(work / "fitted.clary"), str(work / "rows.csv"), str(tmp_path / "other")]
-    assert "there is a processing job local already: choose another --name" in fails(server, *given, "--name=local")
+    paths = [str(work / "fitted.clary"), str(work / "rows.csv"), str(tmp_path / "other")]
+    assert "there is a processing job local already: choose another --name" in fails(server, *paths, "--name=local")
     assert server.s3.list_objects_v2(Bucket=server.bucket, Prefix="local/")["Contents"] == before
-    assert "a b" in fails(server, *given, "--name=a b")
+    assert "a b" in fails(server, *paths, "--name=a b")
     again = server.clary("logs", "local").stdout
     assert [line for line in again.splitlines() if line.startswith("step")] == [
         line for line in log if line.startswith("step")
@@ -107,11 +107,11 @@ def test_what_lies_in_s3_stays_there(server, work, features, tmp_path):
     root = f"s3://{server.bucket}"
     options = ["--format", "csv", "--label", "label", "--profile", "--json"]
     done = server.clary("process", f"{root}/raw/recipe.yaml", f"{root}/raw/rows.csv", f"{root}/made", *options)
-    told = json.loads(done.stdout)
-    assert told["output"] == f"{root}/made"
-    assert told["message"].startswith("200 of 200 rows")
-    assert told["job"].startswith("process-")
-    assert told["seconds"] > 0
+    printed = json.loads(done.stdout)
+    assert printed["output"] == f"{root}/made"
+    assert printed["message"].startswith("200 of 200 rows")
+    assert printed["job"].startswith("process-")
+    assert printed["seconds"] > 0
     found = server.s3.list_objects_v2(Bucket=server.bucket, Prefix="made/")["Contents"]
     names = [item["Key"].removeprefix("made/") for item in found]
     assert names == ["features/part.csv", *ARTEFACTS[:1], "profile.html", *ARTEFACTS[1:]]
@@ -126,8 +126,8 @@ def test_a_folder_a_fitted_recipe_and_two_hosts(server, work, features, tmp_path
     (made / "features/train").mkdir(parents=True)
     (made / "features/train/part.parquet").write_bytes(b"old")
     (made / "notes.txt").write_text("mine")
-    given = [str(work / "fitted.clary"), str(work / "parts" / ".." / "parts"), str(made)]
-    server.clary("process", *given, "--instances", "2", "--name", "hosts")
+    paths = [str(work / "fitted.clary"), str(work / "parts" / ".." / "parts"), str(made)]
+    server.clary("process", *paths, "--instances", "2", "--name", "hosts")
     assert files(made) == [
         "features/part-algo-1.parquet", "features/part-algo-2.parquet", "model.tar.gz", "notes.txt", *ARTEFACTS[1:]
     ]  # fmt: skip
@@ -140,13 +140,13 @@ def test_a_folder_a_fitted_recipe_and_two_hosts(server, work, features, tmp_path
 
 
 def test_here_without_a_server(work, features, tmp_path):
-    given = [str(work / "recipe.yaml"), str(work / "parts"), str(tmp_path / "made"), "--here"]
-    done = clary(tmp_path, "process", *given)
+    paths = [str(work / "recipe.yaml"), str(work / "parts"), str(tmp_path / "made"), "--here"]
+    done = clary(tmp_path, "process", *paths)
     assert done.returncode == DONE, done.stderr
     assert files(tmp_path / "made") == ["features/part.parquet", *ARTEFACTS]
     same(pd.read_parquet(tmp_path / "made/features/part.parquet"), features)
     assert done.stdout.endswith(f"3 steps.  {tmp_path / 'made'}\n")
-    as_json = clary(tmp_path, "process", *given, "--json", "--format=jsonl")
+    as_json = clary(tmp_path, "process", *paths, "--json", "--format=jsonl")
     assert json.loads(as_json.stdout)["message"].startswith("200 of 200 rows")
     assert "step 2 (impute)" in as_json.stderr
     assert files(tmp_path / "made/features") == ["part.jsonl"]
@@ -174,8 +174,8 @@ def test_inputs_that_are_not_there(server, work, tmp_path):
 
 def test_nothing_in_s3(server, work, tmp_path):
     uri = f"s3://{server.bucket}/nothing/here.csv"
-    told = fails(server, str(work / "recipe.yaml"), uri, str(tmp_path / "made"))
-    assert uri in told
+    printed = fails(server, str(work / "recipe.yaml"), uri, str(tmp_path / "made"))
+    assert uri in printed
     assert not (tmp_path / "made").exists()
 
 
@@ -183,23 +183,23 @@ def test_nothing_in_s3(server, work, tmp_path):
 def test_bad_rows_are_told_with_the_option_that_helps(server, work, tmp_path, here):
     text = (work / "rows.csv").read_text() + "1,2,3,4,5\n" * 2
     (tmp_path / "rows.csv").write_text(text)
-    given = [str(work / "recipe.yaml"), str(tmp_path / "rows.csv"), str(tmp_path / "made"), *["--here"] * here]
-    told = fails(server, *given)
-    assert "2 rows are bad" in told
-    assert told.endswith("Give --bad-rows skip to leave them out")
+    paths = [str(work / "recipe.yaml"), str(tmp_path / "rows.csv"), str(tmp_path / "made"), *["--here"] * here]
+    printed = fails(server, *paths)
+    assert "2 rows are bad" in printed
+    assert printed.endswith("Give --bad-rows skip to leave them out")
 
 
 def test_what_stands_in_the_way_of_the_features_is_left_alone(server, work, tmp_path):
     (tmp_path / "features").mkdir()
     (tmp_path / "features/mine.py").write_text("mine")
-    given = [str(work / "recipe.yaml"), str(work / "rows.csv"), str(tmp_path)]
+    paths = [str(work / "recipe.yaml"), str(work / "rows.csv"), str(tmp_path)]
     for more in ([], ["--here"]):
-        assert "mine.py is not of a recipe's features" in fails(server, *given, *more)
+        assert "mine.py is not of a recipe's features" in fails(server, *paths, *more)
     assert files(tmp_path) == ["features/mine.py"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected_text"),
     [
         (["--format", "xml"], "'xml' is not one of"),
         (["--instances", "0"], "0 is not in the range"),
@@ -207,10 +207,10 @@ def test_what_stands_in_the_way_of_the_features_is_left_alone(server, work, tmp_
         (["--here", "--name", "a"], "with --here there is none"),
     ],
 )
-def test_wrong_usage(tmp_path, arguments, says):
+def test_wrong_usage(tmp_path, arguments, expected_text):
     done = clary(tmp_path, "process", "recipe.yaml", "rows.csv", "made", *arguments)
     assert done.returncode == WRONG_USAGE
-    assert says in done.stderr
+    assert expected_text in done.stderr
 
 
 def test_no_server(work, tmp_path):
@@ -240,8 +240,8 @@ def test_no_s3(server, work, tmp_path):
 @contextlib.contextmanager
 def waiting(server: LiveServer, work: Path, name: str, made: Path) -> Iterator[subprocess.Popen[str]]:
     """The command, for a job that has not ended: its program is held."""
-    given = [str(work / "recipe.yaml"), str(work / "rows.csv"), str(made), "--name", name]
-    argv = [sys.executable, "-m", "clary", "process", *given, "--home", str(server.home)]
+    paths = [str(work / "recipe.yaml"), str(work / "rows.csv"), str(made), "--name", name]
+    argv = [sys.executable, "-m", "clary", "process", *paths, "--home", str(server.home)]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         with held(server, name):
@@ -259,12 +259,12 @@ def is_over(server: LiveServer, name: str) -> str | None:
 def test_who_does_not_want_to_wait_is_told_how_to_go_on(server, work, tmp_path):
     with waiting(server, work, "long", tmp_path / "made") as process:
         process.send_signal(signal.SIGINT)
-        told = process.communicate(timeout=30)[1]
+        printed = process.communicate(timeout=30)[1]
         assert process.returncode == COULD_NOT
-        assert f"The job long goes on, and writes to s3://{server.bucket}/long/" in told
-        assert "clary logs long --follow" in told
-        assert "aws sagemaker stop-processing-job --processing-job-name long" in told
-        assert "Traceback" not in told
+        assert f"The job long goes on, and writes to s3://{server.bucket}/long/" in printed
+        assert "clary logs long --follow" in printed
+        assert "aws sagemaker stop-processing-job --processing-job-name long" in printed
+        assert "Traceback" not in printed
         assert is_over(server, "long") is None
     assert until(lambda: is_over(server, "long"), 60, "the job to end") == "Completed"
 
@@ -273,9 +273,9 @@ def test_a_server_that_goes_away_meanwhile_ends_no_job(server, work, tmp_path):
     """The last of this module: it stops what the others use."""
     with waiting(server, work, "left", tmp_path / "made") as process:
         server.down()
-        told = process.communicate(timeout=30)[1]
+        printed = process.communicate(timeout=30)[1]
         assert process.returncode == COULD_NOT
-        assert "the server does not answer any more. The job left goes on" in told
+        assert "the server does not answer any more. The job left goes on" in printed
         server.up()
         assert is_over(server, "left") is None
     assert until(lambda: is_over(server, "left"), 60, "the job to end") == "Completed"

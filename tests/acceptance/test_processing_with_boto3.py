@@ -24,19 +24,19 @@ def server() -> Iterator[LiveServer]:
 
 
 def an_input(name: str, uri: str, **source: str) -> dict[str, Any]:
-    given = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}", "S3DataType": "S3Prefix"}
-    return {"InputName": name, "S3Input": {**given, **source}}
+    defaults = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}", "S3DataType": "S3Prefix"}
+    return {"InputName": name, "S3Input": {**defaults, **source}}
 
 
 def an_output(name: str, uri: str, **target: str) -> dict[str, Any]:
-    given = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}", "S3UploadMode": "EndOfJob"}
-    return {"OutputName": name, "S3Output": {**given, **target}}
+    defaults = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}", "S3UploadMode": "EndOfJob"}
+    return {"OutputName": name, "S3Output": {**defaults, **target}}
 
 
 def start(name: str, script: str, *data: dict[str, Any], count: int = 1, **request: Any) -> None:
-    """A processing job of a shell script; its inputs and outputs are told apart by their names' members."""
-    inputs = [given for given in data if "InputName" in given]
-    outputs = [given for given in data if "OutputName" in given]
+    """A processing job of a shell script; `data` holds its inputs and outputs, by the member that names them."""
+    inputs = [item for item in data if "InputName" in item]
+    outputs = [item for item in data if "OutputName" in item]
     client("sagemaker").create_processing_job(
         ProcessingJobName=name,
         AppSpecification={
@@ -71,10 +71,10 @@ def describe(name: str) -> dict[str, Any]:
 def over(name: str) -> dict[str, Any]:
     """The job once it is in any final status: the waiter raises for Failed."""
 
-    def look() -> dict[str, Any] | None:
+    def described_if_over() -> dict[str, Any] | None:
         return job if (job := describe(name))["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    return until(look, 60, f"{name} to be over")
+    return until(described_if_over, 60, f"{name} to be over")
 
 
 def log(name: str) -> list[str]:
@@ -278,6 +278,6 @@ def test_the_data_image_is_a_program_of_the_servers_own(image):
         ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
     )
     assert ended(name)["ProcessingJobStatus"] == "Completed"
-    told = "\n".join(log(name))
-    assert "usage: python -m clary.tasks.recipe_job" in told
-    assert "[/opt/ml/processing/output]" in told
+    log_text = "\n".join(log(name))
+    assert "usage: python -m clary.tasks.recipe_job" in log_text
+    assert "[/opt/ml/processing/output]" in log_text

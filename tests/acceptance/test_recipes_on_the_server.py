@@ -65,14 +65,14 @@ def process(
 ) -> dict[str, Any]:
     """A processing job, when it is over."""
 
-    def given(what: str, uri: str, how: str) -> dict[str, Any]:
-        source = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{what}", "S3DataType": "S3Prefix"}
-        return {"InputName": what, "S3Input": {**source, "S3InputMode": "File", "S3DataDistributionType": how}}
+    def processing_input(name: str, uri: str, distribution: str) -> dict[str, Any]:
+        source = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}", "S3DataType": "S3Prefix"}
+        return {"InputName": name, "S3Input": {**source, "S3InputMode": "File", "S3DataDistributionType": distribution}}
 
     root = f"s3://{world.bucket}/{place}"
     inputs = [
-        given("recipe", recipe or f"{root}/recipe/", "FullyReplicated"),
-        given("input", f"{root}/input/", "ShardedByS3Key" if sharded else "FullyReplicated"),
+        processing_input("recipe", recipe or f"{root}/recipe/", "FullyReplicated"),
+        processing_input("input", f"{root}/input/", "ShardedByS3Key" if sharded else "FullyReplicated"),
     ]
     target = {"S3Uri": f"{root}/{name}", "LocalPath": "/opt/ml/processing/output", "S3UploadMode": "EndOfJob"}
     cluster = {"InstanceType": "ml.m5.large", "InstanceCount": hosts, "VolumeSizeInGB": 1}

@@ -1,4 +1,4 @@
-"""Requests made by hand and signed, so that they can be wrong in ways that botocore would not let through."""
+"""Requests that are composed and signed here, so that they can be wrong in ways that botocore would not allow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `code` and `message` of an error, in whatever protocol it was said."""
+    """What came back. `code` and `message` of an error, in whatever protocol."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,8 +47,8 @@ class Answer:
         return str(self.json.get("message") or self.json.get("Message", ""))
 
 
-class ByHand:
-    """Signs with a server's keys, or with what a test says."""
+class RawClient:
+    """Signs with a server's keys, or with others."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
@@ -56,7 +56,7 @@ class ByHand:
         self.region = environment["AWS_DEFAULT_REGION"]
         self.keys = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
 
-    def ask(self, operation: str, request: Any) -> Answer:
+    def call(self, operation: str, request: Any) -> Answer:
         """An operation of SageMaker with any JSON."""
         return self.post(f"SageMaker.{operation}", json.dumps(request).encode())
 
@@ -72,14 +72,14 @@ class ByHand:
     def send(
         self, headers: Mapping[str, str], body: bytes, method: str = "POST", path: str = "/", **signed: Any
     ) -> Answer:
-        """Signed as it should be but for what `signed` says."""
+        """Signed correctly but for the values in `signed`."""
         return self.raw(method, path, self.signed(headers, body, method, path, **signed), body)
 
     def signed(
         self, headers: Mapping[str, str], body: bytes, method: str = "POST", path: str = "/", **signed: Any
     ) -> dict[str, str]:
-        how = {"credentials": self.keys, "region": self.region, "service": "sagemaker", "now": datetime.now(UTC)}
-        return sign(method, f"{self.url}{path}", headers, body, **{**how, **signed})
+        signing = {"credentials": self.keys, "region": self.region, "service": "sagemaker", "now": datetime.now(UTC)}
+        return sign(method, f"{self.url}{path}", headers, body, **{**signing, **signed})
 
     def raw(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, url: str = "") -> Answer:
         """Exactly this."""
@@ -97,7 +97,7 @@ class ByHand:
     def invoke(self, endpoint: str, body: bytes = b"1", verb: str = "invocations", **headers: str) -> Answer:
         """A request to the gateway."""
         path = f"/endpoints/{endpoint}/{verb}"
-        given = {"Content-Type": "text/csv", **{name.replace("_", "-"): value for name, value in headers.items()}}
-        how = {"credentials": self.keys, "region": self.region, "service": "sagemaker", "now": datetime.now(UTC)}
-        signed = sign("POST", f"{self.runtime_url}{path}", given, body, **how)
+        all_headers = {"Content-Type": "text/csv", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        signing = {"credentials": self.keys, "region": self.region, "service": "sagemaker", "now": datetime.now(UTC)}
+        signed = sign("POST", f"{self.runtime_url}{path}", all_headers, body, **signing)
         return self.raw("POST", path, signed, body, self.runtime_url)
