@@ -1,8 +1,8 @@
-"""From whatever file people have to a clean numeric table, the same at training and at inference.
+"""From files of any usual format to clean numeric tables, the same at training and at inference.
 
     from clary.data import Recipe, profile, read, scan
     table = read("passengers.csv")                 # a DataFrame; scan(...) for what is larger than memory
-    print(profile(table, target="survived"))       # what is in it, and which step would mend what is wrong
+    print(profile(table, target="survived"))       # its statistics, and the steps that mend what is wrong
     fitted = Recipe.load("recipe.yaml").fit(table)
     features = fitted.transform(table)             # or fitted.transform_row(row), bit for bit the same
 A library of its own: it needs no server. `pip install 'clary[data]'`.
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from clary.data.sinks import sink, write
     from clary.data.sources import read, scan
 
-# name -> the module it comes from: each is imported when it is first used, so that `import clary.data` costs nothing.
-_FROM = {
+# The module of each name, imported when the name is first used, so that `import clary.data` is quick.
+_MODULES = {
     "DataError": "errors",
     "FittedRecipe": "recipe",
     "Profile": "profiling",
@@ -57,6 +57,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "plot":
         return importlib.import_module("clary.data.plot")
-    if name not in _FROM:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"clary.data.{_FROM[name]}"), name)
+    return getattr(importlib.import_module(f"clary.data.{_MODULES[name]}"), name)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def arrow_of_pandas(frame: pd.DataFrame) -> tuple[pa.Table, list[Note]]:
     """(table, notes): the columns of a DataFrame; its index is left out.
 
-    A name that is there twice gets a number, as pandas' readers do ("a", "a.1"); a name that is no string becomes one;
-    a column of mixed types becomes text; each is noted. Raises DataError for what has no form in a table.
+    A repeated name gets a number, as pandas' readers do ("a", "a.1"); a name that is not a string becomes a string; a
+    column of mixed types becomes text; each is noted. Raises DataError for values that a table cannot hold.
     """
     import pandas as pd
 
@@ -49,25 +49,25 @@ def _array_of(series: pd.Series, name: str, notes: list[Note]) -> pa.Array:
         pass
     present = series.notna()
     try:
-        text = [str(value) if here else None for value, here in zip(series, present, strict=True)]
+        text = [str(value) if is_present else None for value, is_present in zip(series, present, strict=True)]
         array = pa.array(text, pa.string())
     except Exception as error:
-        raise DataError(f"column {name!r} of {series.dtype} has no form in a table: {error}") from None
-    found = sorted({type(value).__name__ for value, here in zip(series, present, strict=True) if here})
-    notes.append(Note(f"The column mixes {', '.join(found)}; it was read as text.", name, int(present.sum())))
+        raise DataError(f"column {name!r} of {series.dtype} cannot be put in a table: {error}") from None
+    types = sorted({type(value).__name__ for value, is_present in zip(series, present, strict=True) if is_present})
+    notes.append(Note(f"The column mixes {', '.join(types)}; it was read as text.", name, int(present.sum())))
     return array
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """The same names, a number behind each that was there before: a, a.1, a.2."""
+    """The same names, with a number behind each that repeats an earlier one: a, a.1, a.2."""
     taken = set(names)
     seen: set[str] = set()
-    made = []
+    distinct = []
     for name in names:
         new, number = name, 0
         while new in seen or (number and new in taken):
             number += 1
             new = f"{name}.{number}"
         seen.add(new)
-        made.append(new)
-    return made
+        distinct.append(new)
+    return distinct

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should know of how a table was read: nothing is coerced in silence.
+    """What a caller should know about how a table was read: nothing is changed silently.
 
-    rows  how many rows it touched, 0 where it is about a column or a file
+    rows  the number of rows concerned, 0 where the note is about a column or a file
     """
 
     message: str

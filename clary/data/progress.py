@@ -1,4 +1,4 @@
-"""How far a long piece of work is, for whoever wants to know."""
+"""Progress of a long computation."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told how far a long piece of work is."""
+    """Called with the name of a stage, the rows that are done, and all of its rows."""
 
-    def __call__(self, what: str, done: int, of: int, /) -> None: ...
-
-
-def quiet(what: str, done: int, of: int) -> None:
-    """A progress that nobody looks at."""
+    def __call__(self, stage: str, done: int, total: int, /) -> None: ...
 
 
-def counted(progress: Progress, what: str, of: int) -> Callable[[int], None]:
-    """What to call with the rows that were done just now: the progress is told how many are done in all."""
+def quiet(stage: str, done: int, total: int) -> None:
+    """A progress that is not shown."""
+
+
+def row_counter(progress: Progress, stage: str, total: int) -> Callable[[int], None]:
+    """A function that adds rows to those that are done, and reports the sum to the progress."""
     done = 0
 
     def count(more: int) -> None:
         nonlocal done
         done += more
-        progress(what, done, of)
+        progress(stage, done, total)
 
     return count

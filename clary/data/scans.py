@@ -1,8 +1,8 @@
-"""A table that can be read again and again in batches, without being held whole.
+"""A table that can be read repeatedly, in batches, without being held in memory.
 
-    Scan ── parts ──> Part, Part, …          a part: some of the rows, read on its own, so that cores can share the work
+    Scan ── parts ──> Part, Part, …          a part: some of the rows, read independently, so that cores share the work
                        └── batches ──> Batch, Batch, …
-`each_batch` is how everything that passes over a table does it: on all cores, results in the table's order.
+Every pass over a table is a call of `each_batch`: on all cores, with results in the table's order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BATCH_ROWS = 32_768  # 20 columns of 8 bytes are 5 MB then: they stay in the processor's caches from step to step
-_AHEAD = 2  # results of a part that wait for those before them
+_QUEUED_RESULTS = 2  # of a part, while those before them are consumed
 
 
 class Part(Protocol):
@@ -44,14 +44,14 @@ class Part(Protocol):
 
 
 class Scan(Protocol):
-    """A table that can be read again and again. Its columns' names are distinct."""
+    """A table that can be read repeatedly. Its columns' names are distinct."""
 
     @property
     def arrow_schema(self) -> pa.Schema: ...
 
     @property
     def rows(self) -> int:
-        """How many. Known without reading all of it again."""
+        """The number of rows, known without reading all of the table."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class Scan(Protocol):
         ...
 
     def parts(self) -> Sequence[Part]:
-        """The table in pieces, in order: as many as cores can make use of; none where there are no rows."""
+        """The table in pieces, in order: enough to occupy all cores; none where there are no rows."""
         ...
 
 
@@ -69,7 +69,7 @@ def schema_of(scan: Scan) -> Schema:
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -81,36 +81,36 @@ def each_batch(
     rows: int = BATCH_ROWS,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
-    ahead: int = _AHEAD,
+    ahead: int = _QUEUED_RESULTS,
 ) -> Iterator[T]:
-    """`work` of each batch, worked out on all cores, given in the table's order whatever core was first.
+    """`work` of each batch, computed on all cores, in the table's order.
 
-    ahead     results of a part that may wait for those before them: as many as a part has batches keep every core busy,
-              where the results are small
-    progress  told how many rows of a batch are done, each time some are.
-    Raises    what reading or `work` raised, at that batch's place; nothing runs on after that.
+    ahead     results of a part that may wait for those before them: with as many as a part has batches every core stays
+              busy, where the results are small
+    progress  called with the number of rows of each batch that is done
+    Raises    what reading or `work` raised, at that batch's position; nothing goes on running after that.
     """
     parts = scan.parts()
     if not parts:
         return
-    lines = [_Line(part, columns, rows, work, ahead) for part in parts]
+    lanes = [_Lane(part, columns, rows, work, ahead) for part in parts]
     with ThreadPoolExecutor(max(1, threads or cores())) as pool:
-        running = [pool.submit(line.run) for line in lines]
+        running = [pool.submit(lane.run) for lane in lanes]
         try:
-            for line, future in zip(lines, running, strict=True):
-                for done, result in line.results(future):
+            for lane, future in zip(lanes, running, strict=True):
+                for done, result in lane.results(future):
                     if progress is not None:
                         progress(done)
                     yield result
         finally:
-            for line in lines:
-                line.over.set()
+            for lane in lanes:
+                lane.stopped.set()
 
 
 class _OneBlasThread:
-    """While any pass is under way each product of matrices stays on the core that asks for it.
+    """While any pass is running, BLAS uses one thread.
 
-    All cores are at work already; BLAS would wake as many threads again for every batch, most of them to wait.
+    All cores are busy already: BLAS would start as many threads again for every batch, most of which would wait.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class _OneBlasThread:
         self._limits: Any = None
 
     def __enter__(self) -> None:
-        from threadpoolctl import threadpool_limits  # scikit-learn's own means to the same end
+        from threadpoolctl import threadpool_limits  # scikit-learn itself uses it for this
 
         with self._lock:
             if not self._passes:
@@ -136,14 +136,14 @@ class _OneBlasThread:
 _ONE_BLAS_THREAD = _OneBlasThread()
 
 
-class _Line(Generic[T]):
-    """A part on its way: a thread fills, the consumer empties. Full lines wait, so memory is bounded.
+class _Lane(Generic[T]):
+    """A bounded queue of a part's results, which a thread fills and the consumer empties.
 
     Threads take parts in order, so the part that the consumer waits for always has a thread of its own.
     """
 
     def __init__(self, part: Part, columns: Sequence[str], rows: int, work: Callable[[Batch], T], ahead: int) -> None:
-        self.over = threading.Event()
+        self.stopped = threading.Event()
         self._part, self._columns, self._rows, self._work = part, columns, rows, work
         self._queue: queue.Queue[tuple[int, T] | None] = queue.Queue(ahead)
 
@@ -151,7 +151,7 @@ class _Line(Generic[T]):
         try:
             first_row = self._part.first_row
             for read in self._part.batches(self._columns, self._rows):
-                if self.over.is_set():
+                if self.stopped.is_set():
                     return
                 batch = Batch.of_arrow(read, first_row)
                 first_row += batch.rows
@@ -159,22 +159,22 @@ class _Line(Generic[T]):
         finally:
             self._put(None)
 
-    def _put(self, what: tuple[int, T] | None) -> None:
-        while not self.over.is_set():
+    def _put(self, item: tuple[int, T] | None) -> None:
+        while not self.stopped.is_set():
             try:
-                self._queue.put(what, timeout=0.1)
+                self._queue.put(item, timeout=0.1)
             except queue.Full:
                 continue
             return
 
     def results(self, future: Future[None]) -> Iterator[tuple[int, T]]:
-        while (found := self._queue.get()) is not None:
-            yield found
+        while (item := self._queue.get()) is not None:
+            yield item
         future.result()
 
 
 class FrameScan:
-    """A table that is held in memory anyway: a DataFrame or an Arrow table."""
+    """A table in memory."""
 
     def __init__(self, table: pa.Table, notes: Sequence[Note] = ()) -> None:
         self._table = table
@@ -204,22 +204,22 @@ class FramePart:
     count: int
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        mine = self.table.select(list(columns)).slice(self.first_row, self.count)
-        if not columns:  # Arrow counts the rows of no columns as none
+        table = self.table.select(list(columns)).slice(self.first_row, self.count)
+        if not columns:  # a table without columns has no rows in Arrow
             for start in range(0, self.count, rows):
                 nothing = pa.nulls(min(rows, self.count - start))
                 yield pa.RecordBatch.from_struct_array(pa.StructArray.from_arrays([nothing], [""])).select([])
             return
-        yield from mine.to_batches(max_chunksize=rows)
+        yield from table.to_batches(max_chunksize=rows)
 
 
 def scan_of(data: Scan | pd.DataFrame | pa.Table) -> Scan:
-    """Whatever holds a table, as one that can be read in batches. Raises DataError for anything else."""
+    """A DataFrame, an Arrow table or a scan as a scan. Raises DataError for anything else."""
     if hasattr(data, "parts") and hasattr(data, "arrow_schema"):
         return cast("Scan", data)
     if isinstance(data, pa.Table):
         return FrameScan(data.rename_columns(distinct_names(data.column_names)))
-    import pandas as pd  # here only: it takes 50 MB that a table on disk does not need
+    import pandas as pd  # imported here, as it takes 50 MB that a table on disk does not need
 
     if isinstance(data, pd.DataFrame):
         return FrameScan(*arrow_of_pandas(data))

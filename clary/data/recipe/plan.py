@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Schema, concatenated
 from clary.data.errors import StepError
-from clary.data.progress import Progress, counted, quiet
+from clary.data.progress import Progress, quiet, row_counter
 from clary.data.recipe.step import FittedStep
 from clary.data.scans import BATCH_ROWS, Scan, each_batch, schema_of
 
@@ -76,7 +76,7 @@ class Plan:
         def work(batch: Batch) -> Batch:
             return functools.reduce(lambda made, function: function(made), parallel, batch)
 
-        counting = counted(progress, "transforming", scan.rows)
+        counting = row_counter(progress, "transforming", scan.rows)
         batches = each_batch(scan, columns, work, progress=counting, rows=rows)
         if not scan.rows:
             empty = pa.schema([scan.arrow_schema.field(name) for name in columns]).empty_table()

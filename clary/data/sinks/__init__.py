@@ -1,6 +1,6 @@
-"""Write features: CSV as SageMaker reads it, Parquet, libsvm, RecordIO, Feather, JSON Lines; one file or many.
+"""Write features: CSV as SageMaker reads it, Parquet, libsvm, RecordIO, Feather, JSON Lines; in one or several files.
 
-Batch ──> columns (one type each, throughout) ──> shards ──> a writer each ──> files, named once all are whole
+Batch ──> columns (each of one type in all batches) ──> shards ──> open files ──> renamed once all are complete
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ __all__ = ["Sink", "sink", "write"]
 
 
 class Sink(Protocol):
-    """Where batches go. What it writes is there once `close` has returned, and not before, nor after `abort`."""
+    """Takes batches. Its files appear when `close` has returned, not before, and not after `abort`."""
 
     def write(self, batch: Batch) -> None:
-        """Raises DataError for columns that are not those of the batches before, or have no form in the format."""
+        """Raises DataError for columns that differ from those of earlier batches, or do not fit the format."""
         ...
 
     def close(self) -> Sequence[str]:
-        """The paths or URIs of what was written, in order. Raises DataError; nothing is left behind then."""
+        """The paths or URIs of the files, in order. Raises DataError, and then leaves no file behind."""
         ...
 
     def abort(self) -> None:
-        """Leave nothing behind. May be called at any time, and twice."""
+        """Remove everything. May be called at any time, and repeatedly."""
         ...
 
 
@@ -52,17 +52,17 @@ def sink(
     shards: int | None = None,
     schema: pa.Schema | None = None,
 ) -> Sink:
-    """Something to write batches to.
+    """A sink for batches.
 
     target         a path or s3:// URI: of a file; or, with rows_per_file or shards, of a folder of part-00000.csv …
-    format         csv, parquet, libsvm, recordio, feather or jsonl; by default what the target's name ends with
-    label          the column that is the label: first in CSV, apart in libsvm (which must have one) and recordio
+    format         csv, parquet, libsvm, recordio, feather or jsonl; by default according to the target's ending
+    label          the label's column: first in CSV, separate in libsvm (which requires it) and recordio
     header         of CSV: whether a first line names the columns. Without one, booleans are 1 and 0, as algorithms want
-    rows_per_file  a new file begins when one has so many rows
-    shards         rows are dealt out over so many files; their order holds within each
-    schema         the columns' Arrow types, where they are known: integers stay integers if a batch has missing ones,
-                   and a table without rows still has its columns
-    Raises         DataError where this cannot be.
+    rows_per_file  the number of rows after which a new file begins
+    shards         the number of files over which rows are distributed; their order is kept within each
+    schema         the columns' Arrow types, where they are known: integers stay integers if values are missing in a
+                   batch, and a table without rows has its columns
+    Raises         DataError for options that do not fit together.
     """
     name = os.fspath(target)
     file_format = format_for(format, name, label, header, delimiter)
@@ -86,7 +86,7 @@ def write(
     rows_per_file: int | None = None,
     shards: int | None = None,
 ) -> list[str]:
-    """Write a table, or batches as they come; the paths or URIs of its files. All are written, or none.
+    """Write a table, or an iterable of batches; the paths or URIs of its files. All files are written, or none.
 
     Options are those of `sink`. A DataFrame's index is left out. Raises DataError.
     """
@@ -97,7 +97,7 @@ def write(
         scan = scan_of(data)
         schema = scan.arrow_schema
         batches = each_batch(scan, schema.names, lambda batch: batch)
-    made = sink(
+    writer = sink(
         target,
         format=format,
         label=label,
@@ -109,8 +109,8 @@ def write(
     )
     try:
         for batch in batches:
-            made.write(batch)
-        return list(made.close())
+            writer.write(batch)
+        return list(writer.close())
     except BaseException:
-        made.abort()
+        writer.abort()
         raise

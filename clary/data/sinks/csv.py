@@ -53,17 +53,17 @@ class _CsvFile:
             self._stream.write(_quoted(pa.array(table.column_names))[0].as_buffer().to_pybytes() + b"\n")
         self._started = True
         column = table.column(0).combine_chunks()
-        words = _quoted(column) if pa.types.is_string(column.type) else column.cast(pa.string())
-        if len(words):
-            ended = pc.binary_join_element_wise(pc.fill_null(words, '""'), "\n", "")
+        texts = _quoted(column) if pa.types.is_string(column.type) else column.cast(pa.string())
+        if len(texts):
+            ended = pc.binary_join_element_wise(pc.fill_null(texts, '""'), "\n", "")
             whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(ended)], pa.int32()), ended), "")
             self._stream.write(whole[0].as_buffer())
 
     def _checked(self, table: pa.Table) -> pa.Table:
-        """With booleans as 1 and 0 where there is no header. Raises DataError for a type that CSV has no form for."""
+        """With booleans as 1 and 0 where there is no header. Raises DataError for a type that CSV cannot express."""
         if others := [field.name for field in table.schema if kind_of_arrow(field.type) is Kind.OTHER]:
             raise DataError(
-                f"column {some(others)} holds {table.schema.field(others[0]).type}, which CSV has no form for"
+                f"column {some(others)} holds {table.schema.field(others[0]).type}, which CSV cannot express"
             )
         if not self._format.header:
             for place, field in enumerate(table.schema):
@@ -82,5 +82,5 @@ class _CsvFile:
         self._stream.flush()
 
 
-def _quoted(words: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise('"', pc.replace_substring(words, '"', '""'), '"', "")
+def _quoted(texts: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")

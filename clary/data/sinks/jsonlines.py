@@ -48,18 +48,18 @@ class _JsonLinesFile:
 
 
 def _json(name: str, array: pa.Array) -> pa.Array:
-    """Each value as JSON. Raises DataError for what JSON has no form for."""
+    """Each value as JSON. Raises DataError for values that JSON cannot express."""
     match kind_of_arrow(array.type):
         case Kind.TEXT:
             coded = array.dictionary_encode()
             levels = [json.dumps(level, ensure_ascii=False) for level in coded.dictionary.to_pylist()]
-            words = pa.array(levels, pa.string()).take(coded.indices)
+            texts = pa.array(levels, pa.string()).take(coded.indices)
         case Kind.TIME:
-            words = pc.binary_join_element_wise('"', pc.strftime(array, "%Y-%m-%dT%H:%M:%S"), '"', "")
+            texts = pc.binary_join_element_wise('"', pc.strftime(array, "%Y-%m-%dT%H:%M:%S"), '"', "")
         case Kind.NUMBER | Kind.BOOLEAN:
             if pa.types.is_floating(array.type) and pc.any(pc.is_inf(array)).as_py():
-                raise DataError(f"column {name!r} holds an infinite number, which JSON has no form for: clip it first")
-            words = array.cast(pa.string())
+                raise DataError(f"column {name!r} holds an infinite number, which JSON cannot express: clip it first")
+            texts = array.cast(pa.string())
         case _:
             raise DataError(f"column {name!r} holds {array.type}, which is not written as JSON")
-    return pc.fill_null(words, "null")
+    return pc.fill_null(texts, "null")

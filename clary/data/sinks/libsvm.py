@@ -37,13 +37,15 @@ class _LibsvmFile:
         label = label_of(batch, self._columns)
         assert label is not None
         if np.isnan(label).any():
-            raise DataError(f"label {self._columns.label!r} is missing in a row, which libsvm has no form for: drop it")
+            raise DataError(
+                f"label {self._columns.label!r} is missing in a row, which libsvm cannot express: drop the row"
+            )
         matrix = stored(features_of(batch, self._columns))
-        pairs = pc.binary_join_element_wise(_words(matrix.indices), _words(matrix.data), ":")
+        pairs = pc.binary_join_element_wise(_texts(matrix.indices), _texts(matrix.data), ":")
         rows = pa.ListArray.from_arrays(pa.array(matrix.indptr.astype(np.int32)), pairs)
         features = pc.binary_join(rows, " ")
-        lines = pc.binary_join_element_wise(_words(label), features, " ")
-        lines = pc.if_else(pc.equal(pc.binary_length(features), 0), _words(label), lines)
+        lines = pc.binary_join_element_wise(_texts(label), features, " ")
+        lines = pc.if_else(pc.equal(pc.binary_length(features), 0), _texts(label), lines)
         whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n")
         if batch.rows:
             self._stream.write(whole[0].as_buffer())
@@ -53,8 +55,8 @@ class _LibsvmFile:
         self._stream.flush()
 
 
-def _words(numbers: Any) -> pa.Array:
-    """As short as they read back; whole numbers without a fraction."""
+def _texts(numbers: Any) -> pa.Array:
+    """Numbers as the shortest text that reads back as the same; whole numbers without a fraction."""
     array = pa.array(numbers)
     if not pa.types.is_floating(array.type):
         return array.cast(pa.string())

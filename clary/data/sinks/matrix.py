@@ -1,4 +1,4 @@
-"""A batch as label and matrix of features, for formats that know nothing else."""
+"""A batch as a label and a matrix of features, for formats that hold nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def features_of(batch: Batch, columns: Columns) -> Any:
             continue
         if isinstance(column, Block):
             if name in columns.blocks and column.names != columns.blocks[name]:
-                raise DataError(f"block {name!r} has other columns in this batch than in those before")
+                raise DataError(f"block {name!r} has other columns in this batch than in earlier ones")
             parts.append(column.matrix)
         else:
             parts.append(_numbers(name, column)[:, None])
@@ -39,15 +39,15 @@ def features_of(batch: Batch, columns: Columns) -> Any:
 
 
 def stored(matrix: Any) -> Any:
-    """A csr_matrix that stores each value of an array but missing ones, zeros too; a csr_matrix as it is."""
+    """An array as a csr_matrix of all values that are not missing, zeros included; a csr_matrix as it is."""
     from scipy.sparse import csr_matrix
 
     if not isinstance(matrix, np.ndarray):
         return csr_matrix(matrix)
-    here = ~np.isnan(matrix)
-    pointers = np.concatenate([[0], np.cumsum(here.sum(axis=1))])
-    _, places = np.nonzero(here)
-    return csr_matrix((matrix[here], places, pointers), shape=matrix.shape)
+    present = ~np.isnan(matrix)
+    pointers = np.concatenate([[0], np.cumsum(present.sum(axis=1))])
+    _, places = np.nonzero(present)
+    return csr_matrix((matrix[present], places, pointers), shape=matrix.shape)
 
 
 def _numbers(name: str, column: Any) -> NDArray[np.float64]:

@@ -48,7 +48,7 @@ class _RecordIoFile:
 
 
 def _dense(matrix: Any, label: Any) -> bytes:
-    """All records are of one length and differ in their numbers only: one is written, and the numbers are put in."""
+    """All records have the same length and differ in their numbers only: a template is copied and filled in."""
     width = matrix.shape[1]
     values = _float32(matrix).view(np.uint8).reshape(len(matrix), 4 * width)
     labels = None if label is None else _float32(label).view(np.uint8).reshape(len(matrix), 4)
@@ -70,8 +70,8 @@ def _sparse(matrix: Any, label: Any) -> bytes:
     labels = None if label is None else _float32(label)
     out = []
     for row in range(matrix.shape[0]):
-        here = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        tensor = _field(1, values[here].tobytes()) + _field(2, _varints(matrix.indices[here].tolist())) + shape
+        entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        tensor = _field(1, values[entries].tobytes()) + _field(2, _varints(matrix.indices[entries].tolist())) + shape
         record = _entry(1, tensor)
         if labels is not None:
             record += _entry(2, _field(1, labels[row : row + 1].tobytes()))
@@ -80,12 +80,12 @@ def _sparse(matrix: Any, label: Any) -> bytes:
 
 
 def _float32(values: Any) -> Any:
-    """Raises DataError for what would become infinite."""
+    """As float32. Raises DataError where a finite number would become infinite."""
     with np.errstate(over="ignore"):
-        made = np.ascontiguousarray(values, dtype="<f4")
-    if (np.isinf(made) & np.isfinite(values)).any():
-        raise DataError("a number is larger than float32 holds, which is all that this format has: scale it first")
-    return made
+        converted = np.ascontiguousarray(values, dtype="<f4")
+    if (np.isinf(converted) & np.isfinite(values)).any():
+        raise DataError("a number is larger than float32 holds, the only type of this format: scale it first")
+    return converted
 
 
 def _entry(field: int, tensor: bytes) -> bytes:
@@ -100,9 +100,9 @@ def _field(number: int, value: bytes) -> bytes:
 def _varints(numbers: Iterable[int]) -> bytes:
     out = bytearray()
     for number in numbers:
-        rest = number
-        while rest > 0x7F:
-            out.append(rest & 0x7F | 0x80)
-            rest >>= 7
-        out.append(rest)
+        remaining = number
+        while remaining > 0x7F:
+            out.append(remaining & 0x7F | 0x80)
+            remaining >>= 7
+        out.append(remaining)
     return bytes(out)

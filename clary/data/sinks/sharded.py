@@ -1,4 +1,4 @@
-"""Batches dealt out over files."""
+"""Batches distributed over files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from clary.data.sinks.base import Format, OpenFile
 from clary.data.sinks.columns import Columns
 from clary.data.sinks.files import Files
 
-# What a batch may take once its sparse columns are dense.
+# Of the sparse columns of a batch, once they are dense.
 DENSE_VALUES = 1 << 23
 
 
 class ShardedSink:
-    """A sink: one file, or a new one for each so many rows, or a given number side by side."""
+    """A sink that writes one file, a new file after so many rows, or a fixed number of files in parallel."""
 
     def __init__(
         self, files: Files, file_format: Format, columns: Columns, rows_per_file: int | None, shards: int
@@ -27,10 +27,10 @@ class ShardedSink:
         self._open: list[OpenFile] = []
         self._rows = 0  # in the newest file, where there is a limit
         self._batches = 0
-        self._over = False
+        self._closed = False
 
     def write(self, batch: Batch) -> None:
-        if self._over:
+        if self._closed:
             raise DataError("the sink was closed")
         batch = self._columns.settle(batch)
         try:
@@ -41,28 +41,32 @@ class ShardedSink:
         self._batches += 1
 
     def _pieces(self, batch: Batch) -> list[Batch]:
-        """Of few enough rows that their sparse columns may be dense for a moment."""
-        wide = sum(len(one.names) for one in batch.columns.values() if isinstance(one, Block) and one.sparse)
-        most = batch.rows if not wide or self._format.sparse else max(1, DENSE_VALUES // wide)
-        return [batch] if batch.rows <= most else [_slice(batch, at, most) for at in range(0, batch.rows, most)]
+        """The batch in slices whose sparse columns can be made dense."""
+        wide = sum(
+            len(column.names) for column in batch.columns.values() if isinstance(column, Block) and column.sparse
+        )
+        limit = batch.rows if not wide or self._format.sparse else max(1, DENSE_VALUES // wide)
+        return (
+            [batch] if batch.rows <= limit else [_slice(batch, start, limit) for start in range(0, batch.rows, limit)]
+        )
 
     def _put(self, batch: Batch) -> None:
         if self._rows_per_file is None:
-            self._deal(batch)
+            self._distribute(batch)
             return
-        at = 0
-        while at < batch.rows:
+        start = 0
+        while start < batch.rows:
             if not self._open or self._rows == self._rows_per_file:
                 self._finish()
                 self._begin()
                 self._rows = 0
-            piece = _slice(batch, at, self._rows_per_file - self._rows)
+            piece = _slice(batch, start, self._rows_per_file - self._rows)
             self._open[0].write(piece)
-            at += piece.rows
+            start += piece.rows
             self._rows += piece.rows
 
-    def _deal(self, batch: Batch) -> None:
-        """An equal share for each file; who gets the odd rows changes from batch to batch."""
+    def _distribute(self, batch: Batch) -> None:
+        """Give each file an equal share; which file gets an additional row changes from batch to batch."""
         while len(self._open) < self._shards:
             self._begin()
         bounds = np.linspace(0, batch.rows, self._shards + 1).astype(int)
@@ -75,14 +79,14 @@ class ShardedSink:
         self._open.append(self._format.open(self._files.new(), self._columns))
 
     def _finish(self) -> None:
-        for one in self._open:
-            one.close()
+        for file in self._open:
+            file.close()
         self._open = []
 
     def close(self) -> Sequence[str]:
-        if self._over:
+        if self._closed:
             raise DataError("the sink was closed")
-        self._over = True
+        self._closed = True
         try:
             if not self._columns.known:
                 raise DataError("nothing was written: there was no batch, and no schema")
@@ -96,7 +100,7 @@ class ShardedSink:
             self._files.drop()
 
     def abort(self) -> None:
-        self._over = True
+        self._closed = True
         self._open = []
         self._files.drop()
 
@@ -106,7 +110,7 @@ def _slice(batch: Batch, start: int, rows: int) -> Batch:
         return batch
     end = min(start + rows, batch.rows)
     columns = {
-        name: Block(one.names, one.matrix[start:end]) if isinstance(one, Block) else one[start:end]
-        for name, one in batch.columns.items()
+        name: Block(column.names, column.matrix[start:end]) if isinstance(column, Block) else column[start:end]
+        for name, column in batch.columns.items()
     }
     return Batch(columns, end - start, batch.first_row + start)

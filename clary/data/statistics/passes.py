@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from clary.data.batch import Batch
 from clary.data.errors import StepError
-from clary.data.progress import Progress, counted, quiet
+from clary.data.progress import Progress, quiet, row_counter
 from clary.data.scans import BATCH_ROWS, Scan, each_batch
 from clary.data.statistics.base import AnotherPass, Sample, Statistic
 from clary.data.statistics.samples import SampleRows
@@ -196,7 +196,7 @@ class Passes:
             rows=self._rows,
             ahead=_AHEAD,
             threads=1 if any(source.in_order for source in sources) else None,
-            progress=counted(self._progress, f"{self._title}, pass {self._count}", self._scan.rows),
+            progress=row_counter(self._progress, f"{self._title}, pass {self._count}", self._scan.rows),
         )
 
     def _merged(self, request: Request, first: Any, second: Any) -> Any:

@@ -388,7 +388,7 @@ def test_two_recipes(base: Path, table: pd.DataFrame) -> None:
         ("recipe.yaml", "version: 1\nsteps: [{imput: {strategy: median}}]\n", "imput"),
         ("recipe.yaml", "{", "recipe.yaml"),
         ("recipe.json", "\xff", "recipe.json"),
-        ("recipe.clary", "no archive", "is no fitted recipe"),
+        ("recipe.clary", "no archive", "is not a fitted recipe"),
     ],
 )
 def test_a_recipe_that_is_none(base: Path, table: pd.DataFrame, name: str, content: str, says: str) -> None:
