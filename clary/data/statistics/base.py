@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from clary.data.batch import Batch
 
@@ -61,13 +61,36 @@ class Statistic(ABC, Generic[State, Result]):
         Raises StepError where columns do not fit.
         """
 
-    @abstractmethod
     def merge(self, first: State, second: State) -> State:
-        """The state of the rows of both; `first` may be changed and returned."""
+        """The state of the rows of both; `first` may be changed and returned. By default it has a method `add`."""
+        cast("Any", first).add(second)
+        return first
 
     @abstractmethod
     def result(self, state: State | None) -> Result:
         """None stands for a table without rows. Raises AnotherPass where one pass was not enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnStatistic(Statistic[State, Result]):
+    """Of one column."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnsStatistic(Statistic[State, Result]):
+    """Of several columns together."""
+
+    names: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
 
 
 class AnotherPass(Exception):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block
 from clary.data.errors import StepError
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 
 Row = NDArray[np.float64]
 
@@ -40,14 +40,8 @@ class BlockMoment:
 
 
 @dataclass(frozen=True)
-class BlockMoments(Statistic[BlockMoment, BlockMoment | None]):
+class BlockMoments(ColumnStatistic[BlockMoment, BlockMoment | None]):
     """Of one block; the result is None for a table without rows."""
-
-    column: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def compute(self, batch: Batch) -> BlockMoment:
         block = batch[self.column]

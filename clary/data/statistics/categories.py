@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clary.data.batch import Batch, Column, Kind, kind_of, numbers
 from clary.data.errors import StepError
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 from clary.data.statistics.counts import Counts, Levels
 
 # From here on not every whole number has a float64 of its own: two levels could become one.
@@ -39,19 +39,14 @@ def category(column: Column) -> Column:
 
 
 @dataclass(frozen=True)
-class Categories(Statistic[Any, Levels | None]):
+class Categories(ColumnStatistic[Any, Levels | None]):
     """Levels of a text, number or boolean column, in order of first appearance; numbers as float64.
 
     None where there are more than `most` and `all_or_error` is false; else StepError then.
     """
 
-    column: str
     most: int = 1_000_000
     all_or_error: bool = True
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     @property
     def _counts(self) -> Counts:

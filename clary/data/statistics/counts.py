@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, coded
 from clary.data.errors import StepError
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,10 @@ class Levels:
 
 
 @dataclass(frozen=True)
-class Counts(Statistic[Levels, Levels]):
+class Counts(ColumnStatistic[Levels, Levels]):
     """Of any column but blocks and nested ones. Raises StepError for more than `most` distinct values."""
 
-    column: str
     most: int = 1_000_000
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def compute(self, batch: Batch) -> Levels:
         codes, levels = coded(batch[self.column])

@@ -12,7 +12,7 @@ import numpy as np
 
 from clary.data.batch import Batch
 from clary.data.errors import DataError
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.column_values import ColumnValues
 from clary.data.statistics.hashes import Hashes, distinct, row_hashes
 
@@ -31,16 +31,11 @@ class DuplicateRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Duplicates(Statistic[Any, DuplicateRows]):
+class Duplicates(ColumnsStatistic[Any, DuplicateRows]):
     """Of one table with these columns."""
 
-    names: tuple[str, ...]
     values: ColumnValues
     hashes: HashStore
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def initial(self) -> HashStore:
         return self.hashes
@@ -48,10 +43,6 @@ class Duplicates(Statistic[Any, DuplicateRows]):
     def compute(self, batch: Batch) -> Hashes:
         columns = (self.values.of(batch, name).hashes for name in self.names)
         return self.hashes.take(row_hashes(columns, batch.rows), batch.first_row)
-
-    def merge(self, first: HashStore, second: Hashes) -> HashStore:
-        first.add(second)
-        return first
 
     def result(self, state: HashStore | None) -> DuplicateRows:
         store = self.hashes

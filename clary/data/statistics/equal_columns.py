@@ -9,21 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from clary.data.batch import Batch, Field, Kind
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.column_values import ColumnValues
 from clary.data.statistics.hashes import Hashes, murmur_mix
 
 
 @dataclass(frozen=True, eq=False)
-class Fingerprints(Statistic[Hashes, dict[str, int]]):
+class Fingerprints(ColumnsStatistic[Hashes, dict[str, int]]):
     """A number for each of these columns of one table: the same for columns that hold the same in every row."""
 
-    names: tuple[str, ...]
     values: ColumnValues
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def compute(self, batch: Batch) -> Hashes:
         if not self.names:

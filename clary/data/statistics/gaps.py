@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block, Column, missing
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,8 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Gaps(Statistic[Gap, Gap]):
+class Gaps(ColumnsStatistic[Gap, Gap]):
     """Of columns of any kind."""
-
-    names: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def compute(self, batch: Batch) -> Gap:
         found = [_gaps(batch[name]) for name in self.names]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.pieces import pieces
 
 
@@ -30,14 +30,8 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Gram(Statistic[Sums, Sums]):
+class Gram(ColumnsStatistic[Sums, Sums]):
     """Of number, boolean, time and block columns; sparse blocks stay sparse, k counts a block's columns one by one."""
-
-    names: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def compute(self, batch: Batch) -> Sums:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))

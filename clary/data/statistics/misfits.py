@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 
 _EXAMPLES = 3
 
@@ -33,13 +33,8 @@ class Misfit:
 
 
 @dataclass(frozen=True)
-class Misfits(Statistic[Misfit, Misfit]):
-    column: str
+class Misfits(ColumnStatistic[Misfit, Misfit]):
     converter: Converter
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def compute(self, batch: Batch) -> Misfit:
         column = batch[self.column]

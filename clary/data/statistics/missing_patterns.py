@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.column_values import ColumnValues, Mask
 from clary.data.statistics.hashes import Hashes, murmur_mix
 
@@ -21,7 +21,7 @@ Masks = Mapping[int, Mask]  # column's place -> where it is missing
 class Patterns:
     """Counts patterns by a key that is a sum of one number per column; the columns of a key are found once.
 
-    `count` is called from several threads, `merge` in order from one.
+    `count` is called from several threads, `add` in order from one.
     """
 
     def __init__(self, width: int, most: int) -> None:
@@ -68,7 +68,7 @@ class Patterns:
         row = int(np.flatnonzero(keys == np.uint64(key))[0])
         return tuple(place for place, mask in masks.items() if mask[row])
 
-    def merge(self, more: PatternCounts) -> None:
+    def add(self, more: PatternCounts) -> None:
         for key, (rows, columns) in more.items():
             if key not in self.counts and len(self.counts) >= self._most:
                 self.others += rows
@@ -84,16 +84,11 @@ def _distinct(keys: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
 
 
 @dataclass(frozen=True, eq=False)
-class MissingPatterns(Statistic[Any, Patterns]):
+class MissingPatterns(ColumnsStatistic[Any, Patterns]):
     """Of these columns of one table."""
 
-    names: tuple[str, ...]
     values: ColumnValues
     patterns: Patterns
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def initial(self) -> Patterns:
         return self.patterns
@@ -101,10 +96,6 @@ class MissingPatterns(Statistic[Any, Patterns]):
     def compute(self, batch: Batch) -> PatternCounts:
         masks = [(place, self.values.of(batch, name).missing) for place, name in enumerate(self.names)]
         return self.patterns.count(batch.rows, {place: mask for place, mask in masks if mask is not None})
-
-    def merge(self, first: Patterns, second: PatternCounts) -> Patterns:
-        first.merge(second)
-        return first
 
     def result(self, state: Patterns | None) -> Patterns:
         return self.patterns

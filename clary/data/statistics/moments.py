@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clary.data.batch import Batch, numbers
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,11 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Moments(Statistic[Moment, Moment]):
+class Moments(ColumnStatistic[Moment, Moment]):
     """Of a number, boolean or time column.
 
     Reference  Chan, Golub & LeVeque (1983), Algorithms for computing the sample variance, American Statistician 37(3).
     """
-
-    column: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def compute(self, batch: Batch) -> Moment:
         with np.errstate(over="ignore", invalid="ignore"):  # of infinities, and of sums of huge values

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 from clary.data.statistics.column_values import ColumnValues, NumberValues
 from clary.data.statistics.hashes import Hashes, hashes_of_numbers
 from clary.data.statistics.order_summaries import OrderSummary, order_summary
@@ -99,24 +99,19 @@ class NumberSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class NumberSummaries(Statistic[Any, NumberSummary]):
+class NumberSummaries(ColumnStatistic[Any, NumberSummary]):
     """Of one column of one table: `counts` is both what has been counted and what tells threads what need not be.
 
     quantiles  which the order's summary has
     windows    where they are likely to be; most_kept: values in them, beyond which another pass is made
     """
 
-    column: str
     kind: Kind
     values: ColumnValues
     counts: ValueCounts
     quantiles: tuple[float, ...]
     windows: tuple[Window, ...]
     most_kept: int
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def initial(self) -> NumberSummary:
         return NumberSummary(self.kind, self.counts, self.windows, self.most_kept)
@@ -147,10 +142,6 @@ class NumberSummaries(Statistic[Any, NumberSummary]):
             windowed=windowed(floats, self.windows),
             total=_total(ordered) if self.kind is Kind.TIME else 0,
         )
-
-    def merge(self, first: NumberSummary, second: NumberBatch) -> NumberSummary:
-        first.add(second)
-        return first
 
     def result(self, state: NumberSummary | None) -> NumberSummary:
         assert state is not None

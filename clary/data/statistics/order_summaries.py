@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from clary.data.batch import Batch
-from clary.data.statistics.base import AnotherPass, Statistic
+from clary.data.statistics.base import AnotherPass, ColumnStatistic
 from clary.data.statistics.column_values import ColumnValues
 from clary.data.statistics.ranks import NO_RANKS, OutsideWindows, Ranks, Window, joined
 from clary.data.statistics.windows import WindowedBatch, WindowedValues, windowed
@@ -74,17 +74,12 @@ def order_summary(summary: S, column: str, values: ColumnValues) -> S:
 
 
 @dataclass(frozen=True, eq=False)
-class MissedRanks(Statistic[Any, Any]):
+class MissedRanks(ColumnStatistic[Any, Any]):
     """What another pass finds in these windows is added to what is known of the summary's order."""
 
-    column: str
     values: ColumnValues
     windows: tuple[Window, ...]
     summary: Any
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def initial(self) -> WindowedValues:
         return WindowedValues(self.windows, self.summary.rows + 1)
@@ -92,10 +87,6 @@ class MissedRanks(Statistic[Any, Any]):
     def compute(self, batch: Batch) -> WindowedBatch:
         floats = np.sort(self.values.numbers(batch, self.column).floats)
         return windowed(floats[: len(floats) - int(np.isnan(floats).sum())], self.windows)
-
-    def merge(self, first: WindowedValues, second: WindowedBatch) -> WindowedValues:
-        first.add(second)
-        return first
 
     def result(self, state: WindowedValues | None) -> Any:
         assert state is not None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch
-from clary.data.statistics.base import AnotherPass, Statistic
+from clary.data.statistics.base import AnotherPass, ColumnsStatistic
 from clary.data.statistics.column_values import ColumnValues
 
 Floats = NDArray[np.float64]
@@ -222,17 +222,12 @@ class CentredSums:
 
 
 @dataclass(frozen=True, eq=False)
-class PairStatistics(Statistic[PairSums, CentredSums]):
+class PairStatistics(ColumnsStatistic[PairSums, CentredSums]):
     """Of columns of numbers, booleans or times. Another pass is made, once, where a centre was far from the mean."""
 
-    names: tuple[str, ...]
     values: ColumnValues
     centring: Centring
     recentred: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def initial(self) -> PairSums:
         return no_sums(len(self.names))
@@ -241,10 +236,6 @@ class PairStatistics(Statistic[PairSums, CentredSums]):
         if not self.names:
             return no_sums(0)
         return centred_sums({name: self.values.numbers(batch, name).floats for name in self.names}, self.centring)
-
-    def merge(self, first: PairSums, second: PairSums) -> PairSums:
-        first.add(second)
-        return first
 
     def result(self, state: PairSums | None) -> CentredSums:
         assert state is not None

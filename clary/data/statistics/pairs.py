@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.pieces import pieces
 
 Square = NDArray[np.float64]
@@ -46,17 +46,11 @@ class Correlation:
 
 
 @dataclass(frozen=True)
-class Correlations(Statistic[Together, Correlation]):
+class Correlations(ColumnsStatistic[Together, Correlation]):
     """Of number, boolean, time and block columns, as pandas' DataFrame.corr; k counts a block's columns one by one.
 
     Reference  Chan, Golub & LeVeque (1983), Algorithms for computing the sample variance, American Statistician 37(3).
     """
-
-    names: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def compute(self, batch: Batch) -> Together:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.pieces import pieces
 
 
@@ -34,14 +34,8 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Products(Statistic[Product, Product]):
+class Products(ColumnsStatistic[Product, Product]):
     """Of number, boolean, time and block columns; k counts a block's columns one by one."""
-
-    names: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def compute(self, batch: Batch) -> Product:
         return functools.reduce(self.merge, map(self._of, pieces(batch, self.names)))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, numbers
-from clary.data.statistics.base import AnotherPass, Sample, Statistic
+from clary.data.statistics.base import AnotherPass, ColumnStatistic, Sample
 from clary.data.statistics.ranks import OutsideWindows, Window, interpolated, joined, window_of
 from clary.data.statistics.windows import WindowedBatch, WindowedValues, windowed_unsorted
 
@@ -23,13 +23,12 @@ _DEVIATIONS = 5.0  # of a rank in the sample, either way: missed once in two mil
 
 
 @dataclass(frozen=True)
-class Quantiles(Statistic[Any, NDArray[np.float64]]):
+class Quantiles(ColumnStatistic[Any, NDArray[np.float64]]):
     """Quantiles q (each in [0, 1]) by linear interpolation, as numpy.nanquantile; all NaN where there is no value.
 
     centre  if given, they are those of |value - centre|
     """
 
-    column: str
     q: tuple[float, ...]
     centre: float | None = None
     sample: NDArray[np.float64] | None = field(default=None, compare=False)  # sorted
@@ -38,10 +37,6 @@ class Quantiles(Statistic[Any, NDArray[np.float64]]):
     deviations: float = field(default=_DEVIATIONS, compare=False)
 
     needs_sample: ClassVar[bool] = True
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     @property
     def known_from_sample(self) -> bool:
@@ -68,10 +63,6 @@ class Quantiles(Statistic[Any, NDArray[np.float64]]):
 
     def compute(self, batch: Batch) -> WindowedBatch:
         return windowed_unsorted(self._present(batch), self.windows)
-
-    def merge(self, first: WindowedValues, second: WindowedBatch) -> WindowedValues:
-        first.add(second)
-        return first
 
     def result(self, state: WindowedValues | None) -> NDArray[np.float64]:
         if self.complete:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block, Column, missing
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.hashes import Hashes, hashes_of, row_hashes, splitmix64
 
 
@@ -27,7 +27,7 @@ class KnownRows:
 
 
 @dataclass(frozen=True)
-class Repeats(Statistic[KnownRows, NDArray[np.int64]]):
+class Repeats(ColumnsStatistic[KnownRows, NDArray[np.int64]]):
     """The numbers of the rows, in order, that are the same in these columns as another and are not the one to keep.
 
     keep  "first", "last", or "none": no row that has another like it is kept
@@ -35,12 +35,7 @@ class Repeats(Statistic[KnownRows, NDArray[np.int64]]):
     same once in 10^24 tables of ten million rows. Needs 24 bytes of memory a row.
     """
 
-    names: tuple[str, ...]
     keep: str = "first"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     def compute(self, batch: Batch) -> KnownRows:
         first, second = (

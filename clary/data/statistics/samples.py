@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from clary.data.batch import Batch, concatenated
-from clary.data.statistics.base import Sample, Statistic
+from clary.data.statistics.base import ColumnsStatistic, Sample
 from clary.data.statistics.hashes import uniform
 
 SAMPLE_ROWS = 100_000
@@ -18,7 +18,7 @@ _MOST_BATCHES = 32  # kept apart before they are put together
 
 
 @dataclass(frozen=True)
-class SampleRows(Statistic[list[Batch], Sample]):
+class SampleRows(ColumnsStatistic[list[Batch], Sample]):
     """Rows of a table of which the number of rows is known, chosen by a hash of their place.
 
     The same rows whatever the number of cores or the size of batches; about `wanted` of them, all where there are
@@ -27,15 +27,10 @@ class SampleRows(Statistic[list[Batch], Sample]):
     decoded  whether texts come without dictionaries even where these are all rows
     """
 
-    names: tuple[str, ...]
     table_rows: int
     wanted: int = SAMPLE_ROWS
     seed: int = 0
     decoded: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def most(self) -> int:
@@ -67,20 +62,15 @@ def without_dictionaries(batch: Batch) -> Batch:
 
 
 @dataclass(frozen=True)
-class SampleColumns(Statistic[None, Sample]):
+class SampleColumns(ColumnsStatistic[None, Sample]):
     """These columns of the random sample, as they are after the steps before. Costs no pass of its own.
 
     For algorithms that cannot be fed batch by batch.
     """
 
-    names: tuple[str, ...]
     sample: Sample | None = field(default=None, compare=False)
 
     needs_sample: ClassVar[bool] = True
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def known_from_sample(self) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column, strings
 from clary.data.errors import RecipeError, StepError
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 from clary.data.statistics.words import LOWER, SAME, SPACE, WORD, Words, bytes_of, each_word, runs, text_of
 
 # scikit-learn's: words of two letters or more.
@@ -221,16 +221,11 @@ class Pieces:
 
 
 @dataclass(frozen=True)
-class Terms(Statistic[Pieces, TermCounts]):
+class Terms(ColumnStatistic[Pieces, TermCounts]):
     """Exact counts of every term. Raises StepError for more than `most` distinct ones."""
 
-    column: str
     analysis: Analysis
     most: int = 5_000_000
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def compute(self, batch: Batch) -> Pieces:
         matrix, terms = self.analysis.counted(batch[self.column])

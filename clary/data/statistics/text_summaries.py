@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clary.data.arrow import to_arrow
 from clary.data.batch import Batch, Kind
-from clary.data.statistics.base import Statistic
+from clary.data.statistics.base import ColumnStatistic
 from clary.data.statistics.column_values import ColumnValues, Dictionary, lengths_of
 from clary.data.statistics.hashes import Hashes
 from clary.data.statistics.value_counts import ValueCounts
@@ -86,17 +86,12 @@ class TextSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class TextSummaries(Statistic[Any, TextSummary]):
+class TextSummaries(ColumnStatistic[Any, TextSummary]):
     """Of one column of one table: `counts` is both what has been counted and what tells threads what need not be."""
 
-    column: str
     kind: Kind
     values: ColumnValues
     counts: ValueCounts
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column,)
 
     def initial(self) -> TextSummary:
         if self.kind is Kind.OTHER:

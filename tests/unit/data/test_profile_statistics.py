@@ -51,7 +51,9 @@ def test_texts_have_the_same_hash_in_a_dictionary_or_out_of_it_wherever_they_sta
 def test_texts_share_a_hash_only_where_they_are_equal(texts):
     hashes = hashes_of_texts(pa.array(texts, pa.string()))
     assert len(set(hashes.tolist())) == len(set(texts))
-    assert hashes.tolist() == [int(hashes_of_texts(pa.array([text], pa.string()))[0]) for text in texts]
+    for seed in (0, 1):
+        hashes = hashes_of_texts(pa.array(texts, pa.string()), seed)
+        assert hashes.tolist() == [int(hashes_of_texts(pa.array([text], pa.string()), seed)[0]) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_patterns_of_missing_values_are_counted(width):
     patterns = Patterns(width, 10_000)
     for start in range(0, 3_000, 500):
         part = gone[start : start + 500]
-        patterns.merge(patterns.count(500, {place: part[:, place] for place in range(width) if part[:, place].any()}))
+        patterns.add(patterns.count(500, {place: part[:, place] for place in range(width) if part[:, place].any()}))
     found = {patterns.columns[key]: rows for key, rows in patterns.counts.items()}
     expected = pd.Series([tuple(map(int, np.flatnonzero(row))) for row in gone]).value_counts()
     assert found == expected.to_dict()
@@ -214,6 +216,6 @@ def test_patterns_of_missing_values_are_counted(width):
 def test_patterns_past_the_limit_are_counted_together():
     patterns = Patterns(3, 2)
     masks = {0: np.array([True, False, False, False]), 1: np.array([False, True, False, False])}
-    patterns.merge(patterns.count(4, masks))
+    patterns.add(patterns.count(4, masks))
     assert sum(patterns.counts.values()) + patterns.others == 4
     assert patterns.others >= 1
