@@ -38,7 +38,7 @@ from clary.server.http import http_server, listen, serve_beside
 from clary.server.processes import platform_of, services_of
 from clary.server.status import status_route
 from clary.server.stopping import stop_services_and_replicas
-from clary.services.keeper import Keeper
+from clary.services.manager import ServiceManager
 from clary.startup import allow_many_connections, configure_logging
 from clary.store.database import Database, open_database
 from clary.store.engine import sqlite_url
@@ -83,15 +83,15 @@ async def serve(settings: Settings) -> None:
     await parts.backend.open()
     parts.open_wake_socket()
     try:
-        await parts.keeper.start()
+        await parts.service_manager.start()
         # What is loaded now stays: the garbage collector need not visit it again, which took tens of milliseconds.
         gc.collect()
         gc.freeze()
         log.info("up", url=settings.url(settings.port), home=str(settings.home))
-        background = (parts.control(), parts.notifications.run(), parts.keeper.run(), parts.collector.run())
+        background = (parts.control(), parts.notifications.run(), parts.service_manager.run(), parts.collector.run())
         await serve_beside(parts.http, listening, *background)
     finally:
-        await stop_services_and_replicas(parts.backend, parts.keeper)
+        await stop_services_and_replicas(parts.backend, parts.service_manager)
         parts.wake_events.close()
         await parts.backend.close()
         await database.close()
@@ -112,7 +112,7 @@ class _Parts:
         families = {family.kind: family for family in FAMILIES}
         self.settings = settings
         self.clock = clock
-        self.keeper = Keeper(services_of(settings, credentials))
+        self.service_manager = ServiceManager(services_of(settings, credentials))
         self.backend = make_backend(settings, platform_of(settings, credentials), self._reconcile_owner)
         children = Children(families, settings, self.backend.machine, clock)
         world = World(store, self.backend, paths.routes, paths.run, children.new_record)
@@ -138,7 +138,7 @@ class _Parts:
             described=DescribedStatuses(),
         )
         operations = {key: partial(operation, context) for key, operation in OPERATIONS.items()}
-        status = status_route(self.keeper.services, store, families, credentials, settings, clock)
+        status = status_route(self.service_manager.services, store, families, credentials, settings, clock)
         self.http = http_server(make_app(operations, credentials, settings, clock, [status]), settings)
 
     def _written(self, record: Record) -> None:

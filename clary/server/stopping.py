@@ -8,7 +8,7 @@ import contextlib
 from clary.compute.base import Backend
 from clary.resources import endpoints
 from clary.resources.endpoints.deployment import STOP_GRACE_S
-from clary.services.keeper import Keeper
+from clary.services.manager import ServiceManager
 
 # The gateway finishes the requests it has, 30 s at most, before its replicas go.
 DRAIN_WITHIN_S = 33
@@ -16,14 +16,14 @@ DRAIN_WITHIN_S = 33
 REPLICAS_END_WITHIN_S = 40
 
 
-async def stop_services_and_replicas(backend: Backend, keeper: Keeper) -> None:
+async def stop_services_and_replicas(backend: Backend, service_manager: ServiceManager) -> None:
     """The services end first: a gateway that still answers would find its replicas gone."""
     replicas = [
         task_id
         for task_id, state in (await backend.poll()).items()
         if state.owner and state.owner[0] == endpoints.KIND and not state.phase.over
     ]
-    await keeper.stop(DRAIN_WITHIN_S)
+    await service_manager.stop(DRAIN_WITHIN_S)
     for task_id in replicas:
         await backend.stop(task_id, STOP_GRACE_S)
     with contextlib.suppress(TimeoutError):

@@ -28,7 +28,7 @@ from clary.core.errors import ObjectStoreError, SettingsError
 from clary.core.s3_clients import CLIENT_ENVIRONMENT
 from clary.core.settings import Settings
 from clary.services import s3 as service_s3
-from clary.services.keeper import Keeper
+from clary.services.manager import ServiceManager
 from clary.services.s3 import sweep
 from tests.certificates import self_signed
 from tests.s3server import free_port, running_s3, s3_at, until
@@ -264,8 +264,8 @@ def test_a_put_that_is_given_up_is_nothing(own):
 
 def test_killed_and_kept_it_comes_back_with_all_it_had(own):
     async def scenario():
-        keeper = Keeper([own.service], first_delay_s=0.01)
-        running = asyncio.create_task(keeper.run())
+        service_manager = ServiceManager([own.service], first_delay_s=0.01)
+        running = asyncio.create_task(service_manager.run())
         before = (await own.service.describe())["pid"]
         os.kill(before, signal.SIGKILL)
         async with asyncio.timeout(20):

@@ -17,7 +17,7 @@ import pytest
 from clary.core.errors import SettingsError
 from clary.detached import process
 from clary.detached.lock import try_lock
-from clary.services.keeper import Keeper
+from clary.services.manager import ServiceManager
 from clary.services.service import Service
 from tests.s3server import free_port
 
@@ -296,18 +296,20 @@ async def test_a_log_that_has_grown_is_rotated(home):
 
 @contextlib.asynccontextmanager
 async def watched(*services, **options):
-    keeper = Keeper(services, **({"check_every_s": 0.1, "first_delay_s": 0.01, "longest_delay_s": 0.1} | options))
-    await keeper.start()
-    running = asyncio.create_task(keeper.run())
+    service_manager = ServiceManager(
+        services, **({"check_every_s": 0.1, "first_delay_s": 0.01, "longest_delay_s": 0.1} | options)
+    )
+    await service_manager.start()
+    running = asyncio.create_task(service_manager.run())
     try:
-        yield keeper
+        yield service_manager
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
 
 
-async def test_the_keeper_restarts_what_was_killed(home):
+async def test_the_manager_restarts_what_was_killed(home):
     service = home.service()
     async with watched(service):
         for _ in range(3):
@@ -315,10 +317,10 @@ async def test_the_keeper_restarts_what_was_killed(home):
             os.kill(before, signal.SIGKILL)
             await until(lambda before=before: home.pid() not in (None, before))
         await until(lambda: len(home.running()) == 1)
-    assert home.pid() is not None  # it goes on when no keeper runs
+    assert home.pid() is not None  # it goes on when no manager runs
 
 
-async def test_the_keeper_restarts_what_does_not_answer(home):
+async def test_the_manager_restarts_what_does_not_answer(home):
     service = home.service(health_timeout_s=0.2)
     async with watched(service, unhealthy_after=2):
         before = home.pid()
@@ -329,7 +331,7 @@ async def test_the_keeper_restarts_what_does_not_answer(home):
     assert home.running() == [home.pid()]
 
 
-async def test_the_keeper_goes_on_trying(home):
+async def test_the_manager_goes_on_trying(home):
     service = home.service()
     attempts = []
     start = service.start_or_adopt
@@ -348,7 +350,7 @@ async def test_the_keeper_goes_on_trying(home):
         await until(lambda: len(home.running()) == 1)
 
 
-async def test_the_keeper_waits_longer_each_time(home, monkeypatch):
+async def test_the_manager_waits_longer_each_time(home, monkeypatch):
     delays = []
     service = home.service()
     sleep = asyncio.sleep
@@ -364,10 +366,10 @@ async def test_the_keeper_waits_longer_each_time(home, monkeypatch):
         await sleep(0)
 
     monkeypatch.setattr(service, "ended", ended)
-    keeper = Keeper([service], first_delay_s=1.0, longest_delay_s=5.0)
+    service_manager = ServiceManager([service], first_delay_s=1.0, longest_delay_s=5.0)
     monkeypatch.setattr(service, "start_or_adopt", fails)
-    monkeypatch.setattr("clary.services.keeper.asyncio.sleep", noted)
-    running = asyncio.create_task(keeper.run())
+    monkeypatch.setattr("clary.services.manager.asyncio.sleep", noted)
+    running = asyncio.create_task(service_manager.run())
     while len(delays) < 5:
         await sleep(0)
     running.cancel()
@@ -376,12 +378,12 @@ async def test_the_keeper_waits_longer_each_time(home, monkeypatch):
     assert delays[:5] == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-async def test_the_keeper_reports_why_a_service_does_not_start(home):
+async def test_the_manager_reports_why_a_service_does_not_start(home):
     with pytest.raises(SettingsError, match="I cannot go on"):
-        await Keeper([home.service("dies")]).start()
+        await ServiceManager([home.service("dies")]).start()
 
 
-async def test_two_keepers_keep_one(home):
+async def test_two_managers_keep_a_single_service(home):
     async with watched(home.service()), watched(home.service()):
         before = home.pid()
         os.kill(before, signal.SIGKILL)

@@ -13,7 +13,7 @@ from clary.services.service import Service
 log = structlog.get_logger()
 
 
-class Keeper:
+class ServiceManager:
     """Watches services.
 
     check_every_s     between two health checks; that a service ended is noticed at once
