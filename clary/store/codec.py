@@ -24,10 +24,14 @@ _ESCAPED = re.compile(f"{_ESCAPE}([0-9a-f]{{4}})")
 
 def escape(text: str) -> str:
     """Text as a database holds it: without NUL and lone surrogates. `unescape` gives it back."""
+    if text.isprintable():  # as nearly all are; what has to be escaped is not
+        return text
     return _UNSTORABLE.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)
 
 
 def unescape(text: str) -> str:
+    if _ESCAPE not in text:
+        return text
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
 
 

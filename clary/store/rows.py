@@ -15,14 +15,15 @@ from clary.store import codec
 from clary.store.schema import leases, members, records, transitions
 
 _FIELDS = [field.name for field in dataclasses.fields(Record) if field.name != "owner"]
+_AFTER_OWNER = [field.name for field in dataclasses.fields(Record)].index("owner")
 COLUMNS = [*(records.c[name] for name in _FIELDS), records.c.owner_kind, records.c.owner_name]
 
 
 def to_record(row: Sequence[Any]) -> Record:
-    """`row` holds COLUMNS."""
-    *fields, owner_kind, owner_name = row
-    owner = None if owner_kind is None else Ref(owner_kind, owner_name)
-    return Record(**dict(zip(_FIELDS, fields, strict=True)), owner=owner)
+    """`row` holds COLUMNS: Record's fields in their order, but for the owner, whose two columns come last."""
+    owner = None if row[-2] is None else Ref(row[-2], row[-1])
+    fields: list[Any] = [*row[:_AFTER_OWNER], owner, *row[_AFTER_OWNER:-2]]
+    return Record(*fields)
 
 
 def create(connection: Connection, record: Record, history: Transition | None) -> Record:
@@ -53,7 +54,10 @@ def find(connection: Connection, kind: str, lower_name: str) -> Record:
 
 
 def replace(connection: Connection, old: Record, new: Record, history: Transition | None) -> Record:
-    if not connection.execute(update(records).where(_at_version(old)).values(**_values(new))).rowcount:
+    values = _values(new)
+    for name in ("kind", "name", "uid", *(["created"] if new.created == old.created else ())):
+        del values[name]  # they stay: SQLite would write anew each index that has them
+    if not connection.execute(update(records).where(_at_version(old)).values(**values)).rowcount:
         raise StaleWrite(f"{old.ref} is not at version {old.version} any more")
     record_id = connection.execute(select(records.c.id).where(_at_version(new))).scalar_one()
     _index(connection, record_id, new)
