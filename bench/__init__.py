@@ -2,5 +2,5 @@
 
     python -m bench [--only NAME] [--quick] [--json FILE]
 
-One module per measurement; each has `measure(quick)`, which gives Figures as it comes to them.
+One module per measurement; each has `measure(quick)`, which yields Figures as they are measured.
 """

@@ -80,8 +80,8 @@ def sum_up(console: Console, measurements: list[dict[str, Any]], broken: list[st
     console.print(
         f"{len(aims) - len(missed)} of {len(aims)} aims met, in {seconds} s; load average now {machine.load()}"
     )
-    for what in missed:
-        console.print(f"[red]not met[/]  {what}")
+    for figure_name in missed:
+        console.print(f"[red]not met[/]  {figure_name}")
     for name in broken:
         console.print(f"[red]broke off[/]  {name}")
 

@@ -30,13 +30,16 @@ def measure(quick: bool) -> Iterator[Figure]:
 def _large(folder: Path, rows: int, times: int) -> Iterator[Figure]:
     plan = json.dumps(PLAN)
     table = tables.write(folder, rows)
-    for what, mine, theirs in (("", "", ""), (", written as Feather", folder / "own.arrow", folder / "peer.arrow")):
+    for output, own_file, peer_file in (
+        ("", "", ""),
+        (", written as Feather", folder / "own.arrow", folder / "peer.arrow"),
+    ):
         own, polars = [], []
         for _ in range(times):
-            own.append(run("clary_recipe", table, mine, plan))
-            polars.append(run("polars_recipe", table, theirs, plan, environment="peers"))
-        yield at_most(f"CPU, {rows:,} rows of Parquet{what}", own, "Polars by hand", polars, 1 / 2)
-        yield memory(own, f"peak memory, {rows:,} rows of Parquet{what}", "Polars by hand", polars, MEMORY_MIB)
+            own.append(run("clary_recipe", table, own_file, plan))
+            polars.append(run("polars_recipe", table, peer_file, plan, environment="peers"))
+        yield at_most(f"CPU, {rows:,} rows of Parquet{output}", own, "Polars by hand", polars, 1 / 2)
+        yield memory(own, f"peak memory, {rows:,} rows of Parquet{output}", "Polars by hand", polars, MEMORY_MIB)
     text = tables.write(folder, rows, as_csv=True)
     from_text = run("clary_recipe", text, "", plan)
     yield Figure(f"CPU, {rows:,} rows of CSV ({text.stat().st_size / 1e9:.1f} GB)", "s", [from_text.cpu_s])
@@ -53,16 +56,16 @@ def _against_scikit_learn(folder: Path, rows: int, times: int) -> Iterator[Figur
         own.append(run("clary_recipe", table, "", plan))
         peer.append(run("sklearn_recipe", table, "", plan, environment="peers"))
     yield at_most(f"CPU, {rows:,} rows of Parquet", own, "scikit-learn on pandas", peer, 1 / 5)
-    mine, theirs = folder / "own.arrow", folder / "peer.arrow"
-    run("clary_recipe", table, mine, plan)
-    run("sklearn_recipe", table, theirs, plan, environment="peers")
-    difference = json.loads(run("same_cells", mine, theirs).said)["difference"]
+    own_file, peer_file = folder / "own.arrow", folder / "peer.arrow"
+    run("clary_recipe", table, own_file, plan)
+    run("sklearn_recipe", table, peer_file, plan, environment="peers")
+    difference = json.loads(run("same_cells", own_file, peer_file).last_line)["difference"]
     yield Figure("greatest difference of a cell to scikit-learn's", "", [difference], below=1e-9)
 
 
 def _one_row(times: int) -> Iterator[Figure]:
     own, peer = [], []
     for _ in range(times):
-        own.append(float(run("clary_row").said))
-        peer.append(float(run("sklearn_row").said))
+        own.append(float(run("clary_row").last_line))
+        peer.append(float(run("sklearn_row").last_line))
     yield Figure("one row, 5 numbers and 5 categories", "us", own, "scikit-learn, DataFrame of one row", peer, below=10)

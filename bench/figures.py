@@ -1,4 +1,4 @@
-"""A figure: what was measured, how often, beside which peer, and whether it is what we aim at."""
+"""A figure: what was measured, how often, beside which peer, and whether it meets its aim."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rich.table import Table
 class Figure:
     """Medians are reported; samples and peer's samples are of the same run, taken in turns where that is possible.
 
-    peer   what the same thing is without Clary, in words; "" where there is nothing to compare with
+    peer   what is measured without Clary, as text; "" where there is nothing to compare with
     below  what we aim at; with `over` it is about the difference to the peer, not about the figure itself
     part   of the figure before it
     """
 
-    what: str
+    name: str
     unit: str
     samples: Sequence[float]
     peer: str = ""
@@ -60,7 +60,7 @@ class Figure:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "what": self.what,
+            "what": self.name,
             "unit": self.unit,
             "median": self.value,
             "low": min(self.samples),
@@ -105,7 +105,7 @@ def _row(figure: Figure) -> list[str]:
     low, high = min(figure.samples), max(figure.samples)
     verdict = {None: "", True: "[green]met[/]", False: "[red]not met[/]"}[figure.met]
     return [
-        f"[dim]  {figure.what}[/]" if figure.part else figure.what,
+        f"[dim]  {figure.name}[/]" if figure.part else figure.name,
         f"{shown(figure.value)} {figure.unit}",
         f"{shown(low)}-{shown(high)}" if len(figure.samples) > 1 else "",
         f"{shown(figure.peer_value)} {figure.unit}" if figure.peer_value is not None else "",

@@ -1,4 +1,4 @@
-"""What a server takes while nobody asks it anything: one endpoint in service, 10,000 finished jobs."""
+"""What a server uses while it gets no requests: one endpoint in service, 10,000 finished jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clary.detached.lock import read_lock
 
 ABOUT = "one XGBoost endpoint in service, 10,000 finished jobs in the store (quick: 500), no requests"
 
-# Long enough for the server to look at everything anew, as it does every 30 s (resync_s).
+# Long enough for the server to list all records again, as it does every 30 s (resync_s).
 SECONDS, SECONDS_QUICK = 32, 5
 
 AIM_MB = 150.0
@@ -42,7 +42,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         deploy(live, "idle")
         invoke(live, "idle")
         parts = processes(live)
-        time.sleep(3)  # what was begun by the start comes to its end
+        time.sleep(3)  # until nothing of the start is still under way
         used = cpu_percent(parts, seconds)
         yield from memory(parts, peer)
         for part, percent in used.items():
@@ -59,14 +59,14 @@ def memory(parts: dict[str, list[psutil.Process]], peer: dict[str, psutil.Proces
         pss = sum(process.memory_full_info().pss for process in found) / MB
         total += pss
         beside = peer.get(part)
-        for what, size in (("RSS", rss), ("PSS", pss)):
+        for measure, size in (("RSS", rss), ("PSS", pss)):
             yield Figure(
-                f"{part}: {what}",
+                f"{part}: {measure}",
                 "MB",
                 [size],
                 names[part] if beside else "",
-                [getattr(beside.memory_full_info(), what.lower()) / MB] if beside else [],
-                below=AIM_MB if part == "server" and what == "RSS" else None,
+                [getattr(beside.memory_full_info(), measure.lower()) / MB] if beside else [],
+                below=AIM_MB if part == "server" and measure == "RSS" else None,
             )
     yield Figure("all together: PSS", "MB", [total])
 

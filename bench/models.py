@@ -57,13 +57,13 @@ def deploy(live: Server, name: str) -> None:
     """An endpoint of that configuration; it is in service when this returns."""
     live.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="bench")
 
-    def look() -> bool | None:
+    def in_service() -> bool | None:
         endpoint = live.sagemaker.describe_endpoint(EndpointName=name)
         if endpoint["EndpointStatus"] == "Failed":
             raise RuntimeError(f"endpoint {name}: {endpoint['FailureReason']}")
         return True if endpoint["EndpointStatus"] == "InService" else None
 
-    soon(look, 60, f"endpoint {name} to be in service")
+    soon(in_service, 60, f"endpoint {name} to be in service")
 
 
 def invoke(live: Server, name: str) -> float:

@@ -66,9 +66,9 @@ def start_on(live: Server, sandbox: str, large: Path, times: int) -> Figure:
         own.append(first_line(live, f"large-{number}", "entry", InputDataConfig=[live.channel("train", "large/")]))
         peer.append(timed(lambda: shutil.copyfile(large, large.with_name("copy.bin"))))
         large.with_name("copy.bin").unlink()
-    how = "in place" if sandbox == "bubblewrap" else "copied"
+    delivery = "in place" if sandbox == "bubblewrap" else "copied"
     size = f"{large.stat().st_size >> 20} MiB"
-    return Figure(f"first line with {size} of input, {how} ({sandbox})", "s", own, "the file copied", peer)
+    return Figure(f"first line with {size} of input, {delivery} ({sandbox})", "s", own, "the file copied", peer)
 
 
 def write(path: Path, size: int) -> None:

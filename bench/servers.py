@@ -83,11 +83,11 @@ class Server:
 
     def _client(self, service: str, variable: str) -> Any:
         if service not in self._clients:
-            told = self.environment
-            keys = told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]
-            session = boto3.Session(*keys, region_name=told["AWS_DEFAULT_REGION"])
+            environment = self.environment
+            keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+            session = boto3.Session(*keys, region_name=environment["AWS_DEFAULT_REGION"])
             config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-            self._clients[service] = session.client(service, endpoint_url=told[variable], config=config)
+            self._clients[service] = session.client(service, endpoint_url=environment[variable], config=config)
         return self._clients[service]
 
     # ---- training jobs ----
@@ -117,11 +117,11 @@ class Server:
     def completed(self, name: str) -> dict[str, Any]:
         """The job's description, as soon as it is Completed. Raises RuntimeError for any other end."""
 
-        def look() -> dict[str, Any] | None:
+        def ended() -> dict[str, Any] | None:
             job: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
             return job if job["TrainingJobStatus"] not in ("InProgress", "Stopping") else None
 
-        job = soon(look, 300, f"training job {name} to end")
+        job = soon(ended, 300, f"training job {name} to end")
         if job["TrainingJobStatus"] != "Completed":
             raise RuntimeError(f"training job {name}: {job['TrainingJobStatus']}: {job.get('FailureReason')}")
         return job
@@ -137,12 +137,12 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("CLARY_", "AWS_"))}
 
 
-def soon(look: Callable[[], T | None], within_s: float, what: str, every_s: float = 0.005) -> T:
-    """What `look` finds, to a few milliseconds."""
+def soon(condition: Callable[[], T | None], within_s: float, awaited: str, every_s: float = 0.005) -> T:
+    """What `condition` returns once it is not None, to a few milliseconds."""
     deadline = time.monotonic() + within_s
-    while (found := look()) is None:
+    while (found := condition()) is None:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {within_s} s in vain for {what}")
+            raise RuntimeError(f"waited {within_s} s in vain for {awaited}")
         time.sleep(every_s)
     return found
 

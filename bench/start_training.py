@@ -23,7 +23,7 @@ ABOUT = "from CreateTrainingJob to the first line of user code"
 
 # The time is the first thing the script prints, and the first thing it does.
 FIRST = 'import time; print(f"FIRST {time.time():.6f}", flush=True)'
-LINGERS = f"{FIRST}; time.sleep(0.4)"  # so that its task can be looked at
+LINGERS = f"{FIRST}; time.sleep(0.4)"  # so that its task can be measured
 _FIRST = re.compile(r"FIRST ([\d.]+)")
 _INVOKED = re.compile(r"^(\d+) Invoking the script", re.MULTILINE)
 SOURCE = "source/{name}.tar.gz"
@@ -111,8 +111,8 @@ def plain() -> float:
         script.write_text(FIRST)
         began = time.time()
         process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-        said, _ = process.communicate()
-    found = _FIRST.search(said)
+        output, _ = process.communicate()
+    found = _FIRST.search(output)
     assert found
     return float(found[1]) - began
 

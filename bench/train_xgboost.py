@@ -22,10 +22,11 @@ PLAIN = """
 import sys
 import pandas
 import xgboost
-train, model, rounds, *words = sys.argv[1:]
+train, model, rounds, *parameters = sys.argv[1:]
 table = pandas.read_csv(train, header=None)
 data = xgboost.DMatrix(table.iloc[:, 1:], table.iloc[:, 0])
-booster = xgboost.train(dict(word.split("=") for word in words), data, int(rounds), evals=[(data, "train")])
+settings = dict(parameter.split("=") for parameter in parameters)
+booster = xgboost.train(settings, data, int(rounds), evals=[(data, "train")])
 booster.save_model(model)
 """
 
@@ -41,7 +42,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         yield _compare(live, f"{rows:,} rows x {COLUMNS} ({size}), 30 rounds", large, 30, times)
 
 
-def _compare(live: Server, what: str, table: Path, rounds: int, times: int) -> Figure:
+def _compare(live: Server, name: str, table: Path, rounds: int, times: int) -> Figure:
     live.s3.upload_file(str(table), live.bucket, f"{table.stem}/train.csv")
     own, peer = [], []
     for number in range(-1, times):  # the first is to warm up
@@ -49,7 +50,7 @@ def _compare(live: Server, what: str, table: Path, rounds: int, times: int) -> F
         if number >= 0:
             own.append(taken[0])
             peer.append(taken[1])
-    return Figure(what, "s", own, "the same in a plain Python process", peer)
+    return Figure(name, "s", own, "the same in a plain Python process", peer)
 
 
 def job(live: Server, name: str, prefix: str, rounds: int) -> float:
@@ -66,10 +67,10 @@ def job(live: Server, name: str, prefix: str, rounds: int) -> float:
 
 def plain(table: Path, rounds: int, parameters: Mapping[str, str] = PARAMETERS) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"{name}={value}" for name, value in parameters.items()]
+        arguments = [f"{name}={value}" for name, value in parameters.items()]
         began = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-c", PLAIN, str(table), f"{folder}/model.ubj", str(rounds), *words],
+            [sys.executable, "-c", PLAIN, str(table), f"{folder}/model.ubj", str(rounds), *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
         )

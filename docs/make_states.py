@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from clary.core.decisions import GONE, Family
+from clary.core.decisions import ERASED, Family
 from clary.resources import FAMILIES
 
 PAGE = Path(__file__).with_name("states.md")
@@ -40,7 +40,7 @@ def _family(family: Family) -> Iterator[str]:
     yield f"    [*] --> {next(iter(family.transitions))}"
     for status in used:
         for target in family.transitions[status]:
-            yield f"    {status} --> {'[*]' if target == GONE else target}"
+            yield f"    {status} --> {'[*]' if target == ERASED else target}"
     yield "```"
     if terminal := [status for status in used if status in family.terminal]:
         yield f"Terminal: {', '.join(terminal)}."
@@ -53,7 +53,7 @@ def _reachable(family: Family) -> list[str]:
     found, to_visit = set[str](), [next(iter(family.transitions))]
     while to_visit:
         status = to_visit.pop()
-        if status not in found and status != GONE:
+        if status not in found and status != ERASED:
             found.add(status)
             to_visit += family.transitions[status]
     return [status for status in family.transitions if status in found]

@@ -159,28 +159,28 @@ class LiveServer:
         """The training job's description, once it is in one of these statuses (any final one by default)."""
         wanted = statuses or ("Completed", "Failed", "Stopped")
 
-        def look() -> dict[str, Any] | None:
+        def reached() -> dict[str, Any] | None:
             job: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
             return job if job["TrainingJobStatus"] in wanted or job["SecondaryStatus"] in wanted else None
 
-        return until(look, within_s, f"training job {name} to be {' or '.join(wanted)}")
+        return until(reached, within_s, f"training job {name} to be {' or '.join(wanted)}")
 
     def endpoint(self, name: str, *statuses: str, within_s: float = 60) -> dict[str, Any]:
         """The endpoint's description, once it is in one of these statuses (InService or Failed by default)."""
         wanted = statuses or ("InService", "Failed")
 
-        def look() -> dict[str, Any] | None:
+        def reached() -> dict[str, Any] | None:
             endpoint: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
             return endpoint if endpoint["EndpointStatus"] in wanted else None
 
-        return until(look, within_s, f"endpoint {name} to be {' or '.join(wanted)}")
+        return until(reached, within_s, f"endpoint {name} to be {' or '.join(wanted)}")
 
 
-def until(look: Callable[[], T | None], within_s: float, what: str) -> T:
-    """What `look` finds, as soon as it finds something."""
+def until(condition: Callable[[], T | None], within_s: float, what: str) -> T:
+    """What `condition` returns, as soon as it is not None."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        if (found := look()) is not None:
+        if (found := condition()) is not None:
             return found
         time.sleep(0.05)
     raise AssertionError(f"waited {within_s} s in vain for {what}")
@@ -201,10 +201,10 @@ def _is_of(found: psutil.Process, home: Path) -> bool:
     try:
         if found.status() == psutil.STATUS_ZOMBIE:
             return False
-        told = " ".join([*found.cmdline(), *found.environ().values()])
+        command_and_environment = " ".join([*found.cmdline(), *found.environ().values()])
     except (psutil.Error, OSError):
         return False
-    return str(home) in told
+    return str(home) in command_and_environment
 
 
 @contextlib.contextmanager

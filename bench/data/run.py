@@ -22,7 +22,7 @@ class Cost:
     cpu_s: float
     wall_s: float
     peak_mib: float
-    said: str  # what it printed last
+    last_line: str  # of what it printed
 
 
 def python(environment: str = "") -> str:
@@ -36,7 +36,7 @@ def python(environment: str = "") -> str:
 
 
 def run(program: str, *arguments: str | Path, environment: str = "") -> Cost:
-    """Run bench/data/programs/<program>.py. Raises RuntimeError with its last words where it fails."""
+    """Run bench/data/programs/<program>.py. Raises RuntimeError with the end of its stderr where it fails."""
     argv = [python(environment), str(PROGRAMS / f"{program}.py"), *map(str, arguments)]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         began = os.times().elapsed
@@ -46,8 +46,8 @@ def run(program: str, *arguments: str | Path, environment: str = "") -> Cost:
         process.returncode = os.waitstatus_to_exitcode(status)
         wall_s = os.times().elapsed - began
         output.seek(0), errors.seek(0)
-        said, told = output.read().decode(), errors.read().decode()
+        stdout, stderr = output.read().decode(), errors.read().decode()
     if process.returncode:
-        raise RuntimeError(f"{program}: exit {process.returncode}: {told[-2_000:]}")
-    last = said.strip().rpartition("\n")[2]
+        raise RuntimeError(f"{program}: exit {process.returncode}: {stderr[-2_000:]}")
+    last = stdout.strip().rpartition("\n")[2]
     return Cost(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024, last)

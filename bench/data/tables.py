@@ -88,10 +88,10 @@ def _comments(draw: np.random.Generator, n: int) -> pa.Array:
     known = SENTENCE.split()
     words = pa.array(known).take(pa.array(draw.integers(0, len(known), int(lengths.sum()))))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    said = pa.compute.binary_join(pa.ListArray.from_arrays(pa.array(offsets), words), " ")
+    texts = pa.compute.binary_join(pa.ListArray.from_arrays(pa.array(offsets), words), " ")
     places = np.full(n, -1, np.int32)
     places[np.sort(draw.choice(n, count, replace=False))] = np.arange(count)
-    return said.take(pa.array(places, mask=places < 0))
+    return texts.take(pa.array(places, mask=places < 0))
 
 
 def write(folder: Path, rows: int, *, as_csv: bool = False) -> Path:

@@ -1,1 +1,1 @@
-"""The words every layer shares. Nothing here imports beyond the standard library."""
+"""What every layer shares. Nothing here imports beyond the standard library."""

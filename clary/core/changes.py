@@ -1,4 +1,4 @@
-"""Who waits for a record to change."""
+"""Notifications of changed records, to those who wait for them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Changes:
             subscriber(ref)
 
     def notify_of(self, record: Record) -> None:
-        """A record was written, or removed: its owner wants to know too."""
+        """A record was written, or removed: its owner is notified too."""
         self.notify(record.ref)
         if record.owner:
             self.notify(record.owner)
 
     def notify_all(self) -> None:
-        """Any record may have been written: what others wrote was not heard of for a while."""
+        """Any record may have been written: notifications of other servers were missed for a while."""
         for ref in list(self._waiting):
             self.notify(ref)
 

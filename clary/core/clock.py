@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and waits for it."""
+    """Gives the time and waits for it."""
 
     def now(self) -> datetime:
         """The time now, aware, in UTC."""

@@ -132,7 +132,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The world, as far as one record is concerned.
+    """What was observed for the decision about one record.
 
     records    the children that are watched
     refusals   kind/name of a child -> why it cannot be created
@@ -147,12 +147,12 @@ class Seen:
         return self.tasks.get(task_id, ABSENT)
 
     def refusal(self, child: Ref) -> str:
-        """Why a child cannot be created; "" while nothing is known against it."""
+        """Why a child cannot be created; "" while no reason is known."""
         return self.refusals.get(str(child), "")
 
 
-# Among a status's transitions: the record is erased. No status, and no word of AWS's.
-GONE = "gone"
+# Among a status's transitions: the record is erased. Not a status of AWS's.
+ERASED = "erased"
 
 
 class NoStatus(StrEnum):
@@ -183,10 +183,10 @@ class Family:
     """A kind of resource and its behaviour, as a value.
 
     kind          also the resource part of its ARN
-    status        its statuses, AWS's words; NoStatus where AWS has none (the record's status is then "")
-    transitions   from each status, those it may move to; a new record has the first. GONE is the end of the record
+    status        its statuses as AWS spells them; NoStatus where AWS has none (the record's status is then "")
+    transitions   from each status, those it may move to; a new record has the first. ERASED is the end of the record
     terminal      statuses in which nothing is left to do but to clear up a task that is still there, which leads to the
-                  record by itself. In all others the loop comes back to the record until it has moved on or is gone
+                  record by itself. In all others the loop comes back to the record until it has moved on or is erased
     watch, decide what the loop calls; a family whose records need no work leaves them out
     operations    AWS operation name -> async function of (context, request) giving the response
     unbuilt       AWS operation name -> the members of its request that nothing here would act on; they are refused

@@ -73,7 +73,7 @@ def to_line(series: Series, sample: Sample) -> str:
 
 
 def from_line(line: bytes | str) -> tuple[Series, Sample]:
-    """What a line of a spool file says. Raises ValueError for any other line."""
+    """The samples in a line of a spool file. Raises ValueError for any other line."""
     try:
         raw = json.loads(line)
         series = Series.of(raw["namespace"], raw["name"], raw["dimensions"], raw.get("unit", "None"))

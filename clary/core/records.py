@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-# What json.loads gives, to be read and not changed. Whoever takes a member apart has to check what it is, as
+# What json.loads gives, to be read and not changed. Code that reads a member has to check its type, as
 # clary.core.structured does.
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -41,7 +41,7 @@ class Record:
     """One stored resource. A value: the store hands out new ones, nobody changes one in place.
 
     uid       new for each creation, so that a new job under an old name shares nothing with the old
-    status    the family's word, AWS's spelling
+    status    one of the family's statuses, in AWS's spelling
     detail    the finer status where the family has one (SecondaryStatus of a training job), else ""
     spec      the Create request as received: members and types are those of its shape in AWS's service model, against
               which it was checked
@@ -49,7 +49,7 @@ class Record:
     reason    FailureReason, "" while there is none
     created, modified   aware datetimes in UTC; modified moves with every change that callers can see
     version   counts writes; a write names the version it read
-    owner     the record that made this one and is answerable for it, None where a caller made it
+    owner     the record that created this one and is responsible for it, None where a caller made it
     owner_uid the owner's uid: a later record of the owner's name owns nothing of it
     node      the node whose server works on the record, "" where any may: the one that holds the control lease does
     placements  task id -> the node it was placed on, written before the task is launched

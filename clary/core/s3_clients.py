@@ -1,4 +1,4 @@
-"""What clients of the embedded S3 must be told beside its address and keys."""
+"""Settings that clients of the embedded S3 need beside its address and keys."""
 
 from __future__ import annotations
 

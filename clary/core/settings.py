@@ -1,4 +1,4 @@
-"""Every knob, read once when a process starts and passed down as values.
+"""Every setting, read once when a process starts and passed down as values.
 
 A setting comes, last one wins, from its default here, from `<home>/clary.toml`, from an environment variable
 `CLARY_<NAME>`, from the command line. `docs/settings.md` describes each.
@@ -232,7 +232,7 @@ def _check(settings: Settings) -> None:
             f"host = {settings.host!r}: listening beyond this machine demands TLS; "
             "set tls_certificate and tls_key, or host = '127.0.0.1'"
         )
-    for name in (knob.name for knob in dataclasses.fields(settings) if knob.name.startswith("metrics_")):
+    for name in (f.name for f in dataclasses.fields(settings) if f.name.startswith("metrics_")):
         if not 0 <= getattr(settings, name) <= 36500:
             raise SettingsError(f"{name} = {getattr(settings, name)}: must be from 0 to 36500")
     if settings.s3_endpoint_url and not (settings.s3_access_key_id and settings.s3_secret_access_key):

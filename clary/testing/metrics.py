@@ -80,7 +80,7 @@ class MetricStoreContract:
         for start in (0, 50, 101):
             with pytest.raises(StaleWrite):
                 await metrics.put([(LOSS, Sample.value(T0, 1.0))], "job.jsonl", start, 200)
-        await metrics.put([], "job.jsonl", 100, 150)  # lines that said nothing are passed too
+        await metrics.put([], "job.jsonl", 100, 150)  # lines without samples are passed too
         assert await metrics.position("job.jsonl") == 150
         assert [sample.sum for sample in await metrics.read(LOSS, *FOR_EVER)] == [1.0]
 

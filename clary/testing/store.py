@@ -59,7 +59,7 @@ HOSTILE_JSON: list[JSON] = [
 
 
 def a_record(name: str = "r1", **changes: Any) -> Record:
-    """A training job, say; every field can be another."""
+    """A record, of a training job by default; every field can be given."""
     record = Record("training-job", name, f"uid-{name}", "InProgress", {}, created=T0, modified=T0)
     return dataclasses.replace(record, **changes)
 
@@ -216,15 +216,15 @@ class StoreContract:
         assert await store.history(second) == []
 
     async def test_a_write_on_a_record_that_is_gone_is_stale(self, store: Store) -> None:
-        gone = await store.create(a_record())
-        await store.delete(gone)
+        deleted = await store.create(a_record())
+        await store.delete(deleted)
         for again in (False, True):
             if again:  # same name and version, but another record
                 await store.create(a_record(uid="another"))
             with pytest.raises(StaleWrite):
-                await store.replace(gone, gone.with_state(n=1), a_line())
+                await store.replace(deleted, deleted.with_state(n=1), a_line())
             with pytest.raises(StaleWrite):
-                await store.delete(gone)
+                await store.delete(deleted)
 
     async def test_a_record_cannot_become_another(self, store: Store) -> None:
         record = await store.create(a_record())

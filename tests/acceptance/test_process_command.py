@@ -222,7 +222,7 @@ def test_no_server(work, tmp_path):
 
 
 def test_no_s3(server, work, tmp_path):
-    """A client that is told of an S3 where nobody is."""
+    """A client whose S3 address nobody listens at."""
     (tmp_path / "home").mkdir()
     shutil.copy(server.home / "credentials.json", tmp_path / "home")
     key, secret = (server.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))

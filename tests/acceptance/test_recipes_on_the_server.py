@@ -87,11 +87,11 @@ def process(
         ProcessingResources={"ClusterConfig": cluster},
     )  # fmt: skip
 
-    def look() -> dict[str, Any] | None:
-        told: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=name)
-        return told if told["ProcessingJobStatus"] != "InProgress" else None
+    def ended() -> dict[str, Any] | None:
+        description: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=name)
+        return description if description["ProcessingJobStatus"] != "InProgress" else None
 
-    return until(look, PATIENCE_S, f"{name} to be over")
+    return until(ended, PATIENCE_S, f"{name} to be over")
 
 
 def objects(world: LiveWorld, prefix: str) -> dict[str, bytes]:
@@ -155,9 +155,9 @@ def test_batch_and_real_time_give_the_same_features_to_the_last_bit(world, recip
     answer = ask(world, "features", text, "text/csv; header=present", "text/csv")
     assert [_bits(line) for line in answer.splitlines()] == [_bits(line) for line in features]
     few = table.iloc[[0, 7, 150, 399]]
-    told = json.loads(ask(world, "features", as_json(few), "application/json", "application/json"))
-    for place, one in zip(few.index, told["instances"], strict=True):
-        assert _bits(",".join("" if value is None else repr(value) for value in one["features"])) == _bits(
+    response = json.loads(ask(world, "features", as_json(few), "application/json", "application/json"))
+    for place, instance in zip(few.index, response["instances"], strict=True):
+        assert _bits(",".join("" if value is None else repr(value) for value in instance["features"])) == _bits(
             features[place]
         )
     world.delete_endpoint("features")
@@ -184,8 +184,8 @@ def test_raw_rows_become_predictions_of_the_model_trained_on_the_features(world,
     model = job["ModelArtifacts"]["S3ModelArtifacts"]
     deploy(world, "predictions", recipe, {"Image": XGBOOST, "ModelDataUrl": model})
     text = table.drop(columns=TARGET).to_csv(index=False)
-    got = [float(one) for one in ask(world, "predictions", text, "text/csv; header=present", "text/csv").split()]
-    values = np.array([[float(one or "nan") for one in row] for row in csv.reader(features)])
+    got = [float(line) for line in ask(world, "predictions", text, "text/csv; header=present", "text/csv").split()]
+    values = np.array([[float(cell or "nan") for cell in row] for row in csv.reader(features)])
     booster = xgboost.Booster()
     with tarfile.open(fileobj=io.BytesIO(objects(world, model.removeprefix(f"s3://{world.bucket}/"))[""])) as archive:
         booster.load_model(bytearray(archive.extractfile("xgboost-model").read()))  # type: ignore[union-attr]

@@ -81,8 +81,8 @@ def test_a_trained_job_tells_its_metrics_its_log_and_its_model(models):
     job = ended("shallow")
     metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
     assert metrics["validation:auc"] > 0.95
-    told = [entry["Status"] for entry in job["SecondaryStatusTransitions"] if entry["Status"] != "Pending"]
-    assert told == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    statuses = [entry["Status"] for entry in job["SecondaryStatusTransitions"] if entry["Status"] != "Pending"]
+    assert statuses == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     last_round = [line for line in log("shallow") if "validation-auc" in line][-1]
     assert float(re.search(r"validation-auc:(\S+)", last_round)[1]) == pytest.approx(metrics["validation:auc"])
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/out/shallow/output/model.tar.gz"

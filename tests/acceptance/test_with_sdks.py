@@ -57,13 +57,13 @@ def test_with_the_aws_cli(server, tmp_path):
     np.savetxt(tmp_path / "train.csv", table[:400], delimiter=",")
     np.savetxt(tmp_path / "validation.csv", table[400:], delimiter=",")
     np.savetxt(tmp_path / "rows.csv", features[400:410], delimiter=",")
-    told = scenario(
+    output = scenario(
         server,
         ["sh", str(PROGRAMS / "with_aws_cli.sh"), str(tmp_path)],
         tmp_path,
         AWS_CLI=str(environment("cli") / "aws"),
     )
-    assert "assumed-role" in told
+    assert "assumed-role" in output
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])

@@ -108,7 +108,7 @@ class Gate:
 
 
 class LiveWorld(LiveServer):
-    """A live server, its gate, and short words for what these tests ask of it."""
+    """A live server, its gate, and helpers for what these tests ask of it."""
 
     gate: Gate
 
@@ -183,21 +183,21 @@ class LiveWorld(LiveServer):
         )
 
     def ask(self, endpoint: str, body: str = "?", **config: Any) -> str:
-        """One invocation, by a client that does not try again unless told to."""
+        """One invocation, by a client that does not retry by default."""
         client = self.client("sagemaker-runtime", **config)
         answer = client.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=body)
         return str(answer["Body"].read().decode())
 
     def delete_endpoint(self, name: str) -> None:
         self.sagemaker.delete_endpoint(EndpointName=name)
-        self.gone(name)
+        self.wait_until_deleted(name)
 
-    def gone(self, endpoint: str) -> None:
+    def wait_until_deleted(self, endpoint: str) -> None:
         def check() -> bool | None:
             listed = self.sagemaker.list_endpoints(NameContains=endpoint)["Endpoints"]
             return None if any(found["EndpointName"] == endpoint for found in listed) else True
 
-        until(check, PATIENCE_S, f"endpoint {endpoint} to be gone")
+        until(check, PATIENCE_S, f"endpoint {endpoint} to be deleted")
 
     # ---- tasks ----
 
@@ -216,7 +216,7 @@ class LiveWorld(LiveServer):
         """Return as soon as all of its tasks stand in one of these phases."""
         deadline = time.monotonic() + PATIENCE_S
         while not self._stand_in(owner, phases):
-            assert time.monotonic() < deadline, f"the tasks of {owner} did not come to {phases}"
+            assert time.monotonic() < deadline, f"the tasks of {owner} did not reach {phases}"
 
     def tasks_ready(self, owner: str) -> bool:
         """Whether its replicas answer."""
@@ -286,7 +286,7 @@ class Caller:
     """Invokes an endpoint again and again in a thread, from entering to leaving; keeps what failed."""
 
     def __init__(self, ask: Callable[[], object], times: int | None = None) -> None:
-        """times: how often, where it is not until told to stop."""
+        """times: how often, if not until it is stopped."""
         self.sent = 0
         self.failures: list[str] = []
         self.slowest_s = 0.0

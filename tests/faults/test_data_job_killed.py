@@ -58,11 +58,11 @@ def start(world: LiveWorld, job: str, mode: str = "EndOfJob") -> None:
 
 
 def over(world: LiveWorld, job: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        told: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=job)
-        return told if told["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+    def ended() -> dict[str, Any] | None:
+        description: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=job)
+        return description if description["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    return until(look, PATIENCE_S, f"processing job {job} to be over")
+    return until(ended, PATIENCE_S, f"processing job {job} to be over")
 
 
 def made(world: LiveWorld, job: str) -> dict[str, bytes]:
@@ -103,9 +103,9 @@ def test_a_server_that_dies_ends_no_job(world: LiveWorld, table: pd.DataFrame, m
         if moment == "over":
             world.tasks_reach(job, Phase.EXITED)
             world.up()
-    told = over(world, job)
-    assert (told["ProcessingJobStatus"], told.get("FailureReason")) == ("Completed", None)
-    assert told["ExitMessage"].startswith("200 of 200 rows in ")
+    description = over(world, job)
+    assert (description["ProcessingJobStatus"], description.get("FailureReason")) == ("Completed", None)
+    assert description["ExitMessage"].startswith("200 of 200 rows in ")
     is_whole(world, job, table)
     world.all_is_quiet()
 
@@ -117,9 +117,9 @@ def test_of_a_job_whose_supervisor_was_killed_nothing_half_made_is_left(world: L
     with held(world, job):
         (task,) = world.tasks(job)
         kill(world.supervisor(task.name))
-        told = over(world, job)
-    assert told["ProcessingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("InternalServerError: ")
+        description = over(world, job)
+    assert description["ProcessingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("InternalServerError: ")
     assert made(world, job) == {}
     world.all_is_quiet()
 
@@ -128,9 +128,9 @@ def test_a_program_that_was_killed_is_told_and_the_next_job_makes_all(world: Liv
     start(world, "killed")
     with held(world, "killed") as program:
         program.kill()
-    told = over(world, "killed")
-    assert told["ProcessingJobStatus"] == "Failed"
-    assert "SIGKILL" in told["FailureReason"] or "137" in told["FailureReason"]
+    description = over(world, "killed")
+    assert description["ProcessingJobStatus"] == "Failed"
+    assert "SIGKILL" in description["FailureReason"] or "137" in description["FailureReason"]
     assert made(world, "killed") == {}
     world.sagemaker.delete_processing_job(ProcessingJobName="killed")
     start(world, "killed")

@@ -84,13 +84,13 @@ def read(world: LiveWorld, key: str) -> Any:
 def eventually(ask: Callable[[], Any]) -> Any:
     """The first answer."""
 
-    def look() -> Any:
+    def answer() -> Any:
         try:
             return ask()
         except Exception:
             return None
 
-    return until(look, PATIENCE_S, "an answer")
+    return until(answer, PATIENCE_S, "an answer")
 
 
 # ---- replicas ----
@@ -148,10 +148,10 @@ def test_only_requests_in_a_killed_replica_fail_and_are_told_so(world: LiveWorld
                 program_of(world, first.name)
                 others.more()
             world.gate.open("request")
-    told = one.failures + another.failures
-    assert len(told) == 1
-    assert "ModelError" in told[0]
-    assert "gave no answer" in told[0]
+    failures = one.failures + another.failures
+    assert len(failures) == 1
+    assert "ModelError" in failures[0]
+    assert "gave no answer" in failures[0]
     assert len(others.failures) <= 1, "at most the one that was in the killed replica"
     assert second in world.tasks(endpoint)
 
@@ -170,10 +170,10 @@ def test_a_job_whose_supervisor_was_killed_failed(world: LiveWorld) -> None:
     world.start_job(job, world.script(TRAIN.format(port=world.gate.port, megabytes=0)))
     world.gate.arrived(job)
     supervisor_of(world, world.tasks(job)[0].name)
-    told = world.job(job)
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("InternalServerError: ")
-    assert "supervisor" in told["FailureReason"]
+    description = world.job(job)
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("InternalServerError: ")
+    assert "supervisor" in description["FailureReason"]
 
 
 def test_with_a_retry_strategy_it_runs_again(world: LiveWorld) -> None:
@@ -184,9 +184,9 @@ def test_with_a_retry_strategy_it_runs_again(world: LiveWorld) -> None:
     supervisor_of(world, world.tasks(job)[0].name)
     world.gate.arrived(job, 2)
     world.gate.open(job)
-    told = world.job(job)
-    assert told["TrainingJobStatus"] == "Completed"
-    assert "Restarting" in [line["Status"] for line in told["SecondaryStatusTransitions"]]
+    description = world.job(job)
+    assert description["TrainingJobStatus"] == "Completed"
+    assert "Restarting" in [line["Status"] for line in description["SecondaryStatusTransitions"]]
     assert world.gate.arrivals[job] == 2
 
 
@@ -197,8 +197,8 @@ def test_the_supervisor_is_killed_while_the_server_is_dead(world: LiveWorld) -> 
     world.kill()
     supervisor_of(world, world.tasks(job)[0].name)
     world.up()
-    told = world.job(job)
-    assert told["FailureReason"].startswith("InternalServerError: ")
+    description = world.job(job)
+    assert description["FailureReason"].startswith("InternalServerError: ")
     assert world.gate.arrivals[job] == 1
 
 

@@ -69,13 +69,13 @@ def programs(world: LiveWorld, endpoint: str, container: str) -> list[psutil.Pro
 
 
 def eventually_whole(world: LiveWorld, endpoint: str) -> None:
-    def look() -> bool | None:
+    def answers() -> bool | None:
         try:
             return world.ask(endpoint) == WHOLE
         except ClientError:
             return None
 
-    until(look, PATIENCE_S, f"{endpoint} to answer again")
+    until(answers, PATIENCE_S, f"{endpoint} to answer again")
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

@@ -71,11 +71,11 @@ def start(world: LiveWorld, job: str, mode: str = "Continuous") -> None:
 
 
 def over(world: LiveWorld, job: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        told: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=job)
-        return told if told["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+    def ended() -> dict[str, Any] | None:
+        description: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=job)
+        return description if description["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    return until(look, PATIENCE_S, f"processing job {job} to be over")
+    return until(ended, PATIENCE_S, f"processing job {job} to be over")
 
 
 def made(world: LiveWorld, job: str) -> dict[str, int]:
@@ -130,12 +130,12 @@ def test_a_job_runs_once_and_completes_whenever_the_server_dies(world: LiveWorld
     if moment == "ending":
         world.tasks_reach(job, Phase.EXITED)
     world.up()
-    told = over(world, job)
-    assert (told["ProcessingJobStatus"], told.get("FailureReason")) == ("Completed", None)
-    assert told["ExitMessage"] == job
+    description = over(world, job)
+    assert (description["ProcessingJobStatus"], description.get("FailureReason")) == ("Completed", None)
+    assert description["ExitMessage"] == job
     assert made(world, job) == WHOLE
     assert world.gate.arrivals[job] == runs(world, job) == 1
-    assert told["ProcessingStartTime"] <= told["ProcessingEndTime"]
+    assert description["ProcessingStartTime"] <= description["ProcessingEndTime"]
 
 
 @pytest.mark.parametrize("moment", ["staging", "uploading", "collecting"])
@@ -146,8 +146,8 @@ def test_a_job_does_not_need_the_s3_server_to_live(world: LiveWorld, moment: str
     bring_to(world, job, moment)
     world.kill("s3")
     world.gate.open(job)
-    told = over(world, job)
-    assert (told["ProcessingJobStatus"], told.get("FailureReason")) == ("Completed", None)
+    description = over(world, job)
+    assert (description["ProcessingJobStatus"], description.get("FailureReason")) == ("Completed", None)
     assert made(world, job) == WHOLE
 
 
@@ -169,12 +169,12 @@ def test_a_job_whose_supervisor_was_killed_failed_and_what_is_there_is_whole(
     supervisor = until(lambda: alive(world, task.name), PATIENCE_S, "a supervisor") if task.exists() else None
     if supervisor:
         kill(supervisor)
-    told = over(world, job)
-    if moment == "collecting" and told["ProcessingJobStatus"] == "Completed":
+    description = over(world, job)
+    if moment == "collecting" and description["ProcessingJobStatus"] == "Completed":
         assert made(world, job) == WHOLE, "it was done before it was killed"
         return
-    assert told["ProcessingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("InternalServerError: ")
+    assert description["ProcessingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("InternalServerError: ")
     assert made(world, job).items() <= WHOLE.items()
     assert runs(world, job) <= 1
     if moment == "uploading":
@@ -210,9 +210,9 @@ def test_everything_is_killed_at_once(world: LiveWorld) -> None:
         found.kill()
     until(lambda: None if world.processes() else True, PATIENCE_S, "all to be gone")
     world.up()
-    told = over(world, job)
-    assert told["ProcessingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("InternalServerError: ")
+    description = over(world, job)
+    assert description["ProcessingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("InternalServerError: ")
     assert made(world, job) == {"sub/first": FIRST}
 
 

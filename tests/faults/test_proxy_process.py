@@ -72,7 +72,7 @@ def test_two_shells_at_once_get_the_same_one(settings):
 
 
 def test_after_a_stop_it_comes_back_at_the_same_port_with_the_same_authority(settings):
-    """Shells and notebooks that were told of it go on to work."""
+    """Shells and notebooks that have its address go on to work."""
     first = transparent_environment(settings)
     bundle = (settings.paths.certificates / "bundle.pem").read_text()
     stop(settings)

@@ -1,4 +1,4 @@
-"""A disk that is full, an S3 that cannot be reached: told in so many words, and over when they are over."""
+"""A disk that is full, an S3 that cannot be reached: FailureReason names them, and work goes on when they are over."""
 
 from __future__ import annotations
 
@@ -86,21 +86,21 @@ def test_no_room_for_tasks() -> None:
         world.sagemaker.create_endpoint(EndpointName="bystander", EndpointConfigName="good")
         assert world.endpoint("bystander")["EndpointStatus"] == "InService"
 
-        told = run(world, "writes-too-much", large)["FailureReason"]
-        assert told.startswith("AlgorithmError: ")
-        assert "No space left on device" in told
+        reason = run(world, "writes-too-much", large)["FailureReason"]
+        assert reason.startswith("AlgorithmError: ")
+        assert "No space left on device" in reason
 
-        told = run(world, "brings-too-much", heavy)["FailureReason"]
-        assert told.startswith("ClientError: ")
-        assert "the disk is full" in told
+        reason = run(world, "brings-too-much", heavy)["FailureReason"]
+        assert reason.startswith("ClientError: ")
+        assert "the disk is full" in reason
 
         world.start_job("ends-on-a-full-disk", small)
         world.gate.arrived("ends-on-a-full-disk")
         until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "the others to be tidied away")
         for pages in (3, 0):  # with three there is room to begin, not to say how it ended
             disk.fill(but_for=pages * 4 * KIB)
-            told = run(world, f"finds-{pages}-pages", small)["FailureReason"]
-            assert told.startswith("ClientError: No space left on the disk")
+            reason = run(world, f"finds-{pages}-pages", small)["FailureReason"]
+            assert reason.startswith("ClientError: No space left on the disk")
             until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "it to be tidied away")
         world.make_config("second", "good")
         world.sagemaker.create_endpoint(EndpointName="no-room", EndpointConfigName="second")
@@ -108,8 +108,8 @@ def test_no_room_for_tasks() -> None:
         assert endpoint["EndpointStatus"] == "Failed"
         assert endpoint["FailureReason"].startswith("ClientError: No space left on the disk")
         world.gate.open("ends-on-a-full-disk")
-        told = world.job("ends-on-a-full-disk")["FailureReason"]
-        assert "No space left" in told
+        reason = world.job("ends-on-a-full-disk")["FailureReason"]
+        assert "No space left" in reason
         assert world.ask("bystander") == "good"
 
         disk.free()
@@ -123,11 +123,11 @@ def test_no_room_in_s3() -> None:
     with on_a_small_disk("s3") as (world, disk):
         code = world.script(TRAIN.format(port=world.gate.port, megabytes=1))
         disk.fill()
-        told = run(world, "too-large", code)
-        assert told["TrainingJobStatus"] == "Failed"
-        assert told["FailureReason"].startswith("ClientError: ")
-        assert "the disk is full" in told["FailureReason"]
-        assert "ModelArtifacts" not in told
+        description = run(world, "too-large", code)
+        assert description["TrainingJobStatus"] == "Failed"
+        assert description["FailureReason"].startswith("ClientError: ")
+        assert "the disk is full" in description["FailureReason"]
+        assert "ModelArtifacts" not in description
         with pytest.raises(ClientError):
             world.upload("more", bytes(1 << 20))
         disk.free()
@@ -156,9 +156,9 @@ def test_no_room_at_all() -> None:
         world.tasks_reach("waits", Phase.EXITED)
         assert world.ask("bystander") == "good"
         disk.free()
-        told = world.job("waits")
-        assert told["TrainingJobStatus"] in ("Completed", "Failed")
-        assert "No space left" in told.get("FailureReason", "No space left")
+        description = world.job("waits")
+        assert description["TrainingJobStatus"] in ("Completed", "Failed")
+        assert "No space left" in description.get("FailureReason", "No space left")
         assert run(world, "afterwards", code)["TrainingJobStatus"] == "Completed"
         assert world.pid() == server
         world.delete_endpoint("bystander")
@@ -224,10 +224,10 @@ def test_an_s3_that_cannot_be_reached_fails_jobs_and_endpoints_soon() -> None:
         world.sagemaker.create_model(ModelName="m", ExecutionRoleArn=world.role, PrimaryContainer=container)
         world.make_config("m", "m")
         world.sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
-        for told in (world.job("data"), world.job("code"), world.endpoint("m")):
-            assert told["FailureReason"].startswith("ClientError: ")
-            assert "s3://nobodys/" in told["FailureReason"]
-            assert "cannot be reached; check s3_endpoint_url" in told["FailureReason"]
+        for description in (world.job("data"), world.job("code"), world.endpoint("m")):
+            assert description["FailureReason"].startswith("ClientError: ")
+            assert "s3://nobodys/" in description["FailureReason"]
+            assert "cannot be reached; check s3_endpoint_url" in description["FailureReason"]
         assert time.monotonic() - began < 30
         world.delete_endpoint("m")
         world.all_is_quiet()

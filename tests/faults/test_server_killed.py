@@ -202,7 +202,7 @@ def test_an_endpoint_that_was_being_deleted_goes(world: LiveWorld, moment: str) 
         world.sagemaker.delete_endpoint(EndpointName=name)
         world.kill()
         world.up()
-    world.gone(name)
+    world.wait_until_deleted(name)
 
 
 def test_callers_of_an_endpoint_do_not_notice_that_the_server_dies(world: LiveWorld) -> None:

@@ -243,7 +243,7 @@ def listed(world: LiveWorld, name: str) -> bool:
 
 
 def check_endpoint(world: LiveWorld, known: Known, name: str, models: set[str]) -> None:
-    found = [one["EndpointName"] for one in world.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]]
+    found = [endpoint["EndpointName"] for endpoint in world.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]]
     if name not in found:
         assert name in known.doubtful, f"{name} is lost"
         return
@@ -254,7 +254,7 @@ def check_endpoint(world: LiveWorld, known: Known, name: str, models: set[str]) 
         case "Failed":  # it had not been in service when a replica of it was killed
             assert name in known.bereft, f"{name}: {endpoint['FailureReason']}"
     until(lambda: True if deleted(world, name) else None, PATIENCE_S, f"{name} to accept its deletion")
-    world.gone(name)
+    world.wait_until_deleted(name)
 
 
 def deleted(world: LiveWorld, name: str) -> bool:

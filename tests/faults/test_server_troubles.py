@@ -1,4 +1,4 @@
-"""What goes wrong with a job or an endpoint is told in its FailureReason, and harms nothing else."""
+"""What goes wrong with a job or an endpoint is in its FailureReason, and harms nothing else."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def linked(name: str, target: str, files: dict[str, str]) -> bytes:
 
 
 ARCHIVES = pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "expected"),
     [
         (not_gzip, "not a valid gzip-compressed tar archive"),
         (not_tar, "not a valid gzip-compressed tar archive"),
@@ -142,18 +142,18 @@ ARCHIVES = pytest.mark.parametrize(
 
 
 @ARCHIVES
-def test_an_archive_that_is_none_or_means_harm(world: LiveWorld, make: Callable[[], bytes], words: str) -> None:
+def test_an_archive_that_is_none_or_means_harm(world: LiveWorld, make: Callable[[], bytes], expected: str) -> None:
     """As the source of a job, and as the model of an endpoint."""
     name = f"archive-{make.__name__.replace('_', '-')}"
     where = world.upload(f"bad/{name}.tar.gz", make())
     world.make_model(name, ModelDataUrl=where)
     world.start_job(name, where)
     world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    for told in (world.job(name), world.endpoint(name)):
-        assert told.get("TrainingJobStatus", told.get("EndpointStatus")) == "Failed"
-        assert told["FailureReason"].startswith("ClientError: ")
-        assert where in told["FailureReason"]
-        assert words in told["FailureReason"]
+    for description in (world.job(name), world.endpoint(name)):
+        assert description.get("TrainingJobStatus", description.get("EndpointStatus")) == "Failed"
+        assert description["FailureReason"].startswith("ClientError: ")
+        assert where in description["FailureReason"]
+        assert expected in description["FailureReason"]
     assert not [name for _, _, names in os.walk(world.home) for name in names if name.endswith("evil")]
     assert not os.path.lexists("/tmp/clary-test-evil")
     world.delete_endpoint(name)
@@ -165,19 +165,19 @@ def test_an_archive_that_is_none_or_means_harm(world: LiveWorld, make: Callable[
 def test_data_that_are_not_there(world: LiveWorld) -> None:
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{world.bucket}/nothing/here"}
     channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
-    told = run(world, "no-data", TRAIN.format(port=world.gate.port, megabytes=0), InputDataConfig=[channel])
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("ClientError: ")
-    assert "/nothing/here" in told["FailureReason"]
+    description = run(world, "no-data", TRAIN.format(port=world.gate.port, megabytes=0), InputDataConfig=[channel])
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("ClientError: ")
+    assert "/nothing/here" in description["FailureReason"]
 
 
 def test_an_image_that_is_not_there(world: LiveWorld) -> None:
     image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/nobodys:1"
     algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
-    told = run(world, "no-image", "", AlgorithmSpecification=algorithm)
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("ClientError: ")
-    assert image in told["FailureReason"]
+    description = run(world, "no-image", "", AlgorithmSpecification=algorithm)
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("ClientError: ")
+    assert image in description["FailureReason"]
     world.make_model("no-image", Image=image)
     world.sagemaker.create_endpoint(EndpointName="no-image", EndpointConfigName="no-image")
     endpoint = world.endpoint("no-image")
@@ -190,9 +190,9 @@ def test_an_image_that_is_not_there(world: LiveWorld) -> None:
 def test_accelerators_that_are_not_there(world: LiveWorld, instance_type: str) -> None:
     job = f"on-{instance_type.replace('.', '-')}"
     resources = {"InstanceType": instance_type, "InstanceCount": 1, "VolumeSizeInGB": 1}
-    told = run(world, job, TRAIN.format(port=world.gate.port, megabytes=0), ResourceConfig=resources)
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("CapacityError: ")
+    description = run(world, job, TRAIN.format(port=world.gate.port, megabytes=0), ResourceConfig=resources)
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("CapacityError: ")
     world.make_config(job, "good", InstanceType=instance_type)
     world.sagemaker.create_endpoint(EndpointName=job, EndpointConfigName=job)
     endpoint = world.endpoint(job)
@@ -205,27 +205,27 @@ def test_accelerators_that_are_not_there(world: LiveWorld, instance_type: str) -
 
 
 def test_a_script_that_fails(world: LiveWorld) -> None:
-    told = run(world, "raises", "raise ValueError('the 7th column is empty')")
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("AlgorithmError: ")
-    assert "the 7th column is empty" in told["FailureReason"]
-    assert "ModelArtifacts" not in told
+    description = run(world, "raises", "raise ValueError('the 7th column is empty')")
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("AlgorithmError: ")
+    assert "the 7th column is empty" in description["FailureReason"]
+    assert "ModelArtifacts" not in description
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_script_that_a_signal_ends(world: LiveWorld, number: signal.Signals) -> None:
     script = f"import os; print('so far', flush=True); os.kill(os.getpid(), {int(number)})"
-    told = run(world, f"dies-of-{number.name.lower()}", script)
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("AlgorithmError: ")
-    assert str(128 + number) in told["FailureReason"]
+    description = run(world, f"dies-of-{number.name.lower()}", script)
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("AlgorithmError: ")
+    assert str(128 + number) in description["FailureReason"]
 
 
 def test_a_script_that_kills_the_program_that_started_it(world: LiveWorld) -> None:
-    told = run(world, "kills-parent", "import os, time; os.kill(os.getppid(), 9); time.sleep(3600)")
-    assert told["TrainingJobStatus"] == "Failed"
-    assert told["FailureReason"].startswith("AlgorithmError: ")
-    assert "SIGKILL" in told["FailureReason"]
+    description = run(world, "kills-parent", "import os, time; os.kill(os.getppid(), 9); time.sleep(3600)")
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("AlgorithmError: ")
+    assert "SIGKILL" in description["FailureReason"]
 
 
 def test_a_script_that_takes_too_long(world: LiveWorld) -> None:
@@ -234,10 +234,10 @@ import os, time
 open(os.environ["SM_MODEL_DIR"] + "/model", "w").write("half done")
 time.sleep(3600)
 """
-    told = run(world, "too-long", script, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    description = run(world, "too-long", script, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert (description["TrainingJobStatus"], description["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert world.model_of("too-long") == b"half done"
-    assert told["BillableTimeInSeconds"] < 30
+    assert description["BillableTimeInSeconds"] < 30
 
 
 def test_a_script_that_does_not_hear_it_is_told_to_stop(world: LiveWorld) -> None:
@@ -248,7 +248,7 @@ def test_a_script_that_does_not_hear_it_is_told_to_stop(world: LiveWorld) -> Non
     until(lambda: True if "DEAF" in world.log_of(job) else None, PATIENCE_S, "the script not to listen")
     world.sagemaker.stop_training_job(TrainingJobName=job)
     (task,) = world.tasks(job)
-    until(lambda: True if (task / "stop").exists() else None, PATIENCE_S, "the supervisor to be told")
+    until(lambda: True if (task / "stop").exists() else None, PATIENCE_S, "the stop request to be written")
     assert world.job(job, "Stopping", "Stopped")["TrainingJobStatus"] == "Stopping"
     (task / "stop").write_text("0.1\n")
     os.kill(world.supervisor(task.name), signal.SIGTERM)
@@ -268,8 +268,8 @@ open(os.environ["SM_MODEL_DIR"] + "/model", "w").write("done")
 """
     server = psutil.Process(world.pid())
     before = server.memory_info().rss
-    told = run(world, "talks", script)
-    assert told["TrainingJobStatus"] == "Completed", told.get("FailureReason")
+    description = run(world, "talks", script)
+    assert description["TrainingJobStatus"] == "Completed", description.get("FailureReason")
     logs = world.client("logs")
     group = "/aws/sagemaker/TrainingJobs"
     (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="talks/")["logStreams"]
@@ -285,15 +285,15 @@ folder = os.environ["SM_MODEL_DIR"]
 os.symlink("/etc", folder + "/way-out")
 open(folder + "/model", "w").write("fine")
 """
-    told = run(world, "links-out", script)
-    assert told["TrainingJobStatus"] == "Completed"
+    description = run(world, "links-out", script)
+    assert description["TrainingJobStatus"] == "Completed"
     assert world.model_of("links-out") == b"fine"
 
 
 # ---- models ----
 
 BROKEN_MODELS = pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "expected"),
     [
         ("def model_fn(model_dir): raise RuntimeError('no such layer: conv9')", "no such layer: conv9"),
         ("def model_fn(model_dir):\n  import os; os._exit(3)", "exit code: 3"),
@@ -305,14 +305,16 @@ BROKEN_MODELS = pytest.mark.parametrize(
 
 
 @BROKEN_MODELS
-def test_a_model_that_does_not_load(world: LiveWorld, request: pytest.FixtureRequest, script: str, words: str) -> None:
+def test_a_model_that_does_not_load(
+    world: LiveWorld, request: pytest.FixtureRequest, script: str, expected: str
+) -> None:
     name = f"broken-{request.node.callspec.id.replace(' ', '-')}"
     world.make_model(name, script)
     world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    told = world.endpoint(name)
-    assert told["EndpointStatus"] == "Failed"
-    assert "did not pass the ping health check" in told["FailureReason"]
-    assert words in told["FailureReason"]
+    description = world.endpoint(name)
+    assert description["EndpointStatus"] == "Failed"
+    assert "did not pass the ping health check" in description["FailureReason"]
+    assert expected in description["FailureReason"]
     world.delete_endpoint(name)
 
 
@@ -321,10 +323,10 @@ def test_an_update_to_a_broken_model_leaves_the_old_in_service(world: LiveWorld)
     world.sagemaker.create_endpoint(EndpointName="careful", EndpointConfigName="good")
     assert world.endpoint("careful")["EndpointStatus"] == "InService"
     world.sagemaker.update_endpoint(EndpointName="careful", EndpointConfigName="broken-new")
-    told = world.endpoint("careful")
-    assert told["EndpointStatus"] == "InService"
-    assert "no such layer: conv9" in told["FailureReason"]
-    assert told["EndpointConfigName"] == "good"
+    description = world.endpoint("careful")
+    assert description["EndpointStatus"] == "InService"
+    assert "no such layer: conv9" in description["FailureReason"]
+    assert description["EndpointConfigName"] == "good"
     assert world.ask("careful") == "good"
     world.delete_endpoint("careful")
 
@@ -341,9 +343,9 @@ def test_a_model_that_never_answers_a_ping(world: LiveWorld) -> None:
         )
         assert changed.rowcount == 1
     world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="impatient")
-    told = world.endpoint(name)
-    assert told["EndpointStatus"] == "Failed"
-    assert "did not pass the ping health check within 1 s" in told["FailureReason"]
+    description = world.endpoint(name)
+    assert description["EndpointStatus"] == "Failed"
+    assert "did not pass the ping health check within 1 s" in description["FailureReason"]
     world.delete_endpoint(name)
 
 

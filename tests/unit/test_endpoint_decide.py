@@ -145,7 +145,7 @@ def test_it_is_in_service_only_when_every_replica_answers_and_the_gateway_knows(
     assert world.endpoint.status == Status.IN_SERVICE
     published = next(i for i, s in enumerate(world.steps) if s == Do(Publish(world.seen.route)))
     arrived = next(i for i, s in enumerate(world.steps) if isinstance(s, Move) and s.status == Status.IN_SERVICE)
-    assert published < arrived, "whoever is told InService may call at once"
+    assert published < arrived, "whoever reads InService may call at once"
     assert world.served() == {"A": [first, second]}
 
 

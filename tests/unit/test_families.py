@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clary.core.decisions import GONE, NoStatus
+from clary.core.decisions import ERASED, NoStatus
 from clary.core.tasks import Cause, Metric, Phase
 from clary.resources import FAMILIES
 from clary.resources.jobs.status import FINISHED
@@ -161,7 +161,7 @@ def test_statuses_are_aws_words(family):
 @EACH
 def test_transitions_lead_from_each_status_to_statuses(family):
     assert set(family.transitions) == set(family.status)
-    assert {target for targets in family.transitions.values() for target in targets} <= {*family.status, GONE}
+    assert {target for targets in family.transitions.values() for target in targets} <= {*family.status, ERASED}
 
 
 @EACH

@@ -18,7 +18,7 @@ LEASE_S = 15.0
 
 
 class Database(MemoryStore):
-    """Refuses, or never answers, when it is told to."""
+    """Refuses, or never answers, when the test sets it to."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clary.core.decisions import GONE
+from clary.core.decisions import ERASED
 from clary.resources import FAMILIES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,7 +31,7 @@ def test_the_page_is_up_to_date():
 @pytest.mark.parametrize("family", WITH_STATUS, ids=lambda family: family.kind)
 def test_from_every_status_that_is_reached_a_record_can_come_to_its_end(family):
     reached = make_states._reachable(family)
-    ends = {status for status in reached if GONE in family.transitions[status]}
+    ends = {status for status in reached if ERASED in family.transitions[status]}
     for _ in reached:
         ends |= {status for status in reached if ends & set(family.transitions[status])}
     assert ends == set(reached)
@@ -41,4 +41,4 @@ def test_from_every_status_that_is_reached_a_record_can_come_to_its_end(family):
 def test_only_what_is_not_terminal_moves_by_itself(family):
     """Out of a terminal status lead Deleting and the end alone, and only a caller asks for them."""
     for status in family.terminal:
-        assert set(family.transitions[status]) <= {"Deleting", GONE}
+        assert set(family.transitions[status]) <= {"Deleting", ERASED}

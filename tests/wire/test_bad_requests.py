@@ -63,7 +63,7 @@ def test_there_are_many_cases():
 def test_a_member_that_breaks_a_rule_is_named_with_the_rule(operation, path, value, rule):
     status, answer = ask(operation, with_value(operation, path, value))
     assert status == 400
-    # Items of a list and values of a map that are no structures are told at the container, as AWS does.
+    # Items of a list and values of a map that are no structures are reported at the container, as AWS does.
     assert f"at '{spelled(path)}" in answer["message"] or f"at '{spelled(path[:-1])}'" in answer["message"]
     if rule == "SerializationException":
         assert answer["__type"] == rule

@@ -6,5 +6,5 @@ import sys
 from clary.data import profile, scan
 
 with scan(sys.argv[1]) as table:
-    told = profile(table).to_dict()
-print(json.dumps({"rows": told["rows"]}))
+    summary = profile(table).to_dict()
+print(json.dumps({"rows": summary["rows"]}))

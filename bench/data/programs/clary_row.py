@@ -19,9 +19,9 @@ fitted = Recipe(
 rows = frame.head(1_000).astype(object).where(frame.head(1_000).notna(), None).to_dict("records")
 row = fitted.row_function()
 whole = fitted.transform(frame.head(1_000)).to_numpy(dtype=np.float64)
-assert np.array_equal(whole, np.array([row(one) for one in rows], dtype=np.float64)), "not the same numbers"
+assert np.array_equal(whole, np.array([row(values) for values in rows], dtype=np.float64)), "not the same numbers"
 began = time.process_time()
 for _ in range(100):
-    for one in rows:
-        row(one)
+    for values in rows:
+        row(values)
 print((time.process_time() - began) / (100 * len(rows)) * 1e6)

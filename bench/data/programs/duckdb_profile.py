@@ -1,4 +1,4 @@
-"""The figures of a profile by DuckDB: one query for all columns, more for outliers and for what is most frequent."""
+"""The figures of a profile by DuckDB: one query for all columns, more for outliers and for the most frequent values."""
 
 import json
 import sys
@@ -23,8 +23,8 @@ for name in numbers:
     wanted += [f"quantile_cont({name}, {q})", f"count_if({name} = 0)"]
 for name in texts:
     wanted += [f"avg(length({name}))", f"min(length({name}))", f"max(length({name}))"]
-for place, one in enumerate(numbers):
-    wanted += [f"corr({one}, {other})" for other in numbers[:place]]
+for place, name in enumerate(numbers):
+    wanted += [f"corr({name}, {other})" for other in numbers[:place]]
 first = base.execute(f"select {', '.join(wanted)} from t").fetchone()
 
 where = wanted.index

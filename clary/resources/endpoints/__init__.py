@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from clary.core.decisions import GONE
+from clary.core.decisions import ERASED
 
 KIND = "endpoint"
 
@@ -38,7 +38,7 @@ TRANSITIONS: Mapping[str, Collection[str]] = {
     Status.IN_SERVICE: (Status.UPDATING, Status.DELETING),
     Status.UPDATING: (Status.IN_SERVICE,),
     Status.FAILED: (Status.DELETING,),
-    Status.DELETING: (GONE,),
+    Status.DELETING: (ERASED,),
     # AWS has these too; no endpoint comes into them here.
     Status.OUT_OF_SERVICE: (),
     Status.SYSTEM_UPDATING: (),

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from clary.core.decisions import GONE
+from clary.core.decisions import ERASED
 
 KIND = "processing-job"
 
@@ -32,7 +32,7 @@ Status = ProcessingJobStatus
 TRANSITIONS: Mapping[str, Collection[str]] = {
     Status.IN_PROGRESS: (Status.COMPLETED, Status.FAILED, Status.STOPPING, Status.STOPPED),
     Status.STOPPING: (Status.STOPPED,),
-    Status.COMPLETED: (GONE,),
-    Status.FAILED: (GONE,),
-    Status.STOPPED: (GONE,),
+    Status.COMPLETED: (ERASED,),
+    Status.FAILED: (ERASED,),
+    Status.STOPPED: (ERASED,),
 }

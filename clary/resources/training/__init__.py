@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from clary.core.decisions import GONE
+from clary.core.decisions import ERASED
 
 KIND = "training-job"
 
@@ -35,5 +35,5 @@ TRANSITIONS: Mapping[str, Collection[str]] = {
     Status.COMPLETED: (Status.DELETING,),
     Status.FAILED: (Status.DELETING,),
     Status.STOPPED: (Status.DELETING,),
-    Status.DELETING: (GONE,),
+    Status.DELETING: (ERASED,),
 }

@@ -73,9 +73,9 @@ with tempfile.TemporaryDirectory() as folder:
         logs=True,
     )
     job = processor.latest_job
-    told = job.describe()
-    assert told["ProcessingJobStatus"] == "Completed", told
-    assert told["ExitMessage"] == f"8 of 10 in {job.job_name}", told["ExitMessage"]
+    description = job.describe()
+    assert description["ProcessingJobStatus"] == "Completed", description
+    assert description["ExitMessage"] == f"8 of 10 in {job.job_name}", description["ExitMessage"]
     assert output(job.outputs[0].destination, "part/rows.csv").count("\n") == 8
     assert output(f"s3://{bucket}/v2/test", "part/rows.csv") == "8,64\n9,81\n"
     again = ProcessingJob.from_processing_name(session, job.job_name)
@@ -83,12 +83,12 @@ with tempfile.TemporaryDirectory() as folder:
 
     Path(folder, "fails.py").write_text("raise SystemExit('no such column')")
     script = ScriptProcessor(image_uri=image, command=["python3"], base_job_name="v2-script", **kind)
-    told = ""
+    message = ""
     try:
         script.run(code=f"{folder}/fails.py", logs=False)
     except sagemaker.exceptions.UnexpectedStatusException as error:
-        told = str(error)
-    assert "no such column" in told, told
+        message = str(error)
+    assert "no such column" in message, message
 
     Path(folder, "source").mkdir()
     Path(folder, "source", "helper.py").write_text("def shout(text):\n    return text.upper()\n")

@@ -100,13 +100,13 @@ with tempfile.TemporaryDirectory() as folder:
 plain = Processor(entrypoint=["/bin/sh", "-c", "echo $GREETING; exit 3"], env={"GREETING": "farewell"}, **kind)
 plain.run(wait=False, logs=False)
 job = ProcessingJob.get(processing_job_name=plain.latest_job.processing_job_name)
-told = ""
+message = ""
 try:
     job.wait(poll=1)
 except FailedStatusError as error:
-    told = str(error)
-assert "exit code: 3" in told, told
-assert "farewell" in told, told
+    message = str(error)
+assert "exit code: 3" in message, message
+assert "farewell" in message, message
 
 endless = Processor(entrypoint=["sleep", "600"], **kind)
 endless.run(wait=False, logs=False)
