@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clary.formats.table import DataError, Source, Table, contents, empty, name_of
+from clary.formats.table import FormatError, Source, Table, contents, empty, name_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MISSING = ("", "nan", "NaN", "NAN", "NA", "N/A", "null", "NULL", "None")
 DELIMITERS = (",", "\t", ";", "|", " ")
-# Below this, splitting by hand is faster than starting the fast parser.
+# Below this, splitting in Python is faster than starting pyarrow's parser.
 SMALL_BYTES = 1024 * 1024
 SNIFFED_BYTES = 1024 * 1024
 
@@ -20,19 +20,19 @@ SNIFFED_BYTES = 1024 * 1024
 def read_csv(source: Source, label_size: int = 1, weights: bool = False) -> Table:
     """label_size  0 or 1 columns of labels, first
     weights        the next column is the weight of the row
-    Raises         DataError naming file, line and column.
+    Raises         FormatError naming file, line and column.
     """
     matrix = _matrix(source)
-    taken = label_size + weights
+    leading = label_size + weights
     if not matrix.size:
         return empty(label_size == 1)
-    if matrix.shape[1] <= taken:
-        raise DataError(
+    if matrix.shape[1] <= leading:
+        raise FormatError(
             f"{name_of(source)} has {matrix.shape[1]} columns: "
-            f"{taken} for the label{' and the weight' if weights else ''}, and none is left for features."
+            f"{leading} for the label{' and the weight' if weights else ''}, and none is left for features."
         )
     return Table(
-        features=matrix[:, taken:],
+        features=matrix[:, leading:],
         labels=matrix[:, 0] if label_size else None,
         weights=matrix[:, label_size] if weights else None,
     )
@@ -40,12 +40,12 @@ def read_csv(source: Source, label_size: int = 1, weights: bool = False) -> Tabl
 
 def _matrix(source: Source) -> NDArray[np.float32]:
     if _is_small(source):
-        return _by_hand(contents(source), source)
+        return _parse_in_python(contents(source), source)
     try:
-        return _fast(source)
-    except _NotPlainError:
-        # Blanks around numbers, an unknown word for a missing cell, or really a bad cell: by hand it is found.
-        return _by_hand(contents(source), source)
+        return _parse_with_pyarrow(source)
+    except _UnparsedError:
+        # Blanks around numbers, an unknown marker for a missing cell, or really a bad cell, which Python then finds.
+        return _parse_in_python(contents(source), source)
 
 
 def _is_small(source: Source) -> bool:
@@ -54,11 +54,11 @@ def _is_small(source: Source) -> bool:
     return source.is_file() and source.stat().st_size <= SMALL_BYTES
 
 
-class _NotPlainError(Exception):
+class _UnparsedError(Exception):
     pass
 
 
-def _fast(source: Source) -> NDArray[np.float32]:
+def _parse_with_pyarrow(source: Source) -> NDArray[np.float32]:
     import numpy as np
     import pyarrow as pa
     from pyarrow import csv
@@ -67,11 +67,11 @@ def _fast(source: Source) -> NDArray[np.float32]:
         data: Any = pa.py_buffer(source)
     elif source.is_file():
         data = pa.memory_map(str(source)).read_buffer()
-    else:  # a pipe can be read once only, and not be looked at first
+    else:  # a pipe can be read only once
         data = pa.py_buffer(source.read_bytes())
     head = bytes(memoryview(data)[:SNIFFED_BYTES]).lstrip().split(b"\n", 1)[0].decode("utf-8-sig", "replace")
     if not head.strip():
-        return _by_hand(bytes(memoryview(data)), source)
+        return _parse_in_python(bytes(memoryview(data)), source)
     delimiter = delimiter_of(head)
     columns = head.rstrip("\r").count(delimiter) + 1
     try:
@@ -85,21 +85,21 @@ def _fast(source: Source) -> NDArray[np.float32]:
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         if not isinstance(source, bytes) and not source.is_file():
-            return _by_hand(bytes(memoryview(data)), source)
-        raise _NotPlainError from error
+            return _parse_in_python(bytes(memoryview(data)), source)
+        raise _UnparsedError from error
     matrix = np.empty((table.num_rows, columns), dtype=np.float32)
     for index in range(columns):
         matrix[:, index] = table.column(index).to_numpy()
     return matrix
 
 
-def _by_hand(data: bytes, source: Source) -> NDArray[np.float32]:
+def _parse_in_python(data: bytes, source: Source) -> NDArray[np.float32]:
     import numpy as np
 
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{name_of(source)} is not text: {error}.") from None
+        raise FormatError(f"{name_of(source)} is not text: {error}.") from None
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         return np.empty((0, 0), dtype=np.float32)
@@ -108,7 +108,7 @@ def _by_hand(data: bytes, source: Source) -> NDArray[np.float32]:
     columns = len(rows[0])
     for (number, _), row in zip(lines, rows, strict=True):
         if len(row) != columns:
-            raise DataError(
+            raise FormatError(
                 f"{name_of(source)}, line {number}: {len(row)} columns, while line {lines[0][0]} has {columns}."
             )
     try:
@@ -122,6 +122,7 @@ def _by_hand(data: bytes, source: Source) -> NDArray[np.float32]:
 
 
 def delimiter_of(line: str) -> str:
+    """The first known delimiter that the line has; a comma where it has none."""
     return next((mark for mark in DELIMITERS if mark in line.strip(" \r\n")), ",")
 
 
@@ -133,6 +134,6 @@ def _cell(text: str, source: Source, line: int, column: int) -> float:
         return float(text)
     except ValueError:
         hint = " A CSV file must not have a header line." if line == 1 else ""
-        raise DataError(
+        raise FormatError(
             f"{name_of(source)}, line {line}, column {column}: {text[:50]!r} is not a number.{hint}"
         ) from None

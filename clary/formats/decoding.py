@@ -1,4 +1,4 @@
-"""Which format a content type names."""
+"""Data of a content type as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clary.formats.libsvm import read_libsvm
 from clary.formats.media_types import media_type
 from clary.formats.parquet import read_parquet
 from clary.formats.recordio import read_recordio
-from clary.formats.table import DataError, Source, Table
+from clary.formats.table import FormatError, Source, Table
 
 
 class Format(StrEnum):
@@ -33,19 +33,19 @@ NAMES = {
 
 
 def format_of(content_type: str) -> tuple[Format, int]:
-    """The format, and how many columns of labels a CSV has (`label_size`). Raises DataError for any other type."""
+    """The format, and the number of label columns of a CSV (`label_size`). Raises FormatError for any other type."""
     name, parameters = media_type(content_type)
     if name not in NAMES:
-        raise DataError(f"{content_type} is not an accepted ContentType: {', '.join(NAMES)}.")
+        raise FormatError(f"{content_type} is not an accepted ContentType: {', '.join(NAMES)}.")
     label_size = parameters.get("label_size", "1")
     if label_size not in ("0", "1"):
-        raise DataError(f"{content_type} is not an accepted ContentType: label_size may be 0 or 1.")
+        raise FormatError(f"{content_type} is not an accepted ContentType: label_size may be 0 or 1.")
     return NAMES[name], int(label_size)
 
 
 def decode(source: Source, kind: Format, *, label_size: int = 1, weights: bool = False) -> Table:
-    """label_size  0 or 1: whether rows begin with a label; weights: a CSV's second column is one.
-    Raises         DataError.
+    """label_size  0 or 1: whether rows begin with a label; weights: whether a CSV's second column is the weight.
+    Raises         FormatError.
     """
     match kind:
         case Format.CSV:

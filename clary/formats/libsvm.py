@@ -1,4 +1,4 @@
-"""LibSVM: `label[:weight] [qid:query] index:value index:value …`, indices from 0; what is absent is missing."""
+"""LibSVM: `label[:weight] [qid:query] index:value index:value …`, indices from 0; absent features are missing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clary.formats.table import DataError, Source, Table, check_once, contents, name_of
+from clary.formats.table import FormatError, Source, Table, check_unique, contents, name_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Files are worked on in pieces of about this size, so that what is made on the way stays small.
+# Files are parsed in pieces of about this size, so that intermediate arrays stay small.
 PIECE_BYTES = 16 * 1024 * 1024
 MAX_INDEX = 2**31 - 2
-# A query is written as a feature of its own, so that all numbers of a piece can be read at once.
+# A query is rewritten as a feature of this index, so that all numbers of a piece can be converted at once.
 QUERY = -1
 
 LINE = re.compile(rb"\s*[^\s:]+(:[^\s:]+)?(\s+(qid|[0-9]+):[^\s:]+)*\s*")
@@ -24,8 +24,8 @@ LINE_WITHOUT_LABEL = re.compile(rb"\s*([^\s:]+(\s+|$))?((qid|[0-9]+):[^\s:]+(\s+
 
 
 def read_libsvm(source: Source, labelled: bool = True) -> Table:
-    """labelled  each line begins with its label; else with or without one, which is passed over
-    Raises       DataError naming file and line.
+    """labelled  each line begins with its label; otherwise a label may be there and is ignored
+    Raises       FormatError naming file and line.
     """
     import numpy as np
     from scipy.sparse import csr_matrix
@@ -40,7 +40,7 @@ def read_libsvm(source: Source, labelled: bool = True) -> Table:
     features = csr_matrix(
         (values, indices, np.concatenate([[0], np.cumsum(counts)])), shape=(len(counts), columns), dtype=np.float32
     )
-    check_once(features, name_of(source))
+    check_unique(features, name_of(source))
     return Table(
         features=features,
         labels=np.concatenate([piece.labels for piece in pieces]) if labelled else None,
@@ -76,11 +76,11 @@ def _read(piece: bytes, first_line: int, labelled: bool, source: Source) -> _Pie
     try:
         return _numbers(piece, labelled)
     except ValueError:
-        raise DataError(_what_is_wrong(piece, first_line, labelled, name_of(source))) from None
+        raise FormatError(_error_text(piece, first_line, labelled, name_of(source))) from None
 
 
 def _numbers(piece: bytes, labelled: bool) -> _Piece:
-    """Raises ValueError, which says nothing of where, if anything is not as it should be."""
+    """Raises ValueError, without the place, where a line is not well-formed."""
     import numpy as np
 
     queries = b"qid:" in piece
@@ -92,7 +92,7 @@ def _numbers(piece: bytes, labelled: bool) -> _Piece:
 
     ends = np.cumsum(tokens + pairs)
     starts = ends - tokens - pairs
-    bare = tokens == pairs + 1  # one token without a colon: the label
+    bare = tokens == pairs + 1  # a token without a colon: the label
     _require(bool(np.all(bare | (tokens == pairs))))
     _require(bool(np.all(leading == bare)))
     is_weighted = ~bare if labelled else np.zeros_like(bare)
@@ -124,18 +124,18 @@ def _numbers(piece: bytes, labelled: bool) -> _Piece:
 
 
 def _shape(piece: bytes) -> tuple[Any, Any, Any]:
-    """Of each line that has any: its tokens, how many of them have a colon, and whether the first has none."""
+    """Per non-empty line: number of tokens, number of those with a colon, whether the first has none."""
     import numpy as np
 
-    letters = np.frombuffer(piece, dtype=np.uint8)
-    newline = letters == ord("\n")
-    blank = newline | (letters == ord(" ")) | (letters == ord("\t")) | (letters == ord("\r"))
+    characters = np.frombuffer(piece, dtype=np.uint8)
+    newline = characters == ord("\n")
+    blank = newline | (characters == ord(" ")) | (characters == ord("\t")) | (characters == ord("\r"))
     begins = ~blank
     begins[1:] &= blank[:-1]
-    colon = letters == ord(":")
+    colon = characters == ord(":")
     token_of = np.cumsum(begins, dtype=np.int64)
     with_colon = token_of[colon]
-    _require(bool(np.all(np.diff(with_colon) > 0)))  # one colon in a token, at most
+    _require(bool(np.all(np.diff(with_colon) > 0)))  # at most one colon in a token
     line_starts = np.concatenate([[0], np.flatnonzero(newline[:-1]) + 1])
     tokens = np.add.reduceat(begins, line_starts, dtype=np.int64)
     pairs = np.add.reduceat(colon, line_starts, dtype=np.int64)
@@ -150,31 +150,31 @@ def _require(condition: bool) -> None:
 
 
 def _per_row(values: Any, found: int, rows: int, dtype: Any) -> Any:
-    """None where no row has one; an empty array, which fits no table, where only some have."""
+    """None where no row has a value; an empty array, which fits no table, where only some rows have."""
     if found == 0:
         return None
     return values.astype(dtype) if found == rows else values[:0].astype(dtype)
 
 
-def _all_or_none(parts: list[Any], what: str, source: Source) -> Any:
+def _all_or_none(parts: list[Any], kind: str, source: Source) -> Any:
     import numpy as np
 
     if all(part is None for part in parts):
         return None
     if any(part is None or len(part) == 0 for part in parts):
-        raise DataError(f"{name_of(source)}: some lines have {what} and others have none.")
+        raise FormatError(f"{name_of(source)}: some lines have {kind} and others have none.")
     return np.concatenate(parts)
 
 
-def _what_is_wrong(piece: bytes, first_line: int, labelled: bool, name: str) -> str:
+def _error_text(piece: bytes, first_line: int, labelled: bool, name: str) -> str:
     expected = "<label>[:<weight>] <index>:<value> …" if labelled else "[<label>] <index>:<value> …"
     for number, line in enumerate(piece.split(b"\n"), first_line):
-        if line.strip() and not _is_good(line, labelled):
+        if line.strip() and not _is_well_formed(line, labelled):
             return f"{name}, line {number}: {line[:50].decode('utf-8', 'replace')!r} is not LIBSVM: {expected}."
     return f"{name} is not LIBSVM: {expected}."
 
 
-def _is_good(line: bytes, labelled: bool) -> bool:
+def _is_well_formed(line: bytes, labelled: bool) -> bool:
     if not (LINE if labelled else LINE_WITHOUT_LABEL).fullmatch(line):
         return False
     try:

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clary.formats.table import DataError, Source, Table, check_once, contents, name_of
+from clary.formats.table import FormatError, Source, Table, check_unique, contents, name_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +29,12 @@ MAX_COLUMNS = 2**31 - 1
 
 
 def read_recordio(source: Source, labelled: bool = True) -> Table:
-    """Raises DataError naming file and record."""
+    """Raises FormatError naming file and record."""
     data = contents(source)
     try:
         parsed = [parse_record(record) for record in records(data)]
     except (ValueError, IndexError, struct.error) as error:
-        raise DataError(f"{name_of(source)} is not recordio-protobuf: {error}") from None
+        raise FormatError(f"{name_of(source)} is not recordio-protobuf: {error}") from None
     return _table(parsed, labelled, name_of(source))
 
 
@@ -73,7 +73,7 @@ Tensor = tuple[Any, Any, Any]  # values, keys, shape
 
 
 def parse_record(record: bytes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors of the features, and of the label."""
+    """(tensors of the features, tensors of the label), by name."""
     features: dict[str, Tensor] = {}
     label: dict[str, Tensor] = {}
     for field, value in _fields(record):
@@ -86,7 +86,7 @@ def parse_record(record: bytes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def write_records(labels: Iterable[Mapping[str, Sequence[float]]]) -> bytes:
-    """One record for each: its label holds a float32 tensor for each name."""
+    """A record for each mapping: its label has a float32 tensor for each name."""
     import numpy as np
 
     out = []
@@ -101,7 +101,7 @@ def write_records(labels: Iterable[Mapping[str, Sequence[float]]]) -> bytes:
 
 
 def write_rows(features: NDArray[Any], labels: NDArray[Any] | None = None) -> bytes:
-    """A dense float32 record for each row."""
+    """A dense float32 record for each row, as RecordIO."""
     import numpy as np
 
     def entry(field: int, values: Any) -> bytes:
@@ -123,11 +123,11 @@ def _table(parsed: list[tuple[dict[str, Tensor], dict[str, Tensor]]], labelled: 
     labels: list[float] = []
     for number, (features, label) in enumerate(parsed, 1):
         if "values" not in features:
-            raise DataError(f'{name}, record {number} has no feature "values".')
+            raise FormatError(f'{name}, record {number} has no feature "values".')
         rows.append(features["values"])
         if labelled:
             if "values" not in label or not len(label["values"][0]):
-                raise DataError(f'{name}, record {number} has no label "values".')
+                raise FormatError(f'{name}, record {number} has no label "values".')
             labels.append(float(label["values"][0][0]))
     sparse = any(len(keys) for _, keys, _ in rows)
     matrix = _sparse(rows, name) if sparse else _dense(rows, name)
@@ -140,7 +140,7 @@ def _dense(rows: list[Tensor], name: str) -> Any:
     columns = len(rows[0][0]) if rows else 0
     for number, (values, _, _) in enumerate(rows, 1):
         if len(values) != columns:
-            raise DataError(f"{name}, record {number} has {len(values)} features, while record 1 has {columns}.")
+            raise FormatError(f"{name}, record {number} has {len(values)} features, while record 1 has {columns}.")
     matrix = np.empty((len(rows), columns), dtype=np.float32)
     for index, (values, _, _) in enumerate(rows):
         matrix[index] = values
@@ -153,9 +153,9 @@ def _sparse(rows: list[Tensor], name: str) -> Any:
 
     for number, (values, keys, shape) in enumerate(rows, 1):
         if len(values) != len(keys):
-            raise DataError(f"{name}, record {number} has {len(values)} values and {len(keys)} keys.")
-        if any(int(beyond) >= MAX_COLUMNS for beyond in (*shape, *([keys.max()] if len(keys) else []))):
-            raise DataError(f"{name}, record {number} has a key beyond {MAX_COLUMNS}.")
+            raise FormatError(f"{name}, record {number} has {len(values)} values and {len(keys)} keys.")
+        if any(int(key) >= MAX_COLUMNS for key in (*shape, *([keys.max()] if len(keys) else []))):
+            raise FormatError(f"{name}, record {number} has a key beyond {MAX_COLUMNS}.")
     keys = np.concatenate([keys for _, keys, _ in rows]).astype(np.int64)
     columns = max(
         int(keys.max()) + 1 if len(keys) else 0,
@@ -164,12 +164,12 @@ def _sparse(rows: list[Tensor], name: str) -> Any:
     pointers = np.concatenate([[0], np.cumsum([len(values) for values, _, _ in rows])])
     values = np.concatenate([values for values, _, _ in rows]).astype(np.float32)
     matrix = csr_matrix((values, keys, pointers), shape=(len(rows), columns), dtype=np.float32)
-    check_once(matrix, name)
+    check_unique(matrix, name)
     return matrix
 
 
 def _tensor(value: int | bytes) -> Tensor | None:
-    """None for what is no tensor of numbers (an image's bytes)."""
+    """The values, keys and shape of a tensor of numbers; None for anything else (an image's bytes)."""
     import numpy as np
 
     if not isinstance(value, bytes):
@@ -186,7 +186,7 @@ def _tensor(value: int | bytes) -> Tensor | None:
 
 
 def _unpack(packed: int | bytes, kind: str) -> Any:
-    """Packed numbers, or one that was written unpacked."""
+    """The numbers of a packed field, or the number of an unpacked one."""
     import numpy as np
 
     if kind.startswith("<"):
@@ -203,7 +203,7 @@ def _unpack(packed: int | bytes, kind: str) -> Any:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Field number and value: an int for a varint, bytes for the rest. Raises ValueError where it is no message."""
+    """(field number, value): an int for a varint, otherwise bytes. Raises ValueError where it is not a message."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)

@@ -1,4 +1,4 @@
-"""Rows of numbers, however they were written."""
+"""Rows of numbers, whatever the format of their file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Source = Path | bytes
 
 
-class DataError(ValueError):
-    """This is not what it is said to be; the message says where and why."""
+class FormatError(ValueError):
+    """The data are not in the format that is claimed; the message has the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +62,43 @@ def empty(labelled: bool) -> Table:
 
 
 def stack(tables: Sequence[tuple[str, Table]]) -> Table | None:
-    """One table under the other; None where none has a row. Raises DataError, by name, where they do not fit.
+    """The tables concatenated; None where none has a row. Raises FormatError, by name, where they do not fit.
 
-    Sparse tables are widened to the widest: a row says nothing of the columns behind its last value.
+    Sparse tables are widened to the widest: a row need not mention the columns behind its last value.
     """
-    full = [(name, table) for name, table in tables if table.rows]
-    if len(full) < 2:
-        return full[0][1] if full else None
-    first_name, first = full[0]
-    for name, table in full[1:]:
+    filled = [(name, table) for name, table in tables if table.rows]
+    if len(filled) < 2:
+        return filled[0][1] if filled else None
+    first_name, first = filled[0]
+    for name, table in filled[1:]:
         if table.sparse != first.sparse:
-            raise DataError(f"{name} is {_density(table)} while {first_name} is {_density(first)}.")
+            raise FormatError(f"{name} is {_density(table)} while {first_name} is {_density(first)}.")
         if not table.sparse and table.columns != first.columns:
-            raise DataError(f"{name} has {table.columns} features while {first_name} has {first.columns}.")
+            raise FormatError(f"{name} has {table.columns} features while {first_name} has {first.columns}.")
         for field in ("labels", "weights", "groups"):
             if (getattr(table, field) is None) != (getattr(first, field) is None):
-                raise DataError(f"Of {name} and {first_name} only one has {field}.")
-    only = [table for _, table in full]
-    return Table(_stack_features(only), *(_join(only, field) for field in ("labels", "weights", "groups")))
+                raise FormatError(f"Of {name} and {first_name} only one has {field}.")
+    stacked = [table for _, table in filled]
+    return Table(_stack_features(stacked), *(_join(stacked, field) for field in ("labels", "weights", "groups")))
 
 
 def widen(features: Any, columns: int) -> Any:
-    """A sparse matrix with that many columns, at least."""
+    """A sparse matrix with at least that many columns."""
     if features.shape[1] < columns:
         features = features.copy()
         features.resize(features.shape[0], columns)
     return features
 
 
-def check_once(matrix: Any, name: str) -> None:
-    """Sort a new sparse matrix. Raises DataError where a row has a feature twice."""
+def check_unique(matrix: Any, name: str) -> None:
+    """Sort a new sparse matrix. Raises FormatError where a row has a feature twice."""
     import numpy as np
 
     matrix.sort_indices()
     if not matrix.has_canonical_format:
         repeated = np.flatnonzero(np.diff(matrix.indices) == 0) + 1
         rows = np.searchsorted(matrix.indptr, np.setdiff1d(repeated, matrix.indptr), side="right")
-        raise DataError(f"{name}, row {rows[0]}: a feature is there twice.")
+        raise FormatError(f"{name}, row {rows[0]}: a feature occurs twice.")
 
 
 def _stack_features(tables: list[Table]) -> Any:

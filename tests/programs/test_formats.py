@@ -17,7 +17,7 @@ from pyarrow import parquet
 from clary.formats import csv as csv_module
 from clary.formats.decoding import Format, decode, format_of
 from clary.formats.recordio import MAGIC, frame, records, write_records, write_rows
-from clary.formats.table import DataError, Table, stack
+from clary.formats.table import FormatError, Table, stack
 from clary.tasks import paths
 from clary.tasks.algorithm.channels import channels
 
@@ -181,7 +181,7 @@ def test_a_record_in_several_frames_is_one() -> None:
         (b"1 -1:2\n", Format.LIBSVM, "line 1: '1 -1:2' is not LIBSVM"),
         (b"1 1.5:2\n", Format.LIBSVM, "line 1: '1 1.5:2' is not LIBSVM"),
         (b"1 99999999999:1\n", Format.LIBSVM, "line 1: '1 99999999999:1' is not LIBSVM"),
-        (b"0 1:1\n1 0:1 0:2\n", Format.LIBSVM, "row 2: a feature is there twice"),
+        (b"0 1:1\n1 0:1 0:2\n", Format.LIBSVM, "row 2: a feature occurs twice"),
         (b"1 0:1\n0:1 1:1\n", Format.LIBSVM, "some lines have a weight and others have none"),
         (b"PAR1 no, it is not", Format.PARQUET, "is not a parquet file"),
         (b"hello, this is text", Format.RECORDIO_PROTOBUF, "no frame begins at byte 0"),
@@ -196,7 +196,7 @@ def test_a_record_in_several_frames_is_one() -> None:
     ],
 )
 def test_bad_data_is_reported_with_its_place(body: bytes, kind: Format, fragment: str) -> None:
-    with pytest.raises(DataError) as error:
+    with pytest.raises(FormatError) as error:
         decode(body, kind)
     assert fragment in str(error.value)
 
@@ -204,7 +204,7 @@ def test_bad_data_is_reported_with_its_place(body: bytes, kind: Format, fragment
 def test_a_column_of_words_is_named() -> None:
     out = io.BytesIO()
     parquet.write_table(pa.table({"label": [1], "town": ["Rome"]}), out)
-    with pytest.raises(DataError, match="column 'town' holds string, not numbers"):
+    with pytest.raises(FormatError, match="column 'town' holds string, not numbers"):
         decode(out.getvalue(), Format.PARQUET)
 
 
@@ -212,7 +212,7 @@ def test_a_column_of_words_is_named() -> None:
 def test_no_bytes_do_worse_than_a_data_error(body: bytes, kind: Format, label_size: int) -> None:
     try:
         table = decode(body, kind, label_size=label_size)
-    except DataError:
+    except FormatError:
         return
     assert (table.labels is None) == (label_size == 0)
 
@@ -242,7 +242,7 @@ def test_content_types(content_type: str, kind: Format) -> None:
 def test_label_size_is_read_and_other_types_are_refused() -> None:
     assert format_of("text/csv;label_size=0") == (Format.CSV, 0)
     for content_type in ("application/json", "text/csv;label_size=2", ""):
-        with pytest.raises(DataError, match="is not an accepted ContentType"):
+        with pytest.raises(FormatError, match="is not an accepted ContentType"):
             format_of(content_type)
 
 
@@ -283,5 +283,5 @@ def test_sparse_tables_of_different_width_fit() -> None:
 
 def test_dense_tables_of_different_width_do_not_fit() -> None:
     tables = [("a.csv", decode(b"1,2\n", Format.CSV)), ("b.csv", decode(b"1,2,3\n", Format.CSV))]
-    with pytest.raises(DataError, match=r"b.csv has 2 features while a.csv has 1\."):
+    with pytest.raises(FormatError, match=r"b.csv has 2 features while a.csv has 1\."):
         stack(tables)

@@ -57,10 +57,10 @@ def _loaded(data: bytes, file: InputFile, load: Any) -> tuple[Any, Any, Any]:
 def _where(data: bytes) -> str:
     """The error of the reader of training programs, which has line numbers; "" where it finds none."""
     from clary.formats.libsvm import read_libsvm
-    from clary.formats.table import DataError
+    from clary.formats.table import FormatError
 
     try:
         read_libsvm(data)
-    except DataError as error:
+    except FormatError as error:
         return str(error).removeprefix("the body, ")
     return ""

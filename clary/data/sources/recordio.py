@@ -62,7 +62,7 @@ def _sparse(rows: list[Any], file: InputFile) -> Any:
         if len(values) != len(keys):
             raise ReadError(f"{file.name}, record {number} has {len(values)} values and {len(keys)} keys")
         if len(set(keys.tolist())) < len(keys):
-            raise ReadError(f"{file.name}, record {number}: a feature is there twice")
+            raise ReadError(f"{file.name}, record {number}: a feature occurs twice")
         width = max(width, *(int(size) for size in shape[-1:]), *(int(key) + 1 for key in keys), 0)
         if width > MAX_COLUMNS:
             raise ReadError(f"{file.name}, record {number} has a key beyond {MAX_COLUMNS:,}")

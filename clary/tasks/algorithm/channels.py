@@ -10,7 +10,7 @@ from pathlib import Path
 from clary.algorithms.manifest import Algorithm
 from clary.formats.decoding import Format, decode, format_of
 from clary.formats.media_types import media_type
-from clary.formats.table import DataError, Table, stack
+from clary.formats.table import FormatError, Table, stack
 from clary.tasks import configuration, paths
 from clary.tasks.failure import ClientError
 
@@ -38,7 +38,7 @@ class Channel:
         return sorted(path for path in files if path.name[0] not in "._" and path.stat().st_size > 0)
 
     def read(self, kind: Format, *, label_size: int = 1, weights: bool = False) -> Table | None:
-        """Everything in it; None where there is nothing. Raises DataError."""
+        """Everything in it; None where there is nothing. Raises FormatError."""
         tables = [
             (source.name, decode(source, kind, label_size=label_size, weights=weights)) for source in self.sources()
         ]
@@ -84,7 +84,7 @@ def format_of_channel(name: str, given: Mapping[str, Channel], algorithm: Algori
         raise ClientError(f"Channel {name}: {content_type} is not an accepted ContentType: {accepted}.")
     try:
         return format_of(content_type)
-    except DataError as error:
+    except FormatError as error:
         raise ClientError(f"Channel {name}: {error}") from None
 
 
@@ -92,7 +92,7 @@ def read_table(channel: Channel, kind: Format, *, label_size: int = 1, weights: 
     """Everything in a channel. Raises ClientError where there is nothing, or it cannot be read."""
     try:
         table = channel.read(kind, label_size=label_size, weights=weights)
-    except DataError as error:
+    except FormatError as error:
         raise ClientError(f"Failed to load {kind} data of channel {channel.name}: {error}") from None
     if table is None:
         raise empty_error(channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clary.formats.decoding import Format, decode, format_of
-from clary.formats.table import DataError, Table
+from clary.formats.table import FormatError, Table
 from clary.tasks.host.handlers import RequestError
 
 
@@ -11,11 +11,11 @@ def read_rows(body: bytes, content_type: str | None) -> tuple[Table, Format]:
     """The rows, which have no label whatever the content type's label_size. Raises RequestError (415)."""
     try:
         kind = format_of(content_type)[0] if content_type else guess_format(body)
-    except DataError as error:
+    except FormatError as error:
         raise RequestError(415, str(error)) from None
     try:
         return decode(body, kind, label_size=0), kind
-    except DataError as error:
+    except FormatError as error:
         raise RequestError(
             415, f"Loading {kind} data failed with Exception, please ensure data is in {kind} format: {error}"
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clary.formats.decoding import decode, format_of
-from clary.formats.table import DataError
+from clary.formats.table import FormatError
 from clary.tasks.host import codecs
 from clary.tasks.host.handlers import RequestError
 from clary.tasks.host.user_code import Defaults
@@ -24,7 +24,7 @@ def to_matrix(body: bytes | str, content_type: str) -> Any:
     try:
         kind, _ = format_of(content_type)
         table = decode(body.encode() if isinstance(body, str) else body, kind, label_size=0)
-    except DataError as error:
+    except FormatError as error:
         raise RequestError(415, str(error)) from None
     return xgboost.DMatrix(table.features)
 
