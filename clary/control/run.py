@@ -1,4 +1,4 @@
-"""The control loop's day: work on everything once, then on what changes, and on everything again now and then."""
+"""The control loop of a server: work on everything once, then on what changes, and on everything every `resync_s`."""
 
 from __future__ import annotations
 

@@ -29,23 +29,28 @@ PATIENCE_S = 60.0
 
 
 class TwoServers:
-    """Both are up; `ran` has a line for each time that a job's program ran."""
+    """Servers a and b, both up; the file `ran` has a line for each time that a job's program ran."""
 
     def __init__(self, folder: Path, lease_s: float, resync_s: float) -> None:
         self.ran = folder / "ran"
         self.ran.touch()
         settings = SETTINGS.format(url=fresh_database("two-servers"), lease_s=lease_s, resync_s=resync_s)
-        self.a, self.b = (LiveServer(folder / name / "home", settings) for name in "ab")
         self.numbers = itertools.count()
         self.jobs: list[str] = []
-        self.a.up()
-        self.b.up()
+        self.a = LiveServer(folder / "a" / "home", settings)
+        try:
+            self.a.up()
+            self.b = LiveServer(folder / "b" / "home", settings)  # once the ports of a are taken
+            self.b.up()
+        except BaseException:
+            self.end()
+            raise
 
     def end(self) -> None:
-        try:
-            self.a.end()
-        finally:
-            self.b.end()
+        with contextlib.ExitStack() as ending:
+            for server in vars(self).values():
+                if isinstance(server, LiveServer):
+                    ending.callback(server.end)
 
     def submit(self, jobs: int) -> None:
         """To one and the other, and to the other where one is down."""
