@@ -63,15 +63,15 @@ def _reader(hint: Any) -> Reader:
     if origin is not None and issubclass(origin, Mapping):
         return _mapping_reader(_reader(arguments[1]))
     if origin is Literal:
-        return _checked(lambda value: value in arguments, f"one of {arguments}")
+        return _one_of(arguments)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     if hint is float:
-        return _checked(lambda value: isinstance(value, int | float) and not isinstance(value, bool), "a number")
+        return _of_type((int, float), "a number")
     if hint is int:
-        return _checked(lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number")
+        return _of_type((int,), "a whole number")
     if hint in (str, bool):
-        return _checked(lambda value: isinstance(value, hint), hint.__name__)
+        return _of_type((hint,), hint.__name__)
     raise TypeError(f"{hint!r} cannot be read from JSON")
 
 
@@ -80,7 +80,7 @@ def _dataclass_reader(cls: type) -> Reader:
     fields = [(field.name, _is_required(field), _reader(hints[field.name])) for field in dataclasses.fields(cls)]
 
     def read(value: object) -> object:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, (dict, Mapping)):
             raise ValueError(f"{cls.__name__}: {value!r} is no object")
         members: dict[str, object] = {}
         for name, required, read_member in fields:
@@ -106,7 +106,7 @@ def _tuple_reader(arguments: tuple[Any, ...]) -> Reader:
     readers = [_reader(argument) for argument in arguments if argument is not Ellipsis]
 
     def read(value: object) -> object:
-        if not isinstance(value, list | tuple):
+        if not isinstance(value, (list, tuple)):
             raise ValueError(f"{value!r} is no list")
         if repeated:
             return tuple(readers[0](item) for item in value)
@@ -119,17 +119,28 @@ def _tuple_reader(arguments: tuple[Any, ...]) -> Reader:
 
 def _mapping_reader(read_member: Reader) -> Reader:
     def read(value: object) -> object:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, (dict, Mapping)):
             raise ValueError(f"{value!r} is no object")
         return {str(name): read_member(member) for name, member in value.items()}
 
     return read
 
 
-def _checked(fits: Callable[[object], bool], expected: str) -> Reader:
+def _of_type(types: tuple[type, ...], expected: str) -> Reader:
     def read(value: object) -> object:
-        if not fits(value):
-            raise ValueError(f"{value!r} is not {expected}")
+        if type(value) in types:  # what JSON gives is of no subclass; a bool is no number
+            return value
+        if isinstance(value, types) and not isinstance(value, bool):
+            return value
+        raise ValueError(f"{value!r} is not {expected}")
+
+    return read
+
+
+def _one_of(allowed: tuple[object, ...]) -> Reader:
+    def read(value: object) -> object:
+        if value not in allowed:
+            raise ValueError(f"{value!r} is not one of {allowed}")
         return value
 
     return read

@@ -15,6 +15,7 @@ from clary.resources import algorithms, checks
 from clary.resources.context import Context
 from clary.resources.jobs import operations as jobs
 from clary.resources.jobs.decide import task_id
+from clary.resources.jobs.state import JobState, read_state
 from clary.resources.jobs.status import FINISHED
 from clary.resources.jobs.task import DEFAULT_MAX_RUNTIME_S
 from clary.resources.listing import list_operation
@@ -249,7 +250,7 @@ def _times(state: TrainingState) -> Response:
 
 
 def _summary(context: Context, job: Record) -> Response:
-    state = TRAINING.read(job.state)
+    state = read_state(JobState, job.state)  # its metrics are not in a summary, and a page has many
     _, ended = jobs.times(state)
     return {
         "TrainingJobName": job.name,
