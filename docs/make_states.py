@@ -24,8 +24,8 @@ def _head() -> Iterator[str]:
     yield ""
     yield "<!-- Written by `python docs/make_states.py` from the code. -->"
     yield ""
-    yield "The words are AWS's. A resource begins at the first dot; at the last dot it no longer exists. A *terminal*"
-    yield "status stays until a caller changes it."
+    yield "The statuses are AWS's. A resource begins at the first dot; at the last dot it no longer exists."
+    yield "A *terminal* status stays until a caller changes it."
 
 
 def _family(family: Family) -> Iterator[str]:
