@@ -105,7 +105,7 @@ class Impute(Step):
                 max_iter=self.max_iter,
                 seed=self.seed,
             )
-        found = yield [self._asked(name) for name in names] if self.strategy != "constant" else []
+        found = yield [self._statistic(name) for name in names] if self.strategy != "constant" else []
         fills = found if self.strategy != "constant" else [self.value] * len(names)
         return Filled(
             names,
@@ -114,7 +114,7 @@ class Impute(Step):
             self.strategy,
         )
 
-    def _asked(self, name: str) -> Statistic[Any, Any]:
+    def _statistic(self, name: str) -> Statistic[Any, Any]:
         match self.strategy:
             case "mean":
                 return Moments(name)

@@ -75,8 +75,8 @@ class Scale(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
-        found = yield [self._asked(schema[name]) for name in names]
-        pairs = [self._of(name, figures) for name, figures in zip(names, found, strict=True)]
+        found = yield [self._statistic(schema[name]) for name in names]
+        pairs = [self._fitted_column(name, figures) for name, figures in zip(names, found, strict=True)]
         return Scaled(
             names,
             tuple(offset for offset, _, _ in pairs),
@@ -101,7 +101,7 @@ class Scale(Step):
     def _divides(self) -> bool:
         return {"standard": self.with_std, "robust": self.with_scaling}.get(self.method, True)
 
-    def _asked(self, field: Field) -> Statistic[Any, Any]:
+    def _statistic(self, field: Field) -> Statistic[Any, Any]:
         if field.kind is Kind.BLOCK:
             return BlockMoments(field.name)
         if self.method == "robust":
@@ -109,19 +109,21 @@ class Scale(Step):
             return Quantiles(field.name, (low / 100, 0.5, high / 100))
         return Moments(field.name)
 
-    def _of(self, name: str, found: Any) -> tuple[Any, Any, bool]:
+    def _fitted_column(self, name: str, found: Any) -> tuple[Any, Any, bool]:
         """(offset, scale, constant): floats, or arrays for a block, and whether the column has no variance."""
         if isinstance(found, Moment):
             figures = (found.count, found.missing, found.mean, found.m2, found.low, found.high, found.infinite)
-            offset, scale = self._of_moments(name, BlockMoment(*(np.array([figure], np.float64) for figure in figures)))
+            offset, scale = self._from_moments(
+                name, BlockMoment(*(np.array([figure], np.float64) for figure in figures))
+            )
             return float(offset[0]), float(scale[0]), found.low == found.high
         if isinstance(found, np.ndarray):
-            return self._of_quantiles(name, found)
+            return self._from_quantiles(name, found)
         if found is None:
             raise StepError("there is no row to learn its scale from", column=name)
-        return *self._of_moments(name, found), False
+        return *self._from_moments(name, found), False
 
-    def _of_moments(self, name: str, found: BlockMoment) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _from_moments(self, name: str, found: BlockMoment) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if found.infinite.any():
             reason = f"{int(found.infinite.sum()):,} of its values are infinite: clip them or make them missing first"
             raise StepError(f"{reason} (steps `clip`, `outliers`)", column=name)
@@ -143,7 +145,7 @@ class Scale(Step):
         scale = (high - low) / _not_zero(found.high - found.low)
         return low - found.low * scale, scale
 
-    def _of_quantiles(self, name: str, found: NDArray[np.float64]) -> tuple[float, float, bool]:
+    def _from_quantiles(self, name: str, found: NDArray[np.float64]) -> tuple[float, float, bool]:
         low, middle, high = map(float, found)
         if math.isnan(middle):
             raise StepError(
