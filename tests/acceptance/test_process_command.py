@@ -180,7 +180,7 @@ def test_nothing_in_s3(server, work, tmp_path):
 
 
 @pytest.mark.parametrize("here", [False, True])
-def test_bad_rows_are_told_with_the_option_that_helps(server, work, tmp_path, here):
+def test_bad_rows_are_reported_with_the_option_that_helps(server, work, tmp_path, here):
     text = (work / "rows.csv").read_text() + "1,2,3,4,5\n" * 2
     (tmp_path / "rows.csv").write_text(text)
     paths = [str(work / "recipe.yaml"), str(tmp_path / "rows.csv"), str(tmp_path / "made"), *["--here"] * here]
@@ -256,7 +256,7 @@ def is_over(server: LiveServer, name: str) -> str | None:
     return None if status == "InProgress" else str(status)
 
 
-def test_who_does_not_want_to_wait_is_told_how_to_go_on(server, work, tmp_path):
+def test_an_interrupted_wait_shows_how_to_follow_the_job(server, work, tmp_path):
     with waiting(server, work, "long", tmp_path / "made") as process:
         process.send_signal(signal.SIGINT)
         printed = process.communicate(timeout=30)[1]

@@ -124,7 +124,9 @@ def test_of_a_job_whose_supervisor_was_killed_nothing_half_made_is_left(world: L
     world.all_is_quiet()
 
 
-def test_a_program_that_was_killed_is_told_and_the_next_job_makes_all(world: LiveWorld, table: pd.DataFrame) -> None:
+def test_a_program_that_was_killed_is_reported_and_the_next_job_makes_all(
+    world: LiveWorld, table: pd.DataFrame
+) -> None:
     start(world, "killed")
     with held(world, "killed") as program:
         program.kill()

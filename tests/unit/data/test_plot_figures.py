@@ -233,7 +233,7 @@ def test_columns_of_a_block_are_drawn_by_name():
     assert sum(heights(plot.hist(batch, "b_2", bins=2).axes[0])) == 2
 
 
-def test_of_a_large_table_a_sample_is_drawn_and_told():
+def test_of_a_large_table_a_sample_is_drawn_and_noted():
     table = pd.DataFrame({"x": np.arange(250_000.0)})
     for given_as in (table, FrameScan(*arrow_of_pandas(table))):
         figure = plot.hist(given_as, "x", bins=2)
@@ -242,7 +242,7 @@ def test_of_a_large_table_a_sample_is_drawn_and_told():
         assert f"a random sample of {drawn:,} of 250,000 rows" in caption(figure)
 
 
-def test_what_is_left_out_is_told(frame):
+def test_what_is_left_out_is_noted(frame):
     table = pd.DataFrame({"x": [1.0, np.inf, np.nan, 2.0]})
     assert "left out of x: 1 missing, 1 infinite" in caption(plot.hist(table, "x"))
 
@@ -305,7 +305,7 @@ def test_figures_are_drawn_in_many_threads_at_once(frame):
         (lambda t: plot.tsne_map(t, ["x", "y"], perplexity=0), "perplexity"),
     ],
 )
-def test_what_cannot_be_drawn_is_told(call, expected):
+def test_what_cannot_be_drawn_is_refused(call, expected):
     table = pd.DataFrame({"x": [1.0, 2.0, 4.0], "y": [1, 3, 2], "word": ["a", "b", "c"], "empty": [np.nan] * 3})
     with pytest.raises(DataError, match=expected):
         call(table)
@@ -329,7 +329,7 @@ TABLES = st.integers(0, 12).flatmap(
 
 @settings(max_examples=25, deadline=None)
 @given(TABLES, st.integers(0, 9))
-def test_any_table_is_drawn_or_told(columns, which):
+def test_any_table_is_drawn_or_refused(columns, which):
     table = pa.table(columns, pa.schema([("x", "float64"), ("y", "float64"), ("$t$", "string"), ("b", "bool")]))
     calls = [
         lambda: plot.hist(table, "x", by="$t$"),

@@ -38,7 +38,7 @@ class Centre(Step):
     def fitting(self, schema):
         names = self.chosen(schema)
         found = yield [Moments(name) for name in names]
-        return Centred(names, tuple(one.mean for one in found))
+        return Centred(names, tuple(mean.mean for mean in found))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def test_a_png_renders_whatever_the_names_are():
         assert "\N{GRINNING FACE}" in drawn.text["Description"]
 
 
-def test_an_svg_is_well_formed_and_says_what_there_is_to_see():
+def test_an_svg_is_well_formed_and_has_a_description():
     table = pd.DataFrame({HOSTILE: [1.0, 2.0, 5.0]})
     root = ElementTree.fromstring(plot.svg(plot.hist(table, HOSTILE)))
     assert root.get("role") == "img"
@@ -82,12 +82,12 @@ def test_an_svg_is_well_formed_and_says_what_there_is_to_see():
 def test_two_svgs_stand_in_one_page():
     table = pd.DataFrame({"x": [1.0, 2.0, 5.0], "y": [1.0, 2.0, 3.0]})
     first, second = (ElementTree.fromstring(plot.svg(plot.hist(table, name))) for name in "xy")
-    ids = [one.get("id") for root in (first, second) for one in root.iter() if one.get("id")]
+    ids = [node.get("id") for root in (first, second) for node in root.iter() if node.get("id")]
     assert len(ids) == len(set(ids))
     for root in (first, second):
-        own = {one.get("id") for one in root.iter()}
-        for one in root.iter():
-            target = one.get("{http://www.w3.org/1999/xlink}href", "")
+        own = {node.get("id") for node in root.iter()}
+        for node in root.iter():
+            target = node.get("{http://www.w3.org/1999/xlink}href", "")
             assert not target.startswith("#") or target[1:] in own
 
 
@@ -156,7 +156,7 @@ def test_columns_that_came_instead_are_drawn():
 
 
 @pytest.mark.parametrize("step", [None, 3, object()])
-def test_what_is_no_step_is_told(step):
+def test_what_is_not_a_step_is_refused(step):
     with pytest.raises(DataError, match="give a step or a recipe"):
         plot.before_after(step, pd.DataFrame({"x": [1.0]}), "x")
     with pytest.raises(DataError, match="no column 'y'"):

@@ -72,12 +72,12 @@ def give(base: Path, table: pd.DataFrame, *steps: Any, files: int = 1, fitted: b
     return made
 
 
-def host(base: Path, number: int, of: int, *, sharded: bool = False) -> None:
+def host(base: Path, number: int, count: int, *, sharded: bool = False) -> None:
     """Say that this is one of several hosts, as the platform does."""
-    config = {"current_host": f"algo-{number}", "hosts": [f"algo-{one}" for one in range(1, of + 1)]}
+    config = {"current_host": f"algo-{number}", "hosts": [f"algo-{index}" for index in range(1, count + 1)]}
     (base / "config" / "resourceconfig.json").write_text(json.dumps(config))
-    how = "ShardedByS3Key" if sharded else "FullyReplicated"
-    given = {"LocalPath": "/opt/ml/processing/input", "S3DataDistributionType": how}
+    distribution = "ShardedByS3Key" if sharded else "FullyReplicated"
+    given = {"LocalPath": "/opt/ml/processing/input", "S3DataDistributionType": distribution}
     request = {"ProcessingInputs": [{"InputName": "a", "DatasetDefinition": {}}, {"InputName": "b", "S3Input": given}]}
     (base / "config" / "processingjobconfig.json").write_text(json.dumps(request))
 
@@ -97,11 +97,11 @@ def reason(base: Path) -> str:
 
 def fails(base: Path, *options: str) -> str:
     assert job.main(options) == 1
-    told = reason(base)
-    assert told.startswith("ClientError: ")
-    assert len(told) <= 1024
+    message = reason(base)
+    assert message.startswith("ClientError: ")
+    assert len(message) <= 1024
     assert files(output(base)) == [], "a job that failed leaves nothing"
-    return told
+    return message
 
 
 # ---- one host ----
@@ -118,15 +118,15 @@ def test_a_recipe_is_fitted_and_applied(base: Path, table: pd.DataFrame, capsys:
     with tarfile.open(made / "model.tar.gz") as archive:
         assert archive.getnames() == ["recipe.clary"]
         assert archive.extractfile("recipe.clary").read() == (made / "recipe.clary").read_bytes()  # type: ignore[union-attr]
-    told = json.loads((made / "told.json").read_text())
-    assert told["columns"] == list(fitted.names)
-    assert told["hash"] == fitted.recipe.hash
+    notes = json.loads((made / "told.json").read_text())
+    assert notes["columns"] == list(fitted.names)
+    assert notes["hash"] == fitted.recipe.hash
     sentence = f"300 of 300 rows in {len(fitted.names)} columns, 4 steps."
     assert (base / "output" / "message").read_text() == sentence
     printed = capsys.readouterr().out
     assert printed.endswith(f"{sentence}\n")
     for step, sentences in fitted.step_notes.items():
-        assert all(f"step {step}: {one}" in printed for one in sentences)
+        assert all(f"step {step}: {sentence}" in printed for sentence in sentences)
 
 
 def test_a_fitted_recipe_is_applied_as_it_is(base: Path, table: pd.DataFrame, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_other_formats_hold_the_same(base: Path, table: pd.DataFrame, form: str,
 def test_recordio_is_float32_with_labels_apart(base: Path, table: pd.DataFrame) -> None:
     fitted = give(base, table)
     assert job.main(["--format", "recordio", "--label", "label"]) == 0
-    parsed = [parse_record(one) for one in records((output(base) / "features/part.pbr").read_bytes())]
+    parsed = [parse_record(record) for record in records((output(base) / "features/part.pbr").read_bytes())]
     assert len(parsed) == 300
     assert [label["values"][0][0] for _, label in parsed] == list(table["label"])
     found = np.array([features["values"][0] for features, _ in parsed])
@@ -229,7 +229,7 @@ def test_folders_and_files_are_named(tmp_path: Path, table: pd.DataFrame, monkey
     assert not (tmp_path / "none").exists()
 
 
-def test_how_the_input_is_read_can_be_said(base: Path, table: pd.DataFrame) -> None:
+def test_how_the_input_is_read_can_be_chosen(base: Path, table: pd.DataFrame) -> None:
     give(base, table)
     (base / "processing/input/0.parquet").unlink()
     table.to_csv(base / "processing/input/rows.txt", index=False, sep="!")
@@ -268,7 +268,7 @@ def test_hosts_share_the_rows(
     whole = pd.concat([found[f"features/part-algo-{number}.parquet"] for number in range(1, hosts + 1)])
     expected = Recipe(STEPS, target="label").fit_transform(table)
     pd.testing.assert_frame_equal(whole.reset_index(drop=True), expected)
-    sizes = [len(one) for one in found.values()]
+    sizes = [len(part) for part in found.values()]
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -296,7 +296,9 @@ def test_each_host_splits_its_rows_as_one_host_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame
 ) -> None:
     found = by_hosts(tmp_path, monkeypatch, table, 2, "--rows-per-file", "60", steps=[*STEPS, SPLIT])
-    assert {name.rpartition("/")[0] for name in found} == {f"features/{one}" for one in ("train", "validation", "test")}
+    assert {name.rpartition("/")[0] for name in found} == {
+        f"features/{split}" for split in ("train", "validation", "test")
+    }
     expected = Recipe([*STEPS, SPLIT], target="label").fit_transform(table)
     for share in ("train", "validation", "test"):
         mine = [name for name in sorted(found) if f"/{share}/" in name]
@@ -332,10 +334,10 @@ def test_a_host_that_no_file_fell_to_does_nothing(base: Path, table: pd.DataFram
 def test_hosts_that_see_different_rows_do_not_fit_a_recipe_each(base: Path, table: pd.DataFrame) -> None:
     give(base, table)
     host(base, 1, 2, sharded=True)
-    told = fails(base)
-    assert "sharded by S3 key" in told
-    assert "Give a fitted recipe (recipe.clary)" in told
-    assert "FullyReplicated" in told
+    message = fails(base)
+    assert "sharded by S3 key" in message
+    assert "Give a fitted recipe (recipe.clary)" in message
+    assert "FullyReplicated" in message
 
 
 def test_one_host_may_fit_what_was_dealt_out_to_it_alone(base: Path, table: pd.DataFrame) -> None:
@@ -369,8 +371,8 @@ def test_hosts_are_counted_and_not_spelt() -> None:
 def test_no_recipe(base: Path, table: pd.DataFrame) -> None:
     give(base, table)
     (base / "processing/recipe/recipe.yaml").unlink()
-    told = fails(base)
-    assert "must hold one recipe (.yaml, .json or .clary); found: none" in told
+    message = fails(base)
+    assert "must hold one recipe (.yaml, .json or .clary); found: none" in message
     (base / "processing/recipe").rmdir()
     assert "there is no recipe" in fails(base)
 
@@ -383,7 +385,7 @@ def test_two_recipes(base: Path, table: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "expected"),
     [
         ("recipe.yaml", "version: 1\nsteps: [{imput: {strategy: median}}]\n", "imput"),
         ("recipe.yaml", "{", "recipe.yaml"),
@@ -391,11 +393,11 @@ def test_two_recipes(base: Path, table: pd.DataFrame) -> None:
         ("recipe.clary", "no archive", "is not a fitted recipe"),
     ],
 )
-def test_a_recipe_that_is_none(base: Path, table: pd.DataFrame, name: str, content: str, says: str) -> None:
+def test_an_invalid_recipe(base: Path, table: pd.DataFrame, name: str, content: str, expected: str) -> None:
     give(base, table)
     (base / "processing/recipe/recipe.yaml").unlink()
     (base / "processing/recipe" / name).write_bytes(content.encode("latin-1"))
-    assert says in fails(base)
+    assert expected in fails(base)
 
 
 def test_a_column_that_lacks(base: Path, table: pd.DataFrame) -> None:
@@ -407,21 +409,21 @@ def test_a_column_that_lacks(base: Path, table: pd.DataFrame) -> None:
 def test_a_step_that_does_not_go_with_its_column(base: Path, table: pd.DataFrame) -> None:
     give(base, table)
     Recipe([{"scale": {"columns": ["c0"]}}]).save(base / "processing/recipe/recipe.yaml")
-    told = fails(base)
-    assert "1 (scale)" in told
-    assert "'c0'" in told
+    message = fails(base)
+    assert "1 (scale)" in message
+    assert "'c0'" in message
 
 
-def test_bad_rows_are_told_with_the_option_that_helps(base: Path, table: pd.DataFrame) -> None:
+def test_bad_rows_are_reported_with_the_option_that_helps(base: Path, table: pd.DataFrame) -> None:
     """The remedy is there even where what is wrong is long: it takes no more than is kept of it."""
     give(base, table)
     (base / "processing/input/0.parquet").unlink()
     lines = table.to_csv(index=False).splitlines()
     lines[5:5] = [",".join(["1" * 75] * 15 + ["more"])] * 3
     (base / "processing/input/rows.csv").write_text("\n".join(lines) + "\n")
-    told = fails(base)
-    assert "3 rows are bad" in told
-    assert told.endswith("Give --bad-rows skip to leave them out")
+    message = fails(base)
+    assert "3 rows are bad" in message
+    assert message.endswith("Give --bad-rows skip to leave them out")
     assert job.main(["--bad-rows", "skip"]) == 0
     assert len(pd.read_parquet(output(base) / "features/part.parquet")) == 300
 
@@ -431,12 +433,12 @@ def test_pickles_are_refused_until_they_are_allowed(base: Path, table: pd.DataFr
     (base / "processing/recipe/recipe.yaml").unlink()
     steps = [{"impute": {"strategy": "median"}}, {"sklearn": {"transformer": FunctionTransformer(np.square)}}]
     Recipe(steps, target="label").fit(table[["n0", "label"]]).save(base / "processing/recipe/recipe.clary")
-    told = fails(base)
-    assert "--allow-pickle" in told
-    assert "allow_pickle" not in told
+    message = fails(base)
+    assert "--allow-pickle" in message
+    assert "allow_pickle" not in message
     assert job.main(["--allow-pickle"]) == 0
-    told = json.loads((output(base) / "told.json").read_text())
-    assert told["hash"] is None, "a recipe with objects in it has no text to take the hash of"
+    notes = json.loads((output(base) / "told.json").read_text())
+    assert notes["hash"] is None, "a recipe with objects in it has no text to take the hash of"
 
 
 def test_a_pickled_table_is_refused_until_it_is_allowed(base: Path, table: pd.DataFrame) -> None:
@@ -448,7 +450,7 @@ def test_a_pickled_table_is_refused_until_it_is_allowed(base: Path, table: pd.Da
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         (["--format", "xml"], "'xml'"),
         (["--rows-per-file", "many"], "'many'"),
@@ -465,9 +467,9 @@ def test_a_pickled_table_is_refused_until_it_is_allowed(base: Path, table: pd.Da
         (["--input", "/opt/ml/processing/nothing"], "nothing"),
     ],
 )
-def test_options_that_cannot_be(base: Path, table: pd.DataFrame, options: list[str], says: str) -> None:
+def test_options_that_cannot_be(base: Path, table: pd.DataFrame, options: list[str], expected: str) -> None:
     give(base, table)
-    assert says in fails(base, *options)
+    assert expected in fails(base, *options)
 
 
 def test_no_input(base: Path, table: pd.DataFrame) -> None:
@@ -476,7 +478,7 @@ def test_no_input(base: Path, table: pd.DataFrame) -> None:
     assert "is a folder without a file to read" in fails(base)
 
 
-def test_an_error_nobody_thought_of_is_told_too(
+def test_an_error_that_is_unforeseen_is_reported_too(
     base: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(base, table)
@@ -553,7 +555,7 @@ def test_features_that_are_the_input_are_not_deleted(base: Path, table: pd.DataF
 MOMENTS = {
     "the first rows": ("clary.tasks.recipe_job.features:_Writer.write", 1),
     "all rows are written": ("clary.tasks.recipe_job.features:_Writer.close", 1),
-    "the old features are gone": ("pathlib:Path.replace", 1),
+    "the old features were removed": ("pathlib:Path.replace", 1),
     "one share is in its place": ("pathlib:Path.replace", 2),
     "the model": ("tarfile:TarFile.add", 1),
 }

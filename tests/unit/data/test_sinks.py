@@ -55,7 +55,7 @@ def test_batches_scans_and_frames_are_written_alike(tmp_path, frame, name):
     batches = [Batch.of_pandas(frame.iloc[:1]), Batch.of_pandas(frame.iloc[1:])]
     parts = write(batches, tmp_path / f"2{name}", label="y")
     scanned = write(scan(_parquet(frame, tmp_path)), tmp_path / f"3{name}", label="y")
-    frames = [read(one[0]) for one in (whole, parts, scanned)]
+    frames = [read(paths[0]) for paths in (whole, parts, scanned)]
     same(frames[1], frames[0])
     same(frames[2], frames[0])
 
@@ -80,7 +80,7 @@ def test_integers_stay_integers_where_a_later_batch_has_missing_ones(tmp_path, n
     assert read(tmp_path / f"f{name}")["f"].tolist() == [True, False, pd.NA]
 
 
-def test_integers_stay_integers_where_the_schema_says_so(tmp_path):
+def test_integers_stay_integers_where_the_schema_has_them(tmp_path):
     table = pa.table({"n": pa.chunked_array([[None, 2], [3, 4]])})
     write(table, tmp_path / "a.parquet")
     assert parquet.read_schema(tmp_path / "a.parquet").field("n").type == pa.int64()
@@ -114,8 +114,8 @@ def test_text_is_text_coded_or_not(tmp_path, name, text):
 
 
 def test_columns_come_in_the_order_of_the_first_batch(tmp_path):
-    one, two = np.array([1]), np.array([2])
-    batches = [Batch({"a": one, "b": two}, 1), Batch({"b": two, "a": one}, 1)]
+    first, second = np.array([1]), np.array([2])
+    batches = [Batch({"a": first, "b": second}, 1), Batch({"b": second, "a": first}, 1)]
     for name in ("a.csv", "a.parquet", "a.jsonl"):
         write(batches, tmp_path / name)
         same(read(tmp_path / name), {"a": [1, 1], "b": [2, 2]})
@@ -198,21 +198,21 @@ def test_wide_sparse_blocks_are_dense_but_a_few_rows_at_a_time(tmp_path, monkeyp
 def test_rows_are_dealt_out_to_files(tmp_path):
     frame = pd.DataFrame({"n": range(1000)})
     by_rows = write(frame, tmp_path / "rows", format="csv", rows_per_file=300)
-    assert [Path(one).name for one in by_rows] == [f"part-0000{n}.csv" for n in range(4)]
-    assert [len(read(one)) for one in by_rows] == [300, 300, 300, 100]
+    assert [Path(path).name for path in by_rows] == [f"part-0000{n}.csv" for n in range(4)]
+    assert [len(read(path)) for path in by_rows] == [300, 300, 300, 100]
     same(read(tmp_path / "rows"), frame)
     shards = write(frame, tmp_path / "shards", format="parquet", shards=3)
-    assert sorted(len(read(one)) for one in shards) == [333, 333, 334]
+    assert sorted(len(read(path)) for path in shards) == [333, 333, 334]
     assert sorted(read(tmp_path / "shards")["n"]) == list(range(1000))
     few = write(frame.head(1), tmp_path / "few", format="csv", shards=2)
-    assert sorted(len(read(one)) for one in few) == [0, 1]
+    assert sorted(len(read(path)) for path in few) == [0, 1]
     many = write(
         [Batch.of_pandas(frame.iloc[n : n + 7]) for n in range(0, 1000, 7)],
         tmp_path / "m",
         format="csv",
         rows_per_file=10,
     )
-    assert [len(read(one)) for one in many] == [10] * 100
+    assert [len(read(path)) for path in many] == [10] * 100
     same(read(tmp_path / "m"), frame)
 
 
@@ -254,7 +254,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     with pytest.raises(RuntimeError, match="broken"):
         write(batches(), path)
     assert path.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_nothing_is_there_before_close_nor_after_abort(tmp_path):
@@ -265,7 +265,7 @@ def test_nothing_is_there_before_close_nor_after_abort(tmp_path):
         assert not list(tmp_path.rglob("*.csv"))
         made.abort()
         made.abort()
-        assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
         with pytest.raises(DataError, match="closed"):
             made.write(Batch({"n": np.array([1])}, 1))
 
@@ -277,7 +277,7 @@ def test_a_file_is_readable_by_whom_the_umask_allows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         ({"target": "a.xyz"}, "give format="),
         ({"target": "a.csv", "format": "xyz"}, "format='xyz'"),
@@ -291,9 +291,9 @@ def test_a_file_is_readable_by_whom_the_umask_allows(tmp_path):
         ({"target": ""}, "format"),
     ],
 )
-def test_options_that_make_no_sense_are_errors(tmp_path, monkeypatch, options, told):
+def test_options_that_make_no_sense_are_errors(tmp_path, monkeypatch, options, expected):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=expected):
         write(pd.DataFrame({"n": [1]}), **options)
     assert not list(tmp_path.iterdir())
 
@@ -359,14 +359,14 @@ def test_any_table_reads_back_from_parquet_and_feather(tmp_path, frame):
 @ANY
 @given(frame=tables(numbers=st.floats(allow_nan=False, allow_infinity=False) | st.none()))
 def test_any_table_reads_back_from_json_lines(tmp_path, frame):
-    """Limits: no infinite numbers; a name with a dot, and text that all looks like times, are told apart by no JSON."""
+    """Limits: no infinite numbers; JSON cannot distinguish a name with a dot, or text that all looks like times."""
     write(frame, tmp_path / "a.jsonl")
     found = read(tmp_path / "a.jsonl")
     assert list(found.columns) == list(frame.columns)
     for name in frame:
         assert found[name].isna().tolist() == frame[name].isna().tolist()
-        here = frame[name].notna()
-        assert found[name][here].tolist() == frame[name][here].tolist()
+        present = frame[name].notna()
+        assert found[name][present].tolist() == frame[name][present].tolist()
 
 
 @ANY
@@ -375,15 +375,15 @@ def test_any_table_reads_back_from_json_lines(tmp_path, frame):
         names=st.lists(
             st.from_regex(r"[a-zé ]{0,5}[a-z]", fullmatch=True), min_size=1, max_size=4, unique_by=str.strip
         ),
-        texts=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map(lambda one: f"w{one}w"),
+        texts=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map(lambda text: f"w{text}w"),
     )
 )
 def test_any_table_reads_back_from_csv(tmp_path, frame):
-    """Limits: text that looks like a number, a time, a boolean or a missing marker is one; words are plain here."""
+    """Limits: text that looks like a number, a time, a boolean or a missing marker is one; words are plain present."""
     write(frame, tmp_path / "a.csv")
     found = read(tmp_path / "a.csv", header=True, delimiter=",", quote='"', trim=False)
     assert list(found.columns) == [name.strip() for name in frame.columns]
     for new, old in zip(found, frame, strict=True):
         assert found[new].isna().tolist() == frame[old].isna().tolist()
-        here = frame[old].notna()
-        assert found[new][here].tolist() == frame[old][here].tolist()
+        present = frame[old].notna()
+        assert found[new][present].tolist() == frame[old][present].tolist()

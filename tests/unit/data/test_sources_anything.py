@@ -1,4 +1,4 @@
-"""Whatever bytes a file holds and whatever it is said to be: a table or a DataError, never another error."""
+"""Whatever bytes a file holds and whatever it is format_name to be: a table or a DataError, never another error."""
 
 import contextlib
 import random
@@ -20,7 +20,7 @@ FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scop
 LIKE_TEXT = st.text(st.sampled_from("ab01.,;\"'\n\r\t:{}[]- \0é"), max_size=200).map(str.encode)
 
 
-def is_told(source, **options):
+def is_read_or_refused(source, **options):
     with contextlib.suppress(DataError):
         frame = read(source, **options)
         with scan(source, **options) as table:
@@ -29,23 +29,23 @@ def is_told(source, **options):
         assert rows == len(frame)
 
 
-@pytest.mark.parametrize("said", FORMATS)
+@pytest.mark.parametrize("format_name", FORMATS)
 @FEW
 @given(content=st.binary(max_size=300) | LIKE_TEXT)
-def test_any_bytes_are_a_table_or_told(tmp_path, said, content):
+def test_any_bytes_are_a_table_or_an_error(tmp_path, format_name, content):
     (tmp_path / "thing").write_bytes(content)
-    is_told(tmp_path / "thing", format=said)
+    is_read_or_refused(tmp_path / "thing", format=format_name)
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300) | LIKE_TEXT, skip=st.booleans())
-def test_any_bytes_of_unknown_format_are_a_table_or_told(tmp_path, content, skip):
+def test_any_bytes_of_unknown_format_are_a_table_or_an_error(tmp_path, content, skip):
     (tmp_path / "thing").write_bytes(content)
-    is_told(tmp_path / "thing", bad_rows="skip" if skip else "error")
+    is_read_or_refused(tmp_path / "thing", bad_rows="skip" if skip else "error")
 
 
 @pytest.mark.parametrize("name", sorted(set(WRITERS) - {"a.pkl"}))
-def test_files_with_a_wrong_byte_are_a_table_or_told(tmp_path, name):
+def test_files_with_a_wrong_byte_are_a_table_or_an_error(tmp_path, name):
     frame = pd.DataFrame(
         {
             "whole": [3, -1, 2],
@@ -63,7 +63,7 @@ def test_files_with_a_wrong_byte_are_a_table_or_told(tmp_path, name):
         broken = bytearray(content)
         broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
         path.write_bytes(broken)
-        is_told(path)
+        is_read_or_refused(path)
 
 
 CELLS = st.text(st.sampled_from("ab1.\"',\n é"), max_size=6)

@@ -29,7 +29,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(reader, "MAX_BYTES", 200)
 
 
-def told(frame):
+def notes_of(frame):
     return " ".join(f"{note.column}: {note.message}" for note in frame.attrs["clary"])
 
 
@@ -76,8 +76,8 @@ def test_an_encoding_that_is_named_is_used(csv, encoding):
     assert list(read(csv(f"a,b\n{word},1\n".encode(encoding)), encoding=encoding)["a"]) == [word]
 
 
-def test_an_encoding_that_was_guessed_is_told(csv):
-    assert "cp1252" in told(read(csv("a\nélan\n".encode("cp1252"))))
+def test_an_encoding_that_was_guessed_is_noted(csv):
+    assert "cp1252" in notes_of(read(csv("a\nélan\n".encode("cp1252"))))
 
 
 def test_an_unknown_encoding_is_an_error(csv):
@@ -117,7 +117,7 @@ def test_a_block_ends_outside_of_quotes():
 def test_without_a_header_columns_are_numbered(csv):
     found = read(csv("1,2.5\n3,4.5\n"))
     same(found, {"column_1": [1, 3], "column_2": [2.5, 4.5]})
-    assert "first line is data" in told(found)
+    assert "first line is data" in notes_of(found)
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_without_a_header_columns_are_numbered(csv):
         ("id,2019,2020\nx,1,2\ny,3,4\n", False),  # in doubt numbers are data: header=True says otherwise
     ],
 )
-def test_a_header_is_told_by_its_words(csv, text, header):
+def test_a_header_is_recognized_by_its_fields(csv, text, header):
     assert (read(csv(text)).columns[0] != "column_1") is header
 
 
-def test_a_header_that_is_in_doubt_is_told(csv):
-    assert "taken for names" in told(read(csv("a,b\nx,y\nz,w\n")))
-    assert "taken for names" not in told(read(csv("a,b\nx,1\nz,2\n")))
+def test_a_header_that_is_in_doubt_is_noted(csv):
+    assert "taken for names" in notes_of(read(csv("a,b\nx,y\nz,w\n")))
+    assert "taken for names" not in notes_of(read(csv("a,b\nx,1\nz,2\n")))
 
 
-def test_header_and_names_are_as_the_caller_says(csv):
+def test_header_and_names_are_as_the_caller_gives_them(csv):
     path = csv("1,2\n3,4\n")
     same(read(path, header=True), {"1": [3], "2": [4]})
     same(read(path, names=["x", "y"]), {"x": [1, 3], "y": [2, 4]})
@@ -168,17 +168,17 @@ def test_an_empty_file_is_an_error(csv, content):
         read(csv(content))
 
 
-def test_names_that_are_there_twice_or_empty_are_told(csv):
+def test_names_that_are_there_twice_or_empty_are_noted(csv):
     found = read(csv("a,a,,a\n1,2,3,4\n"))
     assert list(found.columns) == ["a", "a.1", "column_3", "a.2"]
-    assert "'a', which is there twice; it is now 'a.1'" in told(found)
-    assert "was empty; it is now 'column_3'" in told(found)
+    assert "'a', which is there twice; it is now 'a.1'" in notes_of(found)
+    assert "was empty; it is now 'column_3'" in notes_of(found)
 
 
 def test_row_names_without_a_name_become_a_column(csv):
     found = read(csv("a,b\nx,1,2\ny,3,4\n"))
     same(found, {"index": ["x", "y"], "a": [1, 3], "b": [2, 4]})
-    assert "named 'index'" in told(found)
+    assert "named 'index'" in notes_of(found)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_row_names_without_a_name_become_a_column(csv):
         (["NA", "?"], "null"),
     ],
 )
-def test_types_are_told_by_all_words(csv, words, kind):
+def test_types_depend_on_all_values(csv, words, kind):
     text = "id;x\n" + "".join(f"{place};{word}\n" for place, word in enumerate(words))
     with scan(csv(text), header=True, decimal=".") as table:
         assert str(table.arrow_schema.field("x").type).replace("large_", "") in (
@@ -224,20 +224,20 @@ def test_words_of_text_stay_as_they_were_written(csv):
     assert list(found["x"]) == words
 
 
-def test_leading_zeros_are_told(csv):
-    assert "'007' begin with zeros" in told(read(csv("zip,a\n007,1\n123,2\n")))
+def test_leading_zeros_are_noted(csv):
+    assert "'007' begin with zeros" in notes_of(read(csv("zip,a\n007,1\n123,2\n")))
 
 
-def test_numbers_mixed_with_words_are_told(csv):
-    assert "mixes numbers (50%" in told(read(csv("x,a\n1,1\nabc,2\n")))
+def test_numbers_mixed_with_text_are_noted(csv):
+    assert "mixes numbers (50%" in notes_of(read(csv("x,a\n1,1\nabc,2\n")))
 
 
 def test_missing_markers_are_counted(csv):
     found = read(csv("a,b\n1,x\n?,\nNA,y\n,z\n"))
     assert found["a"].isna().tolist() == [False, True, True, True]
-    assert "a: Read as missing: " in told(found)
-    assert "'?' 1 time" in told(found)
-    assert "b: Read as missing: '' 1 time" in told(found)
+    assert "a: Read as missing: " in notes_of(found)
+    assert "'?' 1 time" in notes_of(found)
+    assert "b: Read as missing: '' 1 time" in notes_of(found)
 
 
 def test_missing_markers_are_the_callers_choice(csv):
@@ -246,7 +246,7 @@ def test_missing_markers_are_the_callers_choice(csv):
     assert list(found["b"]) == ["NA", "none given"]
 
 
-def test_marks_in_numbers_are_read_when_told(csv):
+def test_marks_in_numbers_are_read_where_they_are_given(csv):
     path = csv('a;b\n"1,234.5";$3\n"2,000";$ 4.5\n')
     found = read(path, thousands=",", currency="$", decimal=".")
     same(found, {"a": [1234.5, 2000], "b": [3, 4.5]})
@@ -257,10 +257,10 @@ def test_groups_that_are_no_thousands_are_text(csv):
     assert list(read(csv("a;b\n1,2;1\n3,4,5;2\n"), thousands=",", decimal=".")["a"]) == ["1,2", "3,4,5"]
 
 
-def test_a_decimal_comma_is_told(csv):
+def test_a_decimal_comma_is_noted(csv):
     found = read(csv("a;b\n1,5;x\n2;y\n"))
     assert list(found["a"]) == [1.5, 2]
-    assert "decimal comma" in told(found)
+    assert "decimal comma" in notes_of(found)
 
 
 def test_a_point_is_no_number_where_the_comma_is_the_mark(csv):
@@ -271,8 +271,8 @@ def test_a_word_in_the_last_row_makes_the_column_text(csv, small_blocks):
     words = [f"{number / 8:.3f}" for number in range(500)] + ["abc"]
     found = read(csv("id,x\n" + "".join(f"{place},{word}\n" for place, word in enumerate(words))))
     assert list(found["x"]) == words
-    assert "begins as number" in told(found)
-    assert "'abc'" in told(found)
+    assert "begins as number" in notes_of(found)
+    assert "'abc'" in notes_of(found)
 
 
 def test_leading_zeros_in_the_last_row_make_the_column_text(csv, small_blocks):
@@ -311,10 +311,10 @@ def test_ragged_rows_are_an_error_that_shows_them(csv):
         read(path)
 
 
-def test_bad_rows_are_left_out_and_told_where_that_is_wanted(csv):
+def test_bad_rows_are_left_out_and_noted_where_that_is_wanted(csv):
     found = read(csv("a,b\n1,2\n3\n4,5,6\n7,8\n"), bad_rows="skip")
     same(found, {"a": [1, 7], "b": [2, 8]})
-    assert "2 rows are bad" in told(found)
+    assert "2 rows are bad" in notes_of(found)
 
 
 def test_bad_rows_are_written_aside(csv, tmp_path):
@@ -324,19 +324,19 @@ def test_bad_rows_are_written_aside(csv, tmp_path):
     written = pd.read_csv(aside)
     assert written["line"].tolist() == [3, 4]
     assert written["row"].tolist() == ["3", "4,5,6"]
-    assert str(aside) in told(found)
+    assert str(aside) in notes_of(found)
 
 
 def test_bad_rows_of_several_files_stand_in_one(csv, tmp_path, small_blocks):
     words = [str(number) for number in range(200)] + ["late word"] * 50
-    one = csv("a,b\n1,2\n3\n", "in-1.csv")
-    two = csv("a,b\n" + "".join(f"{word},1\n" for word in words) + "4\n", "in-2.csv")
+    first = csv("a,b\n1,2\n3\n", "in-1.csv")
+    second = csv("a,b\n" + "".join(f"{word},1\n" for word in words) + "4\n", "in-2.csv")
     aside = tmp_path / "aside"
-    for source in (one, two):
+    for source in (first, second):
         read(source, bad_rows=aside)
     written = pd.read_csv(aside)
     assert written["row"].tolist() == [3, 4]  # those of a first pass, before the column was text, are taken back
-    assert written["source"].tolist() == [str(one), str(two)]
+    assert written["source"].tolist() == [str(first), str(second)]
 
 
 def test_many_bad_rows_are_counted_and_the_first_ten_are_shown(csv, small_blocks):
@@ -381,7 +381,7 @@ def test_where_bad_rows_are_skipped_a_rare_word_does_not_make_a_column_text(csv,
     words[350] = "oops"
     found = read(csv("id,x\n" + "".join(f"{n},{word}\n" for n, word in enumerate(words))), bad_rows="skip")
     assert found["x"].tolist() == [n for n in range(400) if n != 350]
-    assert "line 352: column 'x' holds no integer: '350,oops'" in told(found)
+    assert "line 352: column 'x' holds no integer: '350,oops'" in notes_of(found)
 
 
 def test_where_bad_rows_are_skipped_many_words_make_a_column_text(csv, small_blocks):
@@ -468,7 +468,7 @@ def test_a_scan_gives_what_read_gives(csv, small_blocks):
 
 def test_words_that_repeat_are_dictionaries_in_a_scan(csv):
     with scan(csv("a,b\n" + "".join(f"w{n % 5},u{n}\n" for n in range(100)))) as table:
-        assert [str(one.type)[:10] for one in table.arrow_schema] == ["dictionary", "string"]
+        assert [str(field.type)[:10] for field in table.arrow_schema] == ["dictionary", "string"]
 
 
 def test_a_scan_removes_its_rows_when_it_is_closed_or_dropped(csv, tmp_path):
@@ -504,6 +504,6 @@ def test_types_are_shown(csv):
     assert found["kind"].tolist() == ["number", "text", "time"]
 
 
-def test_numbers_beyond_what_a_float_holds_are_told(csv, small_blocks):
+def test_numbers_beyond_what_a_float_holds_are_noted(csv, small_blocks):
     text = "id,x\n" + f"0,{2**53 + 1}\n" + "".join(f"{n},{n}\n" for n in range(100)) + "1,0.5\n"
-    assert "more digits than a float holds" in told(read(csv(text)))
+    assert "more digits than a float holds" in notes_of(read(csv(text)))

@@ -1,4 +1,4 @@
-"""Each format, as its reference library writes it, reads back equal; broken files are told."""
+"""Each format, as its reference library writes it, reads back equal; broken files are expected."""
 
 import io
 import json
@@ -114,7 +114,7 @@ def test_what_a_reference_library_wrote_reads_back(tmp_path, frame, name):
 
 
 @pytest.mark.parametrize("name", CONTENT_TELLS)
-def test_a_format_is_told_by_content(tmp_path, frame, name):
+def test_a_format_is_recognized_by_content(tmp_path, frame, name):
     WRITERS[name](frame, tmp_path / name)
     bare = tmp_path / "bare"
     bare.write_bytes((tmp_path / name).read_bytes())
@@ -157,7 +157,7 @@ def test_parquet_parts_are_row_groups_and_text_stays_coded(tmp_path):
     found = scan(path)
     assert len(found.parts()) > 1
     assert [part.first_row for part in found.parts()] == sorted({part.first_row for part in found.parts()})
-    kinds = [str(one.type) for one in found.arrow_schema]
+    kinds = [str(field.type) for field in found.arrow_schema]
     assert kinds[1].startswith("dictionary")
     assert kinds[2] == "string"
     for part in found.parts():
@@ -276,7 +276,7 @@ def test_json_lines_whose_types_change_say_what_was_written(tmp_path, monkeypatc
     assert any("read as text" in note.message and note.column == "m" for note in found.attrs["clary"])
 
 
-def test_json_lines_that_are_none_are_bad_rows(tmp_path):
+def test_invalid_json_lines_are_bad_rows(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"a": 1}\n{"a": \n[1]\n\n{"a": 2}\n{"a": "\xff"}\n')
     with pytest.raises(DataError, match=r"3 rows are bad.*line 2: not JSON.*line 3: a list, not an object.*line 6"):
@@ -312,7 +312,7 @@ def test_sheets_are_chosen(tmp_path):
             read(path, sheet=wrong)
 
 
-def test_a_sheet_of_mixed_cells_is_told(tmp_path):
+def test_a_sheet_of_mixed_cells_is_noted(tmp_path):
     path = tmp_path / "a.xlsx"
     pd.DataFrame({"a": [1, "x", None], "b": [True, False, True]}).to_excel(path, index=False)
     found = read(path)

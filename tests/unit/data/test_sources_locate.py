@@ -65,7 +65,7 @@ def test_compressed_files_are_read(tmp_path, monkeypatch, name):
     assert sorted(tmp_path.parent.rglob("*escaped*")) == before
 
 
-def test_compression_is_told_by_content_and_layers_are_unpacked(tmp_path):
+def test_compression_is_recognized_by_content_and_layers_are_unpacked(tmp_path):
     (tmp_path / "data").write_bytes(gzip.compress(CSV))
     same(read(tmp_path / "data"), TABLE)
     (tmp_path / "a.csv.gz.xz").write_bytes(lzma.compress(gzip.compress(CSV)))
@@ -139,8 +139,8 @@ def parts(folder):
     return folder
 
 
-@pytest.mark.parametrize("how", ["folder", "glob", "uri", "list", "path"])
-def test_several_files_are_one_table(tmp_path, how):
+@pytest.mark.parametrize("form", ["folder", "glob", "uri", "list", "path"])
+def test_several_files_are_a_single_table(tmp_path, form):
     folder = parts(tmp_path / "in put")
     source = {
         "folder": folder,
@@ -148,7 +148,7 @@ def test_several_files_are_one_table(tmp_path, how):
         "glob": f"{folder}/*.csv",
         "uri": folder.as_uri(),
         "list": [folder / f"part-{n}.csv" for n in range(3)],
-    }[how]
+    }[form]
     expected = {"b": ["z", "x", "y", "x", "y"], "a": [7, 1, 1.5, 2, 2.5]}
     same(read(source), expected)
     with scan(source) as table:
@@ -169,17 +169,17 @@ def test_globs_go_down(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("second", "told"),
+    ("second", "expected"),
     [
         ("a\n1\n", r"b\.csv has no column 'b', which .*a\.csv has"),
         ("a,b,c\n1,x,2\n", r"b\.csv has the column 'c'"),
         ("a,b\nword,x\n", r"b\.csv, column 'a' holds .*types="),
     ],
 )
-def test_files_that_do_not_fit_are_an_error_naming_file_and_column(tmp_path, second, told):
+def test_files_that_do_not_fit_are_an_error_naming_file_and_column(tmp_path, second, expected):
     (tmp_path / "a.csv").write_bytes(CSV)
     (tmp_path / "b.csv").write_text(second)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=expected):
         read(tmp_path)
 
 
@@ -193,16 +193,16 @@ def test_files_of_several_formats_are_an_error(tmp_path):
 def test_notes_name_their_files(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n?,x\n1,y\n")
     (tmp_path / "b.csv").write_text("a,b\n2,x\n,z\n")
-    told = [note.message for note in read(tmp_path).attrs["clary"]]
-    assert any("a.csv" in one and "'?'" in one for one in told)
-    assert any("b.csv" in one and "''" in one for one in told)
+    notes = [note.message for note in read(tmp_path).attrs["clary"]]
+    assert any("a.csv" in note and "'?'" in note for note in notes)
+    assert any("b.csv" in note and "''" in note for note in notes)
 
 
 # What is not there, or is something else
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ("none.csv", "No such file"),
         ("no/*.csv", "no file matches"),
@@ -221,12 +221,12 @@ def test_notes_name_their_files(tmp_path):
         (None, "not NoneType"),
     ],
 )
-def test_sources_that_are_none_are_errors(tmp_path, monkeypatch, source, told):
+def test_sources_that_cannot_be_read_are_errors(tmp_path, monkeypatch, source, expected):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=expected):
         read(source)
 
 
@@ -290,15 +290,15 @@ def test_folders_names_are_columns_in_s3_too(s3):
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ("s3://buck/none.csv", "no object s3://buck/none.csv"),
         ("s3://buck/*.csv", "no object matches"),
         ("s3://no-such-bucket/a.csv", "no-such-bucket"),
     ],
 )
-def test_objects_that_are_not_there_are_errors(s3, source, told):
-    with pytest.raises(DataError, match=told):
+def test_objects_that_are_not_there_are_errors(s3, source, expected):
+    with pytest.raises(DataError, match=expected):
         read(source)
 
 
