@@ -158,6 +158,6 @@ def _statistics(scan: Scan, limits: Limits) -> Statistics:
         tuple(PairStatistics(group, values, together([centres[name] for name in group])) for group in groups),
         MissingPatterns(names, values, Patterns(len(names), limits.patterns)),
         Fingerprints(candidates(digests, fields), values),
-        SampleRows(names, scan.rows, SAMPLE_ROWS, decoded=True),
+        SampleRows(names, scan.rows, SAMPLE_ROWS, compact=True),
         Duplicates(names, values, HashStore(scan.rows, limits.row_hashes)),
     )

@@ -24,13 +24,13 @@ class SampleRows(ColumnsStatistic[list[Batch], Sample]):
     The same rows whatever the number of cores or the size of batches; about `wanted` of them, all where there are
     no more than that.
 
-    decoded  whether texts come without dictionaries even where these are all rows
+    compact  whether batches are put together as they come, and texts have no dictionaries even where these are all rows
     """
 
     table_rows: int
     wanted: int = SAMPLE_ROWS
     seed: int = 0
-    decoded: bool = False
+    compact: bool = False
 
     @property
     def most(self) -> int:
@@ -39,12 +39,12 @@ class SampleRows(ColumnsStatistic[list[Batch], Sample]):
     def compute(self, batch: Batch) -> list[Batch]:
         batch = batch.only(self.names)
         if self.table_rows <= self.most:
-            return [without_dictionaries(batch) if self.decoded else batch]
+            return [without_dictionaries(batch) if self.compact else batch]
         return [without_dictionaries(batch.take(uniform(batch.row_numbers, self.seed) < self.most / self.table_rows))]
 
     def merge(self, first: list[Batch], second: list[Batch]) -> list[Batch]:
         first.extend(second)
-        return [concatenated(first)] if len(first) >= _MOST_BATCHES else first
+        return [concatenated(first)] if self.compact and len(first) >= _MOST_BATCHES else first
 
     def result(self, state: list[Batch] | None) -> Sample:
         kept = [batch for batch in state or () if batch.rows] or (state or [])[:1]
