@@ -191,7 +191,7 @@ def missing(column: Column) -> NDArray[np.bool_]:
 class Field:
     """What is known of a column before its values are.
 
-    aside  it tells of the rows and is no feature (`split`): no pattern and no word chooses it, only its name
+    aside  it describes the rows and is no feature (`split`): no pattern and no word chooses it, only its name
     """
 
     name: str
@@ -208,33 +208,39 @@ class Schema:
 
     @classmethod
     def of_arrow(cls, schema: pa.Schema) -> Schema:
-        return cls(tuple(Field(one.name, kind_of_arrow(one.type)) for one in schema))
+        return cls(tuple(Field(column.name, kind_of_arrow(column.type)) for column in schema))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self.fields)
+        return tuple(column.name for column in self.fields)
 
     @property
     def flat_names(self) -> tuple[str, ...]:
         """Names with those of blocks' columns in place of the blocks'."""
-        return tuple(name for one in self.fields for name in (one.names if one.kind is Kind.BLOCK else (one.name,)))
+        return tuple(
+            name for column in self.fields for name in (column.names if column.kind is Kind.BLOCK else (column.name,))
+        )
 
     def __contains__(self, name: str) -> bool:
-        return any(one.name == name for one in self.fields)
+        return any(column.name == name for column in self.fields)
 
     def __getitem__(self, name: str) -> Field:
-        for one in self.fields:
-            if one.name == name:
-                return one
+        for column in self.fields:
+            if column.name == name:
+                return column
         raise StepError(f"there is no such column; there are: {some(self.names)}", column=name)
 
     def of_kind(self, *kinds: Kind) -> tuple[str, ...]:
-        return tuple(one.name for one in self.fields if one.kind in kinds)
+        return tuple(column.name for column in self.fields if column.kind in kinds)
 
-    def replaced(self, gone: Iterable[str], made: Sequence[Field]) -> Schema:
-        """Without the columns `gone`; each of `made` stands where one of its name stood, else at the end."""
-        new = {one.name: one for one in made}
-        kept = [new.pop(one.name, one) for one in self.fields if one.name in new or one.name not in set(gone)]
+    def replaced(self, removed: Iterable[str], made: Sequence[Field]) -> Schema:
+        """Without the columns `removed`; each of `made` stands where one of its name stood, else at the end."""
+        new = {column.name: column for column in made}
+        kept = [
+            new.pop(column.name, column)
+            for column in self.fields
+            if column.name in new or column.name not in set(removed)
+        ]
         return Schema((*kept, *new.values()))
 
 
@@ -291,10 +297,10 @@ class Batch:
     def only(self, names: Iterable[str]) -> Batch:
         return Batch({name: self[name] for name in names}, self.rows, self.first_row, self.places)
 
-    def replaced(self, gone: Iterable[str], made: Mapping[str, Column]) -> Batch:
-        """Without the columns `gone`; each of `made` stands where one of its name stood, else at the end."""
+    def replaced(self, removed: Iterable[str], made: Mapping[str, Column]) -> Batch:
+        """Without the columns `removed`; each of `made` stands where one of its name stood, else at the end."""
         new = dict(made)
-        out = set(gone) - set(new)
+        out = set(removed) - set(new)
         columns = {name: new.pop(name, column) for name, column in self.columns.items() if name not in out}
         return Batch(columns | new, self.rows, self.first_row, self.places)
 
@@ -383,15 +389,15 @@ def concatenated(batches: Sequence[Batch]) -> Batch:
 def _joined(columns: Sequence[Column]) -> Column:
     first = columns[0]
     if isinstance(first, Block):
-        if all(isinstance(one.matrix, np.ndarray) for one in columns):
-            return Block(first.names, np.vstack([one.matrix for one in columns]))
+        if all(isinstance(column.matrix, np.ndarray) for column in columns):
+            return Block(first.names, np.vstack([column.matrix for column in columns]))
         from scipy import sparse
 
-        return Block(first.names, sparse.vstack([one.matrix for one in columns], format="csr"))
+        return Block(first.names, sparse.vstack([column.matrix for column in columns], format="csr"))
     if isinstance(first, np.ndarray):
         return np.concatenate(columns)
-    if len({one.type for one in columns}) > 1:
-        columns = [strings(one) for one in columns]
+    if len({column.type for column in columns}) > 1:
+        columns = [strings(column) for column in columns]
     if pa.types.is_dictionary(first.type) and pa.types.is_dictionary(columns[0].type):
         return pa.chunked_array(columns).unify_dictionaries().combine_chunks()
     return pa.concat_arrays(columns)

@@ -76,8 +76,8 @@ def _profile(table: TableSummary, target: str | None, columns_to_plot: Sequence[
     pearson = Matrix((), np.empty((0, 0)), table.rows)
     if len(table.paired) <= MOST_PAIRED:
         pearson = Matrix(table.paired, table.sums[0].correlations(), table.rows)
-    ranked = [one.name for one in columns if one.kind in (Kind.NUMBER, Kind.BOOLEAN)][:MOST_COLUMNS]
-    distinct = {one.name: one.distinct for one in columns}
+    ranked = [column.name for column in columns if column.kind in (Kind.NUMBER, Kind.BOOLEAN)][:MOST_COLUMNS]
+    distinct = {column.name: column.distinct for column in columns}
     levels = categories(batch, schema_of(table.scan), distinct) if batch.rows else ()
     found = _target(table, columns, target)
     duplicates = table.duplicates
@@ -105,7 +105,7 @@ def _profile(table: TableSummary, target: str | None, columns_to_plot: Sequence[
             target_name=target or "",
         ),
         notes=tuple(table.scan.notes),
-        told=tuple(_told(table, columns)),
+        told=tuple(_limitations(table, columns)),
         target_name=target or "",
         sample=table.sample,
         columns_to_plot=tuple(columns_to_plot or ()),
@@ -115,7 +115,7 @@ def _profile(table: TableSummary, target: str | None, columns_to_plot: Sequence[
 def _target(table: TableSummary, columns: Sequence[ColumnSummary], name: str | None) -> Target | None:
     if name is None:
         return None
-    column = next(one for one in columns if one.name == name)
+    column = next(summary for summary in columns if summary.name == name)
     if column.kind is Kind.OTHER:
         raise DataError(f"the target {name!r} holds {column.type}: a target is numbers, text, booleans or times")
     if not column.count:
@@ -135,35 +135,35 @@ def _same(table: TableSummary, columns: Sequence[ColumnSummary]) -> tuple[tuple[
 
 
 def _patterns(table: TableSummary) -> tuple[Pattern, ...]:
-    names = [one.name for one in table.fields]
-    counts = sorted(table.patterns.counts.items(), key=lambda one: (-one[1], one[0]))[:_PATTERNS]
+    names = [field.name for field in table.fields]
+    counts = sorted(table.patterns.counts.items(), key=lambda item: (-item[1], item[0]))[:_PATTERNS]
     return tuple(Pattern(tuple(names[place] for place in table.patterns.columns[key]), rows) for key, rows in counts)
 
 
-def _told(table: TableSummary, columns: Sequence[ColumnSummary]) -> list[str]:
+def _limitations(table: TableSummary, columns: Sequence[ColumnSummary]) -> list[str]:
     """Which figures are not of all rows, or not exact."""
-    told = []
+    lines = []
     if not table.sample.complete:
-        told.append(
+        lines.append(
             f"Spearman's correlations, Cramér's V, histograms, words and what texts read as are of a sample of "
             f"{table.sample.batch.rows:,} rows."
         )
-    if about := [one.name for one in columns if not one.distinct_exact]:
-        told.append(f"How many different values there are is an estimate, 0.4 % off, of {some(about)}.")
-    if sampled := [one.name for one in columns if one.top and not one.top_exact]:
-        told.append(
+    if about := [column.name for column in columns if not column.distinct_exact]:
+        lines.append(f"How many different values there are is an estimate, 0.4 % off, of {some(about)}.")
+    if sampled := [column.name for column in columns if column.top and not column.top_exact]:
+        lines.append(
             f"The most frequent values of {some(sampled)} are of the sample: there are too many different ones."
         )
     if not table.duplicates.exact:
-        told.append(f"Duplicate rows were looked for among {table.duplicates.share:.0%} of the different rows.")
+        lines.append(f"Duplicate rows were looked for among {table.duplicates.share:.0%} of the different rows.")
     if table.patterns.others:
-        told.append(f"{table.patterns.others:,} rows have patterns of missing values that are too rare to be listed.")
+        lines.append(f"{table.patterns.others:,} rows have patterns of missing values that are too rare to be listed.")
     if len(table.paired) > MOST_PAIRED:
-        told.append(f"Pearson's correlations were left out: {len(table.paired)} columns are too many.")
+        lines.append(f"Pearson's correlations were left out: {len(table.paired)} columns are too many.")
     if len(table.paired) > MOST_COLUMNS:
-        told.append(f"Spearman's correlations are of the first {MOST_COLUMNS} columns of numbers.")
-    if len(columns) and (ignored := [one.name for one in columns if one.kind is Kind.OTHER]):
-        told.append(
+        lines.append(f"Spearman's correlations are of the first {MOST_COLUMNS} columns of numbers.")
+    if len(columns) and (ignored := [column.name for column in columns if column.kind is Kind.OTHER]):
+        lines.append(
             f"Of {some(ignored)} only missing and different values were counted: they hold lists, bytes or the like."
         )
-    return told
+    return lines

@@ -24,7 +24,7 @@ MOST_HEAT = 30  # columns of a heat map that can still be read
 
 def histogram_svg(found: Histogram, numbers: Numbers | None, *, times: bool = False) -> Markup:
     """Bars, and, of numbers, the box plot below on the same axis."""
-    says = time if times else number
+    formatted = time if times else number
     count = len(found.counts)
     most = max(found.counts, default=0) or 1
     width = _WIDTH / max(count, 1)
@@ -37,24 +37,24 @@ def histogram_svg(found: Histogram, numbers: Numbers | None, *, times: bool = Fa
     box = _box(found, numbers) if numbers is not None else ""
     height = _BARS + (_BOX if box else 0) + 20
     ends = (
-        f'<text x="0" y="{height - 4}">{escape(says(found.low))}</text>'
-        f'<text x="{_WIDTH}" y="{height - 4}" text-anchor="end">{escape(says(found.high))}</text>'
+        f'<text x="0" y="{height - 4}">{escape(formatted(found.low))}</text>'
+        f'<text x="{_WIDTH}" y="{height - 4}" text-anchor="end">{escape(formatted(found.high))}</text>'
     )
     axis = f'<line x1="0" y1="{_BARS}" x2="{_WIDTH}" y2="{_BARS}" class="axis"/>'
     return _svg(height, _said(found, numbers, times), bars + axis + box + ends)
 
 
 def _said(found: Histogram, numbers: Numbers | None, times: bool) -> str:
-    says = time if times else number
+    formatted = time if times else number
     peak = int(np.argmax(found.counts))
     step = (found.high - found.low) / len(found.counts)
     low, high = found.low + peak * step, found.low + (peak + 1) * step
-    said = f"Histogram of {found.values:,} values from {says(found.low)} to {says(found.high)}; "
-    said += f"most, {found.counts[peak]:,}, lie between {says(low)} and {says(high)}."
+    label = f"Histogram of {found.values:,} values from {formatted(found.low)} to {formatted(found.high)}; "
+    label += f"most, {found.counts[peak]:,}, lie between {formatted(low)} and {formatted(high)}."
     if numbers is not None:
         q1, q2, q3 = (number(numbers.quantiles[q]) for q in (0.25, 0.5, 0.75))
-        said += f" Box plot: quartiles {q1}, {q2} and {q3}; {numbers.outliers:,} values outside the whiskers."
-    return said
+        label += f" Box plot: quartiles {q1}, {q2} and {q3}; {numbers.outliers:,} values outside the whiskers."
+    return label
 
 
 def _box(found: Histogram, numbers: Numbers) -> str:
@@ -62,9 +62,9 @@ def _box(found: Histogram, numbers: Numbers) -> str:
     whole = found.high - found.low
     q1, q2, q3 = (numbers.quantiles[q] for q in (0.25, 0.5, 0.75))
     low, high = max(numbers.fences[0], numbers.low), min(numbers.fences[1], numbers.high)
-    if not all(math.isfinite(one) for one in (q1, q2, q3, low, high)) or not whole > 0:
+    if not all(math.isfinite(value) for value in (q1, q2, q3, low, high)) or not whole > 0:
         return ""
-    a, b, c, d, e = (_WIDTH * min(max((one - found.low) / whole, 0.0), 1.0) for one in (low, q1, q2, q3, high))
+    a, b, c, d, e = (_WIDTH * min(max((value - found.low) / whole, 0.0), 1.0) for value in (low, q1, q2, q3, high))
     top, middle, bottom = _BARS + 5, _BARS + 5 + 8, _BARS + 5 + 16
     return (
         f'<line x1="{a:.1f}" y1="{middle}" x2="{b:.1f}" y2="{middle}" class="axis"/>'
@@ -90,8 +90,8 @@ def missingness_svg(sample: Sample, names: Sequence[str]) -> Markup:
             if share > 0
         ]
         drawn.append(f'<text x="{place * width:.2f}" y="{strips * height + 14}" class="tick">{place + 1}</text>')
-    said = f"Missing values of {len(names)} columns over {sample.batch.rows:,} rows, the first row at the top."
-    return _svg(strips * height + 20, said, "".join(drawn))
+    label = f"Missing values of {len(names)} columns over {sample.batch.rows:,} rows, the first row at the top."
+    return _svg(strips * height + 20, label, "".join(drawn))
 
 
 def heat(matrix: Matrix) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -117,8 +117,8 @@ def strongest(values: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(values[~np.eye(len(values), dtype=bool)]).any()) if len(values) > 1 else False
 
 
-def _svg(height: float, said: str, inner: str) -> Markup:
+def _svg(height: float, label: str, inner: str) -> Markup:
     # `inner` is made of figures and escaped texts only.
     return Markup(  # noqa: S704
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(said)}">{inner}</svg>'
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">{inner}</svg>'
     )

@@ -31,15 +31,19 @@ def describe(columns: Sequence[ColumnSummary], include: str | None) -> pd.DataFr
     chosen = list(columns)
     if include is None:
         # As pandas: times with a zone are not among them.
-        of_default = [one for one in columns if one.kind is Kind.NUMBER or (one.kind is Kind.TIME and not _zone(one))]
+        of_default = [
+            column
+            for column in columns
+            if column.kind is Kind.NUMBER or (column.kind is Kind.TIME and not _zone(column))
+        ]
         chosen = of_default or chosen
-    described = [_described(one) for one in chosen]
+    described = [_described(column) for column in chosen]
     rows: dict[str, None] = {}
     for each in sorted(described, key=len):
         rows.update(dict.fromkeys(each))
     made = [
-        pd.Series(each, name=one.name, dtype=_dtype(each)).reindex(list(rows))
-        for one, each in zip(chosen, described, strict=True)
+        pd.Series(each, name=column.name, dtype=_dtype(each)).reindex(list(rows))
+        for column, each in zip(chosen, described, strict=True)
     ]
     table: pd.DataFrame = pd.concat(made, axis=1)
     return table
@@ -49,27 +53,27 @@ def _dtype(figures: dict[str, Any]) -> Any:
     return np.float64 if all(isinstance(value, float) for value in figures.values()) else object
 
 
-def _described(one: ColumnSummary) -> dict[str, Any]:
-    if one.kind is Kind.NUMBER and one.numbers is not None:
-        numbers = one.numbers
+def _described(column: ColumnSummary) -> dict[str, Any]:
+    if column.kind is Kind.NUMBER and column.numbers is not None:
+        numbers = column.numbers
         quartiles = {name: numbers.quantiles[q] for name, q in _QUARTILES.items()}
-        spread = {"count": float(one.count), "mean": numbers.mean, "std": numbers.deviation, "min": numbers.low}
+        spread = {"count": float(column.count), "mean": numbers.mean, "std": numbers.deviation, "min": numbers.low}
         return {**spread, **quartiles, "max": numbers.high}
-    if one.times is not None:
-        return _times(one)
-    top, freq = (one.top[0].value, one.top[0].rows) if one.top else (np.nan, np.nan)
-    return {"count": one.count, "unique": one.distinct, "top": top, "freq": freq}
+    if column.times is not None:
+        return _times(column)
+    top, freq = (column.top[0].value, column.top[0].rows) if column.top else (np.nan, np.nan)
+    return {"count": column.count, "unique": column.distinct, "top": top, "freq": freq}
 
 
-def _zone(one: ColumnSummary) -> str | None:
-    return one.type.partition("tz=")[2].rstrip("]") or None
+def _zone(column: ColumnSummary) -> str | None:
+    return column.type.partition("tz=")[2].rstrip("]") or None
 
 
-def _times(one: ColumnSummary) -> dict[str, Any]:
+def _times(column: ColumnSummary) -> dict[str, Any]:
     import pandas as pd
 
-    assert one.times is not None
-    zone = _zone(one)
+    assert column.times is not None
+    zone = _zone(column)
 
     def at(microseconds: float) -> Any:
         if np.isnan(microseconds):
@@ -77,11 +81,11 @@ def _times(one: ColumnSummary) -> dict[str, Any]:
         moment = pd.Timestamp(np.datetime64(round(microseconds), "us"))
         return moment.tz_localize("UTC").tz_convert(zone) if zone else moment
 
-    quartiles = {name: at(one.times.quantiles[q]) for name, q in _QUARTILES.items()}
+    quartiles = {name: at(column.times.quantiles[q]) for name, q in _QUARTILES.items()}
     return {
-        "count": one.count,
-        "mean": at(one.times.mean),
-        "min": at(one.times.first),
+        "count": column.count,
+        "mean": at(column.times.mean),
+        "min": at(column.times.first),
         **quartiles,
-        "max": at(one.times.last),
+        "max": at(column.times.last),
     }

@@ -51,10 +51,10 @@ def findings(
             found += _of_column(column)
     found += _alike(pearson, copies | {target_name})
     order = list(Severity)
-    return tuple(sorted(found, key=lambda one: order.index(one.severity)))
+    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
 
 
-def _said(count: int, of: int) -> str:
+def _rows(count: int, of: int) -> str:
     return f"{count:,} of {of:,} rows ({_percent(count / max(of, 1))})"
 
 
@@ -67,7 +67,7 @@ def _of_table(rows: int, duplicates: int, exact: bool) -> Iterator[Finding]:
         yield Finding(Severity.ERROR, "empty", "", "The table has no rows.")
     if duplicates:
         about = "" if exact else "about "
-        text = f"{about}{_said(duplicates, rows)} equal a row before them.".capitalize()
+        text = f"{about}{_rows(duplicates, rows)} equal a row before them.".capitalize()
         yield Finding(Severity.WARNING, "duplicate_rows", "", text, {"deduplicate": {}})
 
 
@@ -79,98 +79,108 @@ def _copy(first: str, name: str) -> Finding:
 # ---- a column ----
 
 
-def _of_column(one: ColumnSummary) -> list[Finding]:
-    drop = {"drop": {"columns": [one.name]}}
-    if not one.rows:
+def _of_column(column: ColumnSummary) -> list[Finding]:
+    drop = {"drop": {"columns": [column.name]}}
+    if not column.rows:
         return []
-    if not one.count:
-        return [Finding(Severity.WARNING, "all_missing", one.name, "All values are missing.", drop)]
-    if one.distinct == 1 and not one.missing:
-        text = f"All {one.rows:,} values are equal{_value(one)}."
-        return [Finding(Severity.WARNING, "constant", one.name, text, drop)]
-    if one.index_like:
-        text = f"All of its {one.count:,} values are different: it names the rows, and a model learns nothing from it."
-        if not one.distinct_exact or one.distinct < one.count:
-            text = f"About {one.distinct:,} of its {one.count:,} values are different: it seems to name the rows."
-        return [Finding(Severity.WARNING, "id_like", one.name, text, drop)]
-    found = list(_of_missing(one))
-    if one.missing_share >= MOSTLY_MISSING:
+    if not column.count:
+        return [Finding(Severity.WARNING, "all_missing", column.name, "All values are missing.", drop)]
+    if column.distinct == 1 and not column.missing:
+        text = f"All {column.rows:,} values are equal{_value(column)}."
+        return [Finding(Severity.WARNING, "constant", column.name, text, drop)]
+    if column.index_like:
+        text = (
+            f"All of its {column.count:,} values are different: it names the rows, and a model learns nothing from it."
+        )
+        if not column.distinct_exact or column.distinct < column.count:
+            text = f"About {column.distinct:,} of its {column.count:,} values are different: it seems to name the rows."
+        return [Finding(Severity.WARNING, "id_like", column.name, text, drop)]
+    found = list(_of_missing(column))
+    if column.missing_share >= MOSTLY_MISSING:
         return found
-    if one.top and one.top_exact and ONE_VALUE * one.count <= one.top[0].rows < one.count and one.kind is not Kind.TIME:
-        text = f"Nearly all values are equal: {_said(one.top[0].rows, one.rows)} hold{_value(one)[1:] or ' it'}."
-        found.append(Finding(Severity.INFO, "nearly_constant", one.name, text, drop))
-    if one.numbers is not None and one.kind is Kind.NUMBER:
-        found += _of_numbers(one, one.numbers)
-    if one.texts is not None:
-        found += _of_texts(one, one.texts)
-    if one.times is not None:
+    if (
+        column.top
+        and column.top_exact
+        and ONE_VALUE * column.count <= column.top[0].rows < column.count
+        and column.kind is not Kind.TIME
+    ):
+        rows = _rows(column.top[0].rows, column.rows)
+        text = f"Nearly all values are equal: {rows} hold{_value(column)[1:] or ' it'}."
+        found.append(Finding(Severity.INFO, "nearly_constant", column.name, text, drop))
+    if column.numbers is not None and column.kind is Kind.NUMBER:
+        found += _of_numbers(column, column.numbers)
+    if column.texts is not None:
+        found += _of_texts(column, column.texts)
+    if column.times is not None:
         text = "Times become numbers as parts: year, month, day, weekday, hour."
-        found.append(Finding(Severity.INFO, "time", one.name, text, {"date_parts": {"columns": [one.name]}}))
+        found.append(Finding(Severity.INFO, "time", column.name, text, {"date_parts": {"columns": [column.name]}}))
     return found
 
 
-def _value(one: ColumnSummary) -> str:
-    return f", {str(one.top[0].value)[:60]!r}" if one.top else ""
+def _value(column: ColumnSummary) -> str:
+    return f", {str(column.top[0].value)[:60]!r}" if column.top else ""
 
 
-def _of_missing(one: ColumnSummary) -> Iterator[Finding]:
-    if not one.missing:
+def _of_missing(column: ColumnSummary) -> Iterator[Finding]:
+    if not column.missing:
         return
-    text = f"{_said(one.missing, one.rows)} have no value."
-    if one.missing_share >= MOSTLY_MISSING:
-        yield Finding(Severity.WARNING, "mostly_missing", one.name, text, {"drop": {"columns": [one.name]}})
+    text = f"{_rows(column.missing, column.rows)} have no value."
+    if column.missing_share >= MOSTLY_MISSING:
+        yield Finding(Severity.WARNING, "mostly_missing", column.name, text, {"drop": {"columns": [column.name]}})
         return
     step: Step | None = None
-    if one.kind is Kind.NUMBER:
-        step = {"impute": {"columns": [one.name], "strategy": "median"}}
-    elif one.kind in (Kind.TEXT, Kind.BOOLEAN):
-        step = {"impute": {"columns": [one.name], "strategy": "most_frequent"}}
-    elif one.kind is Kind.TIME:
-        step = {"impute": {"columns": [one.name], "strategy": "forward_fill"}}
-    severity = Severity.WARNING if one.missing_share >= 0.05 else Severity.INFO
-    yield Finding(severity, "missing", one.name, text, step)
+    if column.kind is Kind.NUMBER:
+        step = {"impute": {"columns": [column.name], "strategy": "median"}}
+    elif column.kind in (Kind.TEXT, Kind.BOOLEAN):
+        step = {"impute": {"columns": [column.name], "strategy": "most_frequent"}}
+    elif column.kind is Kind.TIME:
+        step = {"impute": {"columns": [column.name], "strategy": "forward_fill"}}
+    severity = Severity.WARNING if column.missing_share >= 0.05 else Severity.INFO
+    yield Finding(severity, "missing", column.name, text, step)
 
 
-def _of_numbers(one: ColumnSummary, numbers: Numbers) -> Iterator[Finding]:
+def _of_numbers(column: ColumnSummary, numbers: Numbers) -> Iterator[Finding]:
     if numbers.infinite:
-        text = f"{_said(numbers.infinite, one.rows)} hold an infinite value; most models refuse it."
-        step = {"clip": {"columns": [one.name], "lower": numbers.finite_low, "upper": numbers.finite_high}}
+        text = f"{_rows(numbers.infinite, column.rows)} hold an infinite value; most models refuse it."
+        step = {"clip": {"columns": [column.name], "lower": numbers.finite_low, "upper": numbers.finite_high}}
         finite = math.isfinite(numbers.finite_low)
-        yield Finding(Severity.ERROR, "infinite", one.name, text, step if finite else {"drop": {"columns": [one.name]}})
-    if one.distinct <= 2:
+        yield Finding(
+            Severity.ERROR, "infinite", column.name, text, step if finite else {"drop": {"columns": [column.name]}}
+        )
+    if column.distinct <= 2:
         return
     skewed = abs(numbers.skewness) > SKEWED
     beyond = numbers.robust_outliers or 0
-    if numbers.outliers > OUTLIERS * one.count and not (skewed and numbers.low >= 0):
+    if numbers.outliers > OUTLIERS * column.count and not (skewed and numbers.low >= 0):
         robust = f"; {beyond:,} have a robust z over 3.5" if numbers.robust_outliers is not None else ""
         text = (
-            f"{_said(numbers.outliers, one.rows)} lie more than 1.5 interquartile ranges outside the quartiles, below "
-            f"{numbers.fences[0]:.6g} or above {numbers.fences[1]:.6g}{robust}."
+            f"{_rows(numbers.outliers, column.rows)} lie more than 1.5 interquartile ranges outside the quartiles, "
+            f"below {numbers.fences[0]:.6g} or above {numbers.fences[1]:.6g}{robust}."
         )
-        yield Finding(Severity.WARNING, "outliers", one.name, text, {"winsorize": {"columns": [one.name]}})
+        yield Finding(Severity.WARNING, "outliers", column.name, text, {"winsorize": {"columns": [column.name]}})
     elif beyond:
-        text = f"{_said(beyond, one.rows)} have a robust z over 3.5."
-        yield Finding(Severity.INFO, "outliers", one.name, text, {"winsorize": {"columns": [one.name]}})
+        text = f"{_rows(beyond, column.rows)} have a robust z over 3.5."
+        yield Finding(Severity.INFO, "outliers", column.name, text, {"winsorize": {"columns": [column.name]}})
     if skewed:
         transform = "log1p" if numbers.low >= 0 else "yeo_johnson"
         side = "above" if numbers.skewness > 0 else "below"
         text = f"Its skewness is {numbers.skewness:.1f}: few values are far {side} the rest."
-        yield Finding(Severity.WARNING, "skewed", one.name, text, {transform: {"columns": [one.name]}})
+        yield Finding(Severity.WARNING, "skewed", column.name, text, {transform: {"columns": [column.name]}})
 
 
-def _of_texts(one: ColumnSummary, texts: Texts) -> Iterator[Finding]:
+def _of_texts(column: ColumnSummary, texts: Texts) -> Iterator[Finding]:
     # What the sample cannot tell of the other rows is left missing, and counted by the step.
     step: dict[str, dict[str, Any]]
     if texts.all_numbers:
         text = "Every text of the sample reads as a number."
-        step = {"cast": {"columns": [one.name], "to": "number", "errors": "missing"}}
-        yield Finding(Severity.WARNING, "numbers_as_text", one.name, text, step)
+        step = {"cast": {"columns": [column.name], "to": "number", "errors": "missing"}}
+        yield Finding(Severity.WARNING, "numbers_as_text", column.name, text, step)
         return
     if texts.all_times:
         day_first = {"dayfirst": True} if texts.dates == "day first" else {}
         text = f"These are dates: every text of the sample reads as one{_ORDERS.get(texts.dates, '')}."
-        step = {"parse_dates": {"columns": [one.name], **day_first, "errors": "missing"}}
-        yield Finding(Severity.WARNING, "times_as_text", one.name, text, step)
+        step = {"parse_dates": {"columns": [column.name], **day_first, "errors": "missing"}}
+        yield Finding(Severity.WARNING, "times_as_text", column.name, text, step)
         return
     if texts.padded or texts.empty:
         odd = (
@@ -178,35 +188,35 @@ def _of_texts(one: ColumnSummary, texts: Texts) -> Iterator[Finding]:
             if texts.empty
             else f"{texts.padded:,} texts have white space around them"
         )
-        clean = {"columns": [one.name], "lowercase": False, "punctuation": False}
-        yield Finding(Severity.INFO, "blanks", one.name, f"{odd}.".capitalize(), {"clean_text": clean})
-    if texts.mean_words >= MANY_WORDS and one.distinct > max(FEW_LEVELS, OWN_WORDS * one.count):
-        text = f"It holds sentences: {texts.mean_words:.1f} words on average, {one.distinct:,} different texts."
-        step = {"tf_idf": {"columns": [one.name], "max_features": 1_000}}
-        yield Finding(Severity.INFO, "free_text", one.name, text, step)
+        clean = {"columns": [column.name], "lowercase": False, "punctuation": False}
+        yield Finding(Severity.INFO, "blanks", column.name, f"{odd}.".capitalize(), {"clean_text": clean})
+    if texts.mean_words >= MANY_WORDS and column.distinct > max(FEW_LEVELS, OWN_WORDS * column.count):
+        text = f"It holds sentences: {texts.mean_words:.1f} words on average, {column.distinct:,} different texts."
+        step = {"tf_idf": {"columns": [column.name], "max_features": 1_000}}
+        yield Finding(Severity.INFO, "free_text", column.name, text, step)
         return
-    if one.distinct > MANY_LEVELS:
-        about = "" if one.distinct_exact else "about "
-        text = f"It has {about}{one.distinct:,} levels: a column for each would be too many."
+    if column.distinct > MANY_LEVELS:
+        about = "" if column.distinct_exact else "about "
+        text = f"It has {about}{column.distinct:,} levels: a column for each would be too many."
         yield Finding(
-            Severity.WARNING, "many_levels", one.name, text, {"hash": {"columns": [one.name], "n_features": 256}}
+            Severity.WARNING, "many_levels", column.name, text, {"hash": {"columns": [column.name], "n_features": 256}}
         )
         return
-    seldom = sum(1 for level in one.top if level.rows < RARE * one.rows)
-    if one.distinct > FEW_LEVELS or (seldom and one.distinct > 10):
-        text = f"Of its {one.distinct:,} levels many are in less than {RARE:.0%} of the rows."
+    seldom = sum(1 for level in column.top if level.rows < RARE * column.rows)
+    if column.distinct > FEW_LEVELS or (seldom and column.distinct > 10):
+        text = f"Of its {column.distinct:,} levels many are in less than {RARE:.0%} of the rows."
         yield Finding(
-            Severity.INFO, "rare_levels", one.name, text, {"rare": {"columns": [one.name], "min_count": RARE}}
+            Severity.INFO, "rare_levels", column.name, text, {"rare": {"columns": [column.name], "min_count": RARE}}
         )
-    text = f"It has {one.distinct:,} level{'s' if one.distinct > 1 else ''}."
-    yield Finding(Severity.INFO, "category", one.name, text, {"one_hot": {"columns": [one.name]}})
+    text = f"It has {column.distinct:,} level{'s' if column.distinct > 1 else ''}."
+    yield Finding(Severity.INFO, "category", column.name, text, {"one_hot": {"columns": [column.name]}})
 
 
 def _alike(pearson: Matrix, leave: set[str]) -> Iterator[Finding]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for first, second, r in pearson.pairs(ALIKE):
-        if not leave & {first, second} and second not in told:
-            told.add(second)
+        if not leave & {first, second} and second not in reported:
+            reported.add(second)
             text = f"Its correlation with {first!r} is {r:.3f}: they say nearly the same."
             step = {"select_correlation": {"columns": [first, second], "threshold": ALIKE}}
             yield Finding(Severity.WARNING, "correlated", second, text, step)
@@ -222,9 +232,11 @@ def _class(level: Level) -> str:
 def _of_target(target: Target | None, name: str, columns: Sequence[ColumnSummary]) -> Iterator[Finding]:
     if not name:
         return
-    one = next(column for column in columns if column.name == name)
-    if one.missing:
-        text = f"It is the target, and {_said(one.missing, one.rows)} have none: nothing can be learnt from them."
+    summary = next(column for column in columns if column.name == name)
+    if summary.missing:
+        text = (
+            f"It is the target, and {_rows(summary.missing, summary.rows)} have none: nothing can be learnt from them."
+        )
         yield Finding(Severity.ERROR, "target_missing", name, text, {"drop_missing": {"columns": [name]}})
     if target is None:
         return

@@ -45,14 +45,14 @@ def share(part: float, of: float) -> str:
     return f"{ratio:.0%}" if ratio in (0, 1) else f"{ratio:.1%}"
 
 
-def gist(one: ColumnSummary) -> str:
+def gist(column: ColumnSummary) -> str:
     """A column in a few words: its range, or what is in it most."""
-    if one.numbers is not None and one.kind.value == "number":
-        numbers = one.numbers
+    if column.numbers is not None and column.kind.value == "number":
+        numbers = column.numbers
         return (
             f"{number(numbers.low)} … {number(numbers.quantiles[0.5])} … {number(numbers.high)}, "
             f"mean {number(numbers.mean)} ± {number(numbers.deviation)}"
         )
-    if one.times is not None:
-        return f"{time(one.times.first)} … {time(one.times.last)}"
-    return ", ".join(f"{shown(level.value, 24)} {share(level.rows, one.top_of)}" for level in one.top[:3])
+    if column.times is not None:
+        return f"{time(column.times.first)} … {time(column.times.last)}"
+    return ", ".join(f"{shown(level.value, 24)} {share(level.rows, column.top_of)}" for level in column.top[:3])

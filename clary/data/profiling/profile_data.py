@@ -53,17 +53,17 @@ class ProfileData:
 
     def __getitem__(self, name: str) -> ColumnSummary:
         """The figures of one column. Raises DataError."""
-        for one in self.columns:
-            if one.name == name:
-                return one
-        raise DataError(f"there is no column {name!r}; there are: {some(one.name for one in self.columns)}")
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise DataError(f"there is no column {name!r}; there are: {some(column.name for column in self.columns)}")
 
     def of_kind(self, kind: Kind) -> Sequence[ColumnSummary]:
-        return [one for one in self.columns if one.kind is kind]
+        return [column for column in self.columns if column.kind is kind]
 
     @property
     def missing_cells(self) -> int:
-        return sum(one.missing for one in self.columns)
+        return sum(column.missing for column in self.columns)
 
     def suggested_recipe(self) -> dict[str, Any]:
         """A recipe of the steps that the findings name, for `Recipe.from_dict`: to begin with, and to be reviewed."""

@@ -23,7 +23,7 @@ _MOST_STRIPS = 40  # columns of the missingness matrix
 
 def report(profile: ProfileData) -> str:
     """Raises DataError where Jinja2 is not installed."""
-    gone = [one.name for one in profile.columns if one.missing][:_MOST_STRIPS]
+    incomplete = [column.name for column in profile.columns if column.missing][:_MOST_STRIPS]
     sample = profile.sample
     matrices = [
         ("Pearson's r", "of each pair of numbers, over the rows that have both", profile.pearson),
@@ -34,11 +34,11 @@ def report(profile: ProfileData) -> str:
         profile=profile,
         columns=profile.columns[:MOST_COLUMNS],
         left_out=len(profile.columns) - MOST_COLUMNS,
-        gone=gone,
-        missingness=charts.missingness_svg(sample, gone) if sample and sample.batch.rows and gone else None,
+        incomplete=incomplete,
+        missingness=charts.missingness_svg(sample, incomplete) if sample and sample.batch.rows and incomplete else None,
         matrices=[
-            (name, said, matrix, charts.heat(matrix), matrix.pairs(0.3)[:20])
-            for name, said, matrix in matrices
+            (name, about, matrix, charts.heat(matrix), matrix.pairs(0.3)[:20])
+            for name, about, matrix in matrices
             if charts.strongest(matrix.values)
         ],
         most_heat=charts.MOST_HEAT,
@@ -60,12 +60,12 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _chart(one: ColumnSummary) -> Any:
+def _chart(column: ColumnSummary) -> Any:
     """The column's chart; None where bars of its levels tell all."""
-    if one.numbers is not None and one.numbers.histogram is not None and one.kind is Kind.NUMBER:
-        return charts.histogram_svg(one.numbers.histogram, one.numbers)
-    if one.times is not None and one.times.histogram is not None:
-        return charts.histogram_svg(one.times.histogram, None, times=True)
+    if column.numbers is not None and column.numbers.histogram is not None and column.kind is Kind.NUMBER:
+        return charts.histogram_svg(column.numbers.histogram, column.numbers)
+    if column.times is not None and column.times.histogram is not None:
+        return charts.histogram_svg(column.times.histogram, None, times=True)
     return None
 
 
@@ -80,15 +80,15 @@ def _pair_plot(profile: ProfileData) -> str | None:
     return "data:image/png;base64," + base64.b64encode(png(pairs(sample.batch, profile.columns_to_plot))).decode()
 
 
-def _facts(one: ColumnSummary) -> list[tuple[str, str]]:
+def _facts(column: ColumnSummary) -> list[tuple[str, str]]:
     """(what, figure) of a column."""
-    distinct = f"{one.distinct:,}" if one.distinct_exact else f"about {one.distinct:,}"
+    distinct = f"{column.distinct:,}" if column.distinct_exact else f"about {column.distinct:,}"
     found = [
-        ("Missing", f"{one.missing:,} ({formatting.share(one.missing, one.rows)})"),
+        ("Missing", f"{column.missing:,} ({formatting.share(column.missing, column.rows)})"),
         ("Different values", distinct),
     ]
-    if one.numbers is not None and one.kind is Kind.NUMBER:
-        n = one.numbers
+    if column.numbers is not None and column.kind is Kind.NUMBER:
+        n = column.numbers
         robust = "–" if n.robust_outliers is None else f"{n.robust_outliers:,}"
         found += [
             ("Mean", formatting.number(n.mean)),
@@ -106,16 +106,16 @@ def _facts(one: ColumnSummary) -> list[tuple[str, str]]:
             ("Infinite", f"{n.infinite:,}"),
             ("Order", n.order or "none"),
         ]
-    if one.times is not None:
+    if column.times is not None:
         found += [
-            ("First", formatting.time(one.times.first)),
-            ("Median", formatting.time(one.times.quantiles[0.5])),
-            ("Mean", formatting.time(one.times.mean)),
-            ("Last", formatting.time(one.times.last)),
-            ("Order", one.times.order or "none"),
+            ("First", formatting.time(column.times.first)),
+            ("Median", formatting.time(column.times.quantiles[0.5])),
+            ("Mean", formatting.time(column.times.mean)),
+            ("Last", formatting.time(column.times.last)),
+            ("Order", column.times.order or "none"),
         ]
-    if one.texts is not None:
-        t = one.texts
+    if column.texts is not None:
+        t = column.texts
         shortest, longest, mean = (formatting.number(length) for length in (t.shortest, t.longest, t.mean_length))
         found += [
             ("Characters", f"{shortest} to {longest}, mean {mean}"),

@@ -28,10 +28,10 @@ def spearman(batch: Batch, names: Sequence[str]) -> Matrix:
     """Spearman's rank correlation of each pair of number columns over the rows in which both are finite, as pandas."""
     ranked = np.array([_ranks(_finite(numbers(batch[name]))) for name in names]).reshape(len(names), batch.rows)
     found = np.full((len(names), len(names)), np.nan)
-    here = ~np.isnan(ranked)
+    known = ~np.isnan(ranked)
     for i in range(len(names)):
         for j in range(i + 1):
-            both = here[i] & here[j]
+            both = known[i] & known[j]
             if both.all():
                 first, second = ranked[i], ranked[j]
             else:  # ranks among the rows that have both
@@ -47,13 +47,13 @@ def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks from 1, ties get their mean, NaN stays."""
     ranks = np.full(len(values), np.nan)
-    here = np.flatnonzero(~np.isnan(values))
-    present = values[here]
+    known = np.flatnonzero(~np.isnan(values))
+    present = values[known]
     order = np.argsort(present)
     ordered = present[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
     ends = np.append(starts[1:], len(ordered))
-    ranks[here[order]] = np.repeat((starts + ends + 1) / 2, ends - starts)
+    ranks[known[order]] = np.repeat((starts + ends + 1) / 2, ends - starts)
     return ranks
 
 
@@ -160,9 +160,9 @@ def reads_as(texts: pa.Array, wanted: pa.DataType) -> bool:
 def categories(batch: Batch, schema: Schema, distinct: dict[str, int]) -> tuple[str, ...]:
     """The columns whose values are levels: texts, booleans and integers of few values."""
     found = []
-    for one in schema.fields:
-        levels = distinct[one.name]
-        few = one.kind in (Kind.TEXT, Kind.BOOLEAN) and levels <= max(2, min(1_000, batch.rows // 4))
-        if levels > 1 and (few or (one.kind is Kind.NUMBER and levels <= 20)):
-            found.append(one.name)
+    for field in schema.fields:
+        levels = distinct[field.name]
+        few = field.kind in (Kind.TEXT, Kind.BOOLEAN) and levels <= max(2, min(1_000, batch.rows // 4))
+        if levels > 1 and (few or (field.kind is Kind.NUMBER and levels <= 20)):
+            found.append(field.name)
     return tuple(found[:MOST_COLUMNS])

@@ -18,14 +18,14 @@ _LEFT_OUT = ("balance",)  # which rows to learn from is for a person to say
 def suggested_recipe(found: Sequence[Finding], target: str) -> dict[str, Any]:
     """A recipe of the findings' steps, as `Recipe.from_dict` takes it: each step once for all columns it would mend."""
     merged: dict[str, tuple[str, dict[str, Any]]] = {}
-    gone = {name for one in found for name in _columns(one, "drop")}
-    cast = {name for one in found for name in (*_columns(one, "cast"), *_columns(one, "parse_dates"))}
-    for one in found:
-        for step, given in (one.step or {}).items():
+    dropped = {name for finding in found for name in _columns(finding, "drop")}
+    cast = {name for finding in found for name in (*_columns(finding, "cast"), *_columns(finding, "parse_dates"))}
+    for finding in found:
+        for step, given in (finding.step or {}).items():
             if step in _LEFT_OUT:
                 continue
             columns = [
-                name for name in given.get("columns", ()) if name not in gone or step in ("drop", "drop_missing")
+                name for name in given.get("columns", ()) if name not in dropped or step in ("drop", "drop_missing")
             ]
             if step == "impute" and set(columns) & cast:
                 continue  # what to impute is known once the column is of its type
@@ -34,13 +34,13 @@ def suggested_recipe(found: Sequence[Finding], target: str) -> dict[str, Any]:
             others = {key: value for key, value in given.items() if key != "columns"}
             _, kept = merged.setdefault(f"{step} {others}", (step, {**({"columns": []} if columns else {}), **others}))
             kept.setdefault("columns", []).extend(name for name in columns if name not in kept["columns"])
-    steps = sorted(merged.values(), key=lambda one: _ORDER.index(one[0]))
-    said = [{step: {key: value for key, value in given.items() if value != []}} for step, given in steps]
+    steps = sorted(merged.values(), key=lambda step: _ORDER.index(step[0]))
+    declared = [{step: {key: value for key, value in given.items() if value != []}} for step, given in steps]
     recipe: dict[str, Any] = {"version": 1}
     if target:
         recipe["target"] = target
-    return {**recipe, "steps": said}
+    return {**recipe, "steps": declared}
 
 
-def _columns(one: Finding, step: str) -> Sequence[str]:
-    return tuple((one.step or {}).get(step, {}).get("columns", ()))
+def _columns(finding: Finding, step: str) -> Sequence[str]:
+    return tuple((finding.step or {}).get(step, {}).get("columns", ()))

@@ -30,22 +30,22 @@ def target_model(batch: Batch, column: ColumnSummary, others: Sequence[ColumnSum
 
     batch   the sample; rows without a target are left out
     """
-    told: list[str] = []
+    notes: list[str] = []
     batch = batch.take(~missing(batch[column.name]))
     if batch.rows > MODEL_ROWS:
         batch = batch.take(np.sort(np.random.default_rng(_SEED).permutation(batch.rows)[:MODEL_ROWS]))
     task = task_of(column)
     classes = _classes(column) if task == "classification" else None
     answers = _answers(batch, column.name, task)
-    names = _usable(others, column.name, told)
-    nothing = Target(column.name, task, classes, _TASKS[task], np.nan, np.nan, np.nan, (), batch.rows, tuple(told))
+    names = _usable(others, column.name, notes)
+    nothing = Target(column.name, task, classes, _TASKS[task], np.nan, np.nan, np.nan, (), batch.rows, tuple(notes))
     wrong = _too_little(answers, task, names)
     if wrong:
-        return _told(nothing, wrong)
-    kept = _of_common_classes(answers, task, told)
+        return _with_notes(nothing, wrong)
+    kept = _of_common_classes(answers, task, notes)
     batch, answers = batch.take(kept), answers[kept]
     matrix, categorical = _matrix(batch, names)
-    return _scored(matrix, categorical, answers, names, _told(nothing, *told[len(nothing.told) :]))
+    return _scored(matrix, categorical, answers, names, _with_notes(nothing, *notes[len(nothing.told) :]))
 
 
 def task_of(column: ColumnSummary) -> str:
@@ -53,7 +53,7 @@ def task_of(column: ColumnSummary) -> str:
     return "regression" if column.kind in (Kind.NUMBER, Kind.TIME) and not few else "classification"
 
 
-def _told(target: Target, *more: str) -> Target:
+def _with_notes(target: Target, *more: str) -> Target:
     from dataclasses import replace
 
     return replace(target, told=(*target.told, *more))
@@ -69,21 +69,21 @@ def _answers(batch: Batch, name: str, task: str) -> NDArray[Any]:
     return coded(batch[name])[0]
 
 
-def _usable(others: Sequence[ColumnSummary], target: str, told: list[str]) -> tuple[str, ...]:
+def _usable(others: Sequence[ColumnSummary], target: str, notes: list[str]) -> tuple[str, ...]:
     """Columns a model can learn from: not the target, not empty, not the rows' names, no sentences."""
     found = [
-        one.name
-        for one in others
-        if one.name != target and one.kind is not Kind.OTHER and one.distinct > 1 and not _names_rows(one)
+        column.name
+        for column in others
+        if column.name != target and column.kind is not Kind.OTHER and column.distinct > 1 and not _names_rows(column)
     ]
     if len(found) > _MOST_COLUMNS:
-        told.append(f"The quick model looked at the first {_MOST_COLUMNS} of {len(found)} columns.")
+        notes.append(f"The quick model looked at the first {_MOST_COLUMNS} of {len(found)} columns.")
     return tuple(found[:_MOST_COLUMNS])
 
 
-def _names_rows(one: ColumnSummary) -> bool:
+def _names_rows(column: ColumnSummary) -> bool:
     """Texts that are all different tell nothing; a number that is all different may."""
-    return one.kind is Kind.TEXT and one.distinct > 0.9 * max(one.count, 1)
+    return column.kind is Kind.TEXT and column.distinct > 0.9 * max(column.count, 1)
 
 
 def _too_little(answers: NDArray[Any], task: str, names: Sequence[str]) -> str:
@@ -96,14 +96,14 @@ def _too_little(answers: NDArray[Any], task: str, names: Sequence[str]) -> str:
     return ""
 
 
-def _of_common_classes(answers: NDArray[Any], task: str, told: list[str]) -> NDArray[np.bool_]:
+def _of_common_classes(answers: NDArray[Any], task: str, notes: list[str]) -> NDArray[np.bool_]:
     """Rows of classes that every fold can have."""
     if task == "regression":
         return np.ones(len(answers), dtype=bool)
     counts = np.bincount(answers)
     seldom = int((counts[counts > 0] < _FOLDS).sum())
     if seldom:
-        told.append(f"{seldom} classes of fewer than {_FOLDS} rows of the sample were left out of the quick model.")
+        notes.append(f"{seldom} classes of fewer than {_FOLDS} rows of the sample were left out of the quick model.")
     kept: NDArray[np.bool_] = counts[answers] >= _FOLDS
     return kept
 
@@ -148,7 +148,7 @@ def _scored_alone(
 
     classify = known.task == "classification"
     if classify and len(np.unique(answers)) < 2:
-        return _told(known, "Only one class has enough rows: no model was tried.")
+        return _with_notes(known, "Only one class has enough rows: no model was tried.")
     scoring = "balanced_accuracy" if classify else "r2"
     folds: Any = (StratifiedKFold if classify else KFold)(_FOLDS, shuffle=True, random_state=_SEED)
     with warnings.catch_warnings():
@@ -160,12 +160,12 @@ def _scored_alone(
         honest = [place for place, score in enumerate(alone) if score < TELLS_ALL] or list(range(len(names)))
         if len(honest) < len(names):
             left_out = [name for place, name in enumerate(names) if place not in honest]
-            known = _told(known, f"The quick model does without {some(left_out)}: alone it tells the target.")
+            known = _with_notes(known, f"The quick model does without {some(left_out)}: alone it tells the target.")
         matrix, categorical = matrix[:, honest], [categorical[place] for place in honest]
         scores = cross_val_score(_model(classify, categorical), matrix, answers, scoring=scoring, cv=folds)
         drops = dict(zip(honest, _drops(matrix, categorical, answers, classify, folds, scoring), strict=True))
     found = [Importance(name, float(drops.get(place, np.nan)), alone[place]) for place, name in enumerate(names)]
-    found.sort(key=lambda one: -one.drop if one.drop == one.drop else -np.inf)
+    found.sort(key=lambda importance: -importance.drop if importance.drop == importance.drop else -np.inf)
     return replace(
         known, score=float(scores.mean()), spread=float(scores.std()), baseline=baseline, importances=tuple(found)
     )

@@ -35,8 +35,8 @@ def print_summary(profile: ProfileData, console: Console) -> None:
     about = "" if profile.duplicates_exact else "about "
     cells = share(profile.missing_cells, rows * width)
     console.print(Text(f"{rows:,} rows × {width:,} columns", style="bold"))
-    told = f"{cells} of the cells missing · {about}{profile.duplicates:,} duplicate rows"
-    console.print(Text(f"{told} · index: {shown(profile.index, 200)}"))
+    text = f"{cells} of the cells missing · {about}{profile.duplicates:,} duplicate rows"
+    console.print(Text(f"{text} · index: {shown(profile.index, 200)}"))
     console.print()
     if width:
         console.print(_columns(profile))
@@ -69,9 +69,9 @@ def _columns(profile: ProfileData) -> Any:
 
     table = _table("column", "type", "missing", "distinct", "values")
     table.columns[2].justify = table.columns[3].justify = "right"
-    for one in profile.columns[:_MOST]:
-        distinct = f"{one.distinct:,}" if one.distinct_exact else f"≈{one.distinct:,}"
-        cells = (shown(one.name), shown(one.type, 24), share(one.missing, one.rows), distinct, gist(one))
+    for column in profile.columns[:_MOST]:
+        distinct = f"{column.distinct:,}" if column.distinct_exact else f"≈{column.distinct:,}"
+        cells = (shown(column.name), shown(column.type, 24), share(column.missing, column.rows), distinct, gist(column))
         table.add_row(*map(Text, cells))
     return table
 
@@ -80,21 +80,23 @@ def _findings(profile: ProfileData) -> Any:
     from rich.text import Text
 
     table = _table("", "column", "finding", "step")
-    for one in profile.findings[:_MOST_FINDINGS]:
-        step = ", ".join(one.step or ()) or "–"
-        mark = Text(one.severity.value, style=_STYLES[one.severity])
-        table.add_row(mark, Text(shown(one.column)), Text(shown(one.text, 400)), Text(step))
+    for finding in profile.findings[:_MOST_FINDINGS]:
+        step = ", ".join(finding.step or ()) or "–"
+        mark = Text(finding.severity.value, style=_STYLES[finding.severity])
+        table.add_row(mark, Text(shown(finding.column)), Text(shown(finding.text, 400)), Text(step))
     return table
 
 
 def _print_target(target: Target, console: Console) -> None:
     from rich.text import Text
 
-    told = f"target {shown(target.column)}: {target.task}, quick model's {target.metric} {number(target.score)} "
-    told += f"(always the same answer: {number(target.baseline)}), on a sample of {target.rows:,} rows"
-    console.print(Text(told, style="bold"))
+    text = f"target {shown(target.column)}: {target.task}, quick model's {target.metric} {number(target.score)} "
+    text += f"(always the same answer: {number(target.baseline)}), on a sample of {target.rows:,} rows"
+    console.print(Text(text, style="bold"))
     if target.importances:
-        best = ", ".join(f"{shown(one.column)} {number(one.drop)}" for one in target.importances[:8])
+        best = ", ".join(
+            f"{shown(importance.column)} {number(importance.drop)}" for importance in target.importances[:8]
+        )
         console.print(Text(f"what it would lose without: {best}"))
     for line in target.told:
         console.print(Text(shown(line, 400), style="dim"))

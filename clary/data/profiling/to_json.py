@@ -16,12 +16,12 @@ from clary.data.profiling.summaries import ColumnSummary, Matrix, Numbers, Times
 if TYPE_CHECKING:
     from clary.data.profiling.profile_data import ProfileData
 
-_NOT_TOLD = ("sample", "columns_to_plot")
+_LEFT_OUT = ("sample", "columns_to_plot")
 _TEXT_CHARACTERS = 1_000  # of a value: a profile is no copy of the table
 
 
 def to_json(profile: ProfileData) -> dict[str, Any]:
-    names = [one.name for one in dataclasses.fields(profile) if one.name not in _NOT_TOLD]
+    names = [field.name for field in dataclasses.fields(profile) if field.name not in _LEFT_OUT]
     found = {name: _plain(getattr(profile, name)) for name in names}
     return {**found, "suggested_recipe": _plain(profile.suggested_recipe())}
 
@@ -32,16 +32,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Matrix):
         return {"names": list(value.names), "rows": value.rows, "values": _plain(value.values.tolist())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        made = {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        made = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         if isinstance(value, Numbers):
             made["deviation"] = _plain(value.deviation)
         if isinstance(value, ColumnSummary):
             made |= {"count": value.count, "missing_share": value.missing_share}
         return made
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return _atom(value)
 
 

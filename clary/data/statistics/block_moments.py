@@ -75,10 +75,10 @@ def _dense(matrix: NDArray[np.float64]) -> BlockMoment:
     some = np.maximum(finite.sum(axis=0), 1.0)
     mean = np.where(finite, matrix, 0.0).sum(axis=0) / some
     deviations = np.where(finite, matrix - mean, 0.0) if not finite.all() else matrix - mean
-    gone = missing.sum(axis=0).astype(np.float64)
+    absent = missing.sum(axis=0).astype(np.float64)
     return BlockMoment(
-        len(matrix) - gone,
-        gone,
+        len(matrix) - absent,
+        absent,
         mean,
         (deviations * deviations).sum(axis=0),
         np.where(missing, np.inf, matrix).min(axis=0, initial=np.inf),
@@ -99,14 +99,14 @@ def _sparse(matrix: Any) -> BlockMoment:
 
     missing, infinite = np.isnan(values), np.isinf(values)
     finite = ~(missing | infinite)
-    gone, endless, stored = counted(missing), counted(infinite), counted(finite)
-    here = places[finite]
-    some = np.maximum(rows - gone - endless, 1.0)
-    mean = np.bincount(here, values[finite], minlength=width) / some
-    deviations = values[finite] - mean[here]
-    zeros = rows - gone - endless - stored
-    m2 = np.bincount(here, deviations * deviations, minlength=width) + zeros * mean * mean
+    absent, infinities, stored = counted(missing), counted(infinite), counted(finite)
+    columns = places[finite]
+    some = np.maximum(rows - absent - infinities, 1.0)
+    mean = np.bincount(columns, values[finite], minlength=width) / some
+    deviations = values[finite] - mean[columns]
+    zeros = rows - absent - infinities - stored
+    m2 = np.bincount(columns, deviations * deviations, minlength=width) + zeros * mean * mean
     low, high = np.where(zeros > 0, 0.0, np.inf), np.where(zeros > 0, 0.0, -np.inf)
     np.minimum.at(low, places[~missing], values[~missing])
     np.maximum.at(high, places[~missing], values[~missing])
-    return BlockMoment(rows - gone, gone, mean, m2, low, high, endless)
+    return BlockMoment(rows - absent, absent, mean, m2, low, high, infinities)

@@ -32,9 +32,9 @@ class Gaps(ColumnsStatistic[Gap, Gap]):
 
     def compute(self, batch: Batch) -> Gap:
         found = [_gaps(batch[name]) for name in self.names]
-        gone = [one for one, _ in found] or [np.empty(0, np.int64)]
-        endless = [one for _, one in found] or [np.empty(0, np.int64)]
-        return Gap(batch.rows, np.concatenate(gone), np.concatenate(endless))
+        absent = [one for one, _ in found] or [np.empty(0, np.int64)]
+        infinities = [one for _, one in found] or [np.empty(0, np.int64)]
+        return Gap(batch.rows, np.concatenate(absent), np.concatenate(infinities))
 
     def merge(self, first: Gap, second: Gap) -> Gap:
         return Gap(first.rows + second.rows, first.missing + second.missing, first.infinite + second.infinite)
@@ -53,10 +53,10 @@ def _gaps(column: Column) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         width = len(column.names)
         places = matrix.tocoo().col
         return _found(places, np.isnan(matrix.data), width), _found(places, np.isinf(matrix.data), width)
-    endless = isinstance(column, np.ndarray) and column.dtype.kind == "f"
+    infinities = isinstance(column, np.ndarray) and column.dtype.kind == "f"
     return (
         np.array([np.count_nonzero(missing(column))], np.int64),
-        np.array([np.count_nonzero(np.isinf(column)) if endless else 0], np.int64),
+        np.array([np.count_nonzero(np.isinf(column)) if infinities else 0], np.int64),
     )
 
 

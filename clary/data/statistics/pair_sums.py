@@ -59,8 +59,8 @@ def no_sums(width: int) -> PairSums:
     )
 
 
-def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
-    """Of centred and scaled values (k, rows); `gone` tells of some columns where values are missing: 0 stands there."""
+def pair_sums(values: Floats, masks: dict[int, NDArray[np.bool_]]) -> PairSums:
+    """Of centred and scaled values (k, rows); `masks` has where values of some columns are missing: 0 stands there."""
     width, rows = values.shape
     products = values @ values.T
     once, twice = values.sum(axis=1), np.diagonal(products).copy()
@@ -77,7 +77,7 @@ def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
         cubes=cubes,
         fourths=fourths,
     )
-    for place, mask in gone.items():
+    for place, mask in masks.items():
         # The fewer rows, those where it is there or those where it is not, are added up.
         few = np.flatnonzero(mask)
         absent = len(few) * 2 <= rows
@@ -85,9 +85,9 @@ def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
         sums, squares = part.sum(axis=1), np.einsum("ij,ij->i", part, part)
         made.sums[:, place] = once - sums if absent else sums
         made.squares[:, place] = twice - squares if absent else squares
-    if gone:
-        places = list(gone)
-        both = _both_there(list(gone.values()))
+    if masks:
+        places = list(masks)
+        both = _rows_with_both(list(masks.values()))
         counts = np.diagonal(both)
         made.rows[places, :] = counts[:, None]
         made.rows[:, places] = counts
@@ -95,14 +95,14 @@ def pair_sums(values: Floats, gone: dict[int, NDArray[np.bool_]]) -> PairSums:
     return made
 
 
-def _both_there(gone: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
+def _rows_with_both(masks: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
     """(m, m), in how many rows both of two columns are there."""
-    if len(gone) > 16:
-        here = np.array([~mask for mask in gone], np.float64)
-        return np.rint(here @ here.T).astype(np.int64)
-    both = np.empty((len(gone), len(gone)), np.int64)
-    for i, first in enumerate(gone):
-        for j, second in enumerate(gone[: i + 1]):
+    if len(masks) > 16:
+        present = np.array([~mask for mask in masks], np.float64)
+        return np.rint(present @ present.T).astype(np.int64)
+    both = np.empty((len(masks), len(masks)), np.int64)
+    for i, first in enumerate(masks):
+        for j, second in enumerate(masks[: i + 1]):
             both[i, j] = both[j, i] = len(first) - np.count_nonzero(first | second)
     return both
 
@@ -116,7 +116,7 @@ class Centring:
 
 
 def centring(columns: list[Floats]) -> Centring:
-    """By the finite values of a first look at each column."""
+    """By the finite values of a sample of each column."""
     centres, scales = np.zeros(len(columns)), np.ones(len(columns))
     for place, column in enumerate(columns):
         finite = column[np.isfinite(column)]

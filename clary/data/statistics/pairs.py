@@ -59,13 +59,13 @@ class Correlations(ColumnsStatistic[Together, Correlation]):
         matrix: Any = batch.matrix()
         if not isinstance(matrix, np.ndarray):
             matrix = matrix.toarray()
-        here = np.isfinite(matrix)
-        if here.all():
+        finite = np.isfinite(matrix)
+        if finite.all():
             return _whole(matrix)
-        present = here.astype(np.float64)
+        present = finite.astype(np.float64)
         # Near each column's own mean, sums of squares lose nothing to rounding.
-        shift = np.where(here, matrix, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1.0)
-        values = np.where(here, matrix - shift, 0.0)
+        shift = np.where(finite, matrix, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1.0)
+        values = np.where(finite, matrix - shift, 0.0)
         count = present.T @ present
         some = np.maximum(count, 1.0)
         off = values.T @ present / some  # of column i's mean beside j, from its own
@@ -73,7 +73,7 @@ class Correlations(ColumnsStatistic[Together, Correlation]):
         cross = values.T @ values - count * off * off.T
         found = Together(count, shift[:, None] + off, np.maximum(m2, 0.0), cross)
         for first, second in np.argwhere((m2 < _LOST * count * off * off) & (count > 1)):
-            _mend(found, matrix, here, int(first), int(second))
+            _mend(found, matrix, finite, int(first), int(second))
         return found
 
     def merge(self, first: Together, second: Together) -> Together:
@@ -100,9 +100,9 @@ class Correlations(ColumnsStatistic[Together, Correlation]):
         return Correlation(r, state.count)
 
 
-def _mend(found: Together, matrix: Square, here: NDArray[np.bool_], first: int, second: int) -> None:
+def _mend(found: Together, matrix: Square, finite: NDArray[np.bool_], first: int, second: int) -> None:
     """Work out two columns from their own rows: where both are present, one is far from its mean elsewhere."""
-    pair = matrix[:, [first, second]][here[:, first] & here[:, second]]
+    pair = matrix[:, [first, second]][finite[:, first] & finite[:, second]]
     mean = pair.mean(axis=0)
     deviations = pair - mean
     for i, j, one in ((first, second, 0), (second, first, 1)):

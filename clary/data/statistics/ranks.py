@@ -156,10 +156,10 @@ class Ranks:
         for (low, high), first, (values, through) in zip(self.windows, self.before, self.inside, strict=True):
             if high >= centre:
                 start = int(values.searchsorted(centre))
-                gone = int(through[start - 1]) if start else 0
+                skipped = int(through[start - 1]) if start else 0
                 window = (max(low - centre, 0.0), high - centre)
                 made.append(
-                    (window, max(int(first) + gone - lower, 0), (values[start:] - centre, through[start:] - gone))
+                    (window, max(int(first) + skipped - lower, 0), (values[start:] - centre, through[start:] - skipped))
                 )
         return _ranks(self.count - lower, made, self)
 
