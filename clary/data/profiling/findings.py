@@ -1,4 +1,4 @@
-"""What a person should look at in a profile, each with the step of a recipe that would mend it."""
+"""What a person should review in a profile, each with the step of a recipe that would mend it."""
 
 from __future__ import annotations
 

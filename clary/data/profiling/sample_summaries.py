@@ -118,7 +118,7 @@ def histogram(values: NDArray[np.float64], bins: int = _BINS) -> Histogram | Non
 
 
 def top_of(column: pa.Array, most: int) -> tuple[tuple[Level, ...], int]:
-    """(the most frequent values of a sample, how many rows were looked at)."""
+    """(the most frequent values of a sample, of how many rows)."""
     codes, levels = coded(column)
     counts = np.bincount(codes[codes >= 0], minlength=len(levels))
     order = np.argsort(-counts, kind="stable")[:most]

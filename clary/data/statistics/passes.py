@@ -59,7 +59,7 @@ class Request:
     """A statistic that is asked for, and its result once that is known.
 
     place   how many steps of a recipe come before: equal statistics of one place are computed once
-    label   what StepErrors are told to be about, if anything
+    label   the step that a StepError names, if any
     """
 
     statistic: Statistic[Any, Any]

@@ -1,4 +1,4 @@
-"""Rows of many columns looked at in pieces, so that memory does not grow with their width."""
+"""Rows of many columns computed in pieces, so that memory does not grow with their width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a column's values by their place in order, and in which windows the rest is to be looked for."""
+"""What is known of a column's values by their place in order, and in which windows the rest is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Window = tuple[float, float]  # low <= value <= high
 
-_DEVIATIONS = 3.5  # of a rank in the first look, either way: missed once in two thousand, which costs a pass
+_DEVIATIONS = 3.5  # of a rank in the pilot sample, either way: missed once in two thousand, which costs a pass
 ROBUST_Z = 3.5
 _NORMAL = 0.6745  # the median deviation of a standard normal variable
 
 
 class OutsideWindows(Exception):
-    """A figure is not known: a pass with these windows will tell."""
+    """A result is not known: a pass with these windows finds it."""
 
     def __init__(self, windows: Iterable[Window]) -> None:
         super().__init__("another pass")
@@ -225,7 +225,7 @@ def _first(values: Floats, true: object) -> int:
 
 
 def first_windows(values: Floats, quantiles: Sequence[float], complete: bool) -> tuple[Window, ...]:
-    """The windows for these quantiles, for the outliers by quartiles and for the robust ones, from a first look.
+    """The windows for these quantiles, for the outliers by quartiles and for the robust ones, from a pilot sample.
 
     values    some of the column, in order, none missing; complete: all of it
     """

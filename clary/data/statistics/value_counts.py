@@ -1,6 +1,6 @@
 """How often each value of a column is there, while there are not too many different ones; then, how many there are.
 
-Values are told apart by their hashes (hashes.py).
+Values are distinguished by their hashes (hashes.py).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from clary.data.statistics.ranks import Floats, Ranks, Window
 
 STRIDE = 512
-_COMPACT = 65_536  # values kept before ties are looked for
+_COMPACT = 65_536  # values kept before ties are searched for
 _TOGETHER = 8  # batches that are taken in at once
 _TIES = 1_024  # so many of one value are kept as a number
 
@@ -54,7 +54,7 @@ class Kept:
 
     held: Growing = field(default_factory=Growing)
     ties: dict[float, int] = field(default_factory=dict)
-    compacted: int = 0  # values that were held after ties were last looked for
+    compacted: int = 0  # values that were held after ties were last searched for
 
     def add(self, values: Floats) -> int:
         """Returns how many more values are held now."""
