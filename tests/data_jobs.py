@@ -29,7 +29,7 @@ def _program(server: LiveServer, job: str) -> psutil.Process | None:
     for task in (server.home / "tasks").glob(f"{job}-*"):
         lock = read_lock(task / "supervisor.lock")
         with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(lock.pid).children(recursive=True) if lock else ():
+            for process in psutil.Process(lock[1]).children(recursive=True) if lock else ():
                 words = process.cmdline()
                 if "clary.tasks.recipe_job" in words and "python" in words[0]:
                     return process
