@@ -1,7 +1,7 @@
 """A family for tests whose records own others: a batch of training jobs, as a tuning job is one.
 
 InProgress ──> Completed | Failed (a job could not be created)
-InProgress | Completed | Failed ──> Deleting ──> gone; the jobs stay
+InProgress | Completed | Failed ──> Deleting ──> erased; the jobs stay
 """
 
 from __future__ import annotations

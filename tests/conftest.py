@@ -11,7 +11,7 @@ pytest.register_assert_rewrite(
     "clary.testing.backend", "clary.testing.metrics", "clary.testing.objects", "clary.testing.store"
 )
 
-# How long an example takes says something of the machine, not of the code.
+# How long an example takes depends on the machine, not only on the code.
 # Where a change is judged the same examples are tried each time: what new ones find is no fault of the change. By hand
 # each run tries others.
 settings.register_profile("clary", deadline=None, derandomize="CI" in os.environ)

@@ -1,4 +1,4 @@
-"""A real server for tests: started by the command line in a home of its own, on free ports, and stopped after.
+"""A real server for tests: started by the command line in a home of its own, on free ports, and stopped afterwards.
 
 with live_server() as server:
     server.sagemaker.create_training_job(...)
@@ -39,7 +39,7 @@ class LiveServer:
         self.home = home
         self.port = free_port()
         home.mkdir(parents=True, exist_ok=True)
-        # Tests look at what is under way: no Describe is held back for them.
+        # Tests describe what is under way: no Describe is held back for them.
         (home / "clary.toml").write_text(
             settings if "describe_wait_s" in settings else f"describe_wait_s = 0\n{settings}"
         )
@@ -77,14 +77,14 @@ class LiveServer:
             return running.pid if running else None
 
     def kill(self, part: str = "server") -> int:
-        """kill -9, as a crash would; the pid that was. Returns when it is gone."""
+        """kill -9, as a crash would; the pid that was. Returns when it has ended."""
         pid = self.pid(part)
         assert pid is not None, f"{part} does not run"
         kill(pid)
         return pid
 
     def supervisor(self, task_id: str) -> int:
-        """The process that looks after a task."""
+        """The supervisor of a task."""
         content = read_lock(self.home / "tasks" / task_id / "supervisor.lock")
         assert content is not None
         return content[1]
@@ -98,7 +98,7 @@ class LiveServer:
         try:
             self.clary("down")
         finally:
-            for _ in range(10):  # one may start another while they are looked for
+            for _ in range(10):  # a process may start another while they are searched
                 if not (left := self.processes()):
                     break
                 for found in left:
@@ -176,18 +176,18 @@ class LiveServer:
         return until(reached, within_s, f"endpoint {name} to be {' or '.join(wanted)}")
 
 
-def until(condition: Callable[[], T | None], within_s: float, what: str) -> T:
+def until(condition: Callable[[], T | None], within_s: float, awaited: str) -> T:
     """What `condition` returns, as soon as it is not None."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if (found := condition()) is not None:
             return found
         time.sleep(0.05)
-    raise AssertionError(f"waited {within_s} s in vain for {what}")
+    raise AssertionError(f"waited {within_s} s in vain for {awaited}")
 
 
 def kill(pid: int) -> None:
-    """kill -9. Returns when the process is gone, and what it held is free."""
+    """kill -9. Returns when the process has ended, and what it held is free."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:

@@ -1,4 +1,4 @@
-"""A PostgreSQL for the tests: from a package or the machine, started once, gone afterwards."""
+"""A PostgreSQL for the tests: from a package or the machine, started once, removed afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPTIONS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "shared_bu
 
 
 class NoServerError(Exception):
-    """There can be no PostgreSQL here; the text says why."""
+    """No PostgreSQL can be started here; the text gives the reason."""
 
 
 def fresh_database(name: str) -> str:
@@ -52,7 +52,7 @@ def _server() -> str:
     made = subprocess.run(initdb, capture_output=True, text=True, cwd=home, check=False, **user)
     if made.returncode:
         raise NoServerError(f"initdb failed: {made.stderr.strip()}")
-    options = [word for option in _OPTIONS for word in ("-c", option)]
+    options = [argument for option in _OPTIONS for argument in ("-c", option)]
     with log.open("wb") as output:
         command = [programs / "postgres", "-D", data, "-k", home, *options]
         server = subprocess.Popen(command, stdout=output, stderr=output, cwd=home, **user)

@@ -1,9 +1,10 @@
 """A supervisor that runs no program: the task's environment sets its behaviour. For tests of backends.
 
-PLAY     "wait" (default): READY where the task serves, else RUNNING, until it is to stop; then EXITED
+BEHAVIOR "wait" (default): READY where the task serves, else RUNNING, until it is to stop; then EXITED
          "exit": RUNNING, then EXITED with EXIT_CODE
-         "die": ends without a state       "deaf": like wait, but ignores SIGTERM and the stop file
-CHILD    a command line to start beside, which outlives the supervisor
+         "die": ends without a state
+         "ignore-stop": like wait, but ignores SIGTERM and the stop file
+CHILD    a command line to start as well, which outlives the supervisor
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ def main() -> None:
     folder = Path(sys.argv[1])
     task = Task.from_json((folder / TASK_FILE).read_text())
     plan = Plan.from_json((folder / PLAN_FILE).read_text())
-    play = task.environment.get("PLAY", "wait")
+    behavior = task.environment.get("BEHAVIOR", "wait")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if play == "deaf" else signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if behavior == "ignore-stop" else signal.SIG_DFL)
     if "CHILD" in task.environment:
         environment = {**os.environ, "CLARY_TASK_ID": task.id}
         subprocess.Popen(shlex.split(task.environment["CHILD"]), env=environment, start_new_session=True)
-    if play == "die":
-        sys.exit("dies, as PLAY has it")
+    if behavior == "die":
+        sys.exit("dies, as BEHAVIOR requires")
     address = "http://127.0.0.1:1" if task.serve else ""
     state = TaskState(Phase.READY if task.serve else Phase.RUNNING, task.owner, address=address, started_at=time.time())
     write(folder, plan, state)
-    while play == "deaf":
+    while behavior == "ignore-stop":
         signal.sigwait({signal.SIGUSR1})
-    if play == "wait":
+    if behavior == "wait":
         if not (folder / STOP_FILE).exists():
             signal.sigwait({signal.SIGTERM})
         write(folder, plan, replace(state, phase=Phase.EXITED, cause=Cause.STOPPED, over_at=time.time()))

@@ -349,32 +349,32 @@ def leaves(operation: str) -> list[tuple[Path, Shape]]:
 def breaking(shape: Shape) -> st.SearchStrategy[tuple[Any, str]]:
     """Values that a shape forbids, with a part of the message; "" where JSON itself is of the wrong type."""
     kind = shape["type"]
-    ways = [st.tuples(_of_another_type(kind), st.just(""))]
+    strategies = [st.tuples(_of_another_type(kind), st.just(""))]
     if kind == "string":
         if shape.get("max", LONGEST) < LONGEST:
             longer = st.integers(1, 50).map(lambda extra: "x" * (shape["max"] + extra))
-            ways.append(st.tuples(longer, st.just(f"length less than or equal to {shape['max']}")))
+            strategies.append(st.tuples(longer, st.just(f"length less than or equal to {shape['max']}")))
         if "enum" in shape:
             others = st.text(max_size=20).filter(lambda text: text not in shape["enum"] and _is_text(text))
-            ways.append(st.tuples(others, st.just("enum value set: [")))
+            strategies.append(st.tuples(others, st.just("enum value set: [")))
         if shape.get("pattern", ".*") not in (".*", r"[\S\s]*"):
             # A line end is nowhere in AWS's patterns of names, ARNs and URIs.
             lines = st.text(max_size=10).filter(_is_text).map(lambda text: f"{text}\r\n{text}")
-            ways.append(st.tuples(lines, st.just("regular expression pattern")))
+            strategies.append(st.tuples(lines, st.just("regular expression pattern")))
     if kind in ("integer", "long", "float"):
         if "max" in shape:
             above = st.integers(shape["max"] + 1, 2**31 - 1)
-            ways.append(st.tuples(above, st.just(f"value less than or equal to {shape['max']}")))
+            strategies.append(st.tuples(above, st.just(f"value less than or equal to {shape['max']}")))
         if "min" in shape:
             below = st.integers(-(2**31), shape["min"] - 1)
-            ways.append(st.tuples(below, st.just(f"value greater than or equal to {shape['min']}")))
+            strategies.append(st.tuples(below, st.just(f"value greater than or equal to {shape['min']}")))
     if kind == "list" and shape.get("min"):
-        ways.append(st.tuples(st.just([]), st.just(f"length greater than or equal to {shape['min']}")))
-    return st.one_of(ways)
+        strategies.append(st.tuples(st.just([]), st.just(f"length greater than or equal to {shape['min']}")))
+    return st.one_of(strategies)
 
 
 def _is_text(text: str) -> bool:
-    """Not what is refused before any rule is looked at."""
+    """Not what is refused before any rule is checked."""
     return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
@@ -388,7 +388,7 @@ def _of_another_type(kind: str) -> st.SearchStrategy[Any]:
     }
     own = {"string": str, "integer": int, "long": int, "float": int, "boolean": bool, "list": list, "timestamp": int}
     without = {own.get(kind, dict)} | ({str} if kind == "timestamp" else set())
-    return st.one_of([form for of, form in forms.items() if of not in without])
+    return st.one_of([form for json_type, form in forms.items() if json_type not in without])
 
 
 LEAVES = {operation: leaves(operation) for operation in OPERATIONS}

@@ -59,7 +59,7 @@ def client(server) -> RawClient:
 
 
 def contents(client: RawClient) -> list[Any]:
-    """All there is, as lists tell it."""
+    """All resources, as the List operations return them."""
     nouns = ("TrainingJob", "ProcessingJob", "Model", "EndpointConfig", "Endpoint")
     found = [client.call(f"List{noun}s", {}).json for noun in nouns]
     return [*found, client.call("ListTags", {"ResourceArn": f"{ARN}:model/there"}).json]
@@ -156,8 +156,8 @@ def test_an_operation_that_does_not_exist(client, target, expected_text):
     assert expected_text in answer.message
 
 
-def test_an_operation_that_is_not_built_says_so(client):
-    """It is not the request that is bad: the one answer above 499, which AWS's clients do not repeat."""
+def test_an_operation_that_is_not_built_is_refused_by_name(client):
+    """The request itself is valid. The status is 400 all the same: AWS's clients repeat a 5xx."""
     answer = client.call("CreateAutoMLJob", {})
     assert (answer.status, answer.code) == (400, "NotImplementedByClary")
     assert "CreateAutoMLJob" in answer.message
@@ -338,14 +338,14 @@ ASKED: list[str] = []
 
 @settings(max_examples=250, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=broken_requests())
-def test_requests_broken_along_their_shapes(client, server, case):
+def test_generated_requests_that_violate_their_shapes(client, server, case):
     operation, request, rules = case
     ASKED.append(operation)
     answer = client.call(operation, request)
     refused(answer)
     assert answer.status == 400
     if any(not expected_text for _, expected_text in rules):
-        # One value of the wrong JSON type, and nothing else is looked at.
+        # One value of the wrong JSON type, and nothing else is checked.
         assert answer.code == "SerializationException"
         assert any(_names_member(path, answer.message) for path, expected_text in rules if not expected_text)
     else:
@@ -361,7 +361,7 @@ def _names_member(path: Path, message: str) -> bool:
     return any(f"at '{spelled(there)}".lower() in message.lower() for there in (path, path[:-1]))
 
 
-def test_after_all_that_everything_is_as_it_was(client, before, server):
+def test_after_all_refusals_everything_is_as_before(client, before, server):
     assert len(ASKED) >= 200
     assert contents(client) == before
     assert all(server.status()[part]["healthy"] for part in ("server", "gateway", "s3"))

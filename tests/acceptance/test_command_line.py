@@ -134,7 +134,7 @@ def test_a_setting_that_does_not_fit_is_reported_by_every_verb(tmp_path, file, e
         assert expected_text in done.stderr
 
 
-def test_a_home_that_cannot_be_made_is_told_in_a_line(tmp_path):
+def test_a_home_that_cannot_be_made_is_reported_in_a_line(tmp_path):
     for verb in ("up", "env"):
         done = clary(verb, "--home", "/proc/no/home")
         assert done.returncode == COULD_NOT
@@ -194,7 +194,7 @@ def test_a_home_without_a_server(tmp_path):
     assert clary("status", "--home", str(home)).stdout.count("down") == 3
     stopped = clary("down", "--home", str(home))
     assert (stopped.returncode, stopped.stdout) == (DONE, f"Nothing runs on {home}.\n")
-    assert not home.exists(), "looking makes nothing"
+    assert not home.exists(), "reading the status creates nothing"
 
 
 # ---- env ----
@@ -238,7 +238,7 @@ def test_the_log_of_a_job(server):
     assert all(line[2] == line[5] == ":" for line in with_times)
 
 
-def test_a_log_is_followed_until_one_has_enough(server):
+def test_a_log_is_followed_until_interrupted(server):
     following = subprocess.Popen(
         [*CLARY, "logs", "running", "--follow", "--home", str(server.home)], stdout=subprocess.PIPE, text=True
     )
@@ -300,7 +300,7 @@ def test_a_port_that_is_taken_is_named(server, tmp_path, offset, more):
     assert server.status()["server"]["healthy"]
 
 
-def test_a_port_that_a_stranger_has_is_named(tmp_path):
+def test_a_port_that_another_program_has_is_named(tmp_path):
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
@@ -311,7 +311,7 @@ def test_a_port_that_a_stranger_has_is_named(tmp_path):
         assert "--port" in done.stderr
 
 
-def test_a_server_in_front_ends_when_told(tmp_path):
+def test_a_server_in_the_foreground_ends_at_sigint(tmp_path):
     port = free_port()
     with (tmp_path / "printed").open("w") as printed:
         running = subprocess.Popen(
@@ -344,6 +344,6 @@ def test_down_lets_jobs_go_on_and_up_finds_them_again(server):
     assert server.job("running")["TrainingJobStatus"] == "Stopped"
 
 
-def test_clary_home_says_where(tmp_path):
+def test_the_variable_clary_home_sets_the_home(tmp_path):
     found = json.loads(clary("status", "--json", CLARY_HOME=str(tmp_path / "here")).stdout)
     assert Path(found["home"]) == tmp_path / "here"

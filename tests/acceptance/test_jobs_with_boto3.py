@@ -57,10 +57,10 @@ def test_a_job_past_its_time_is_stopped_and_not_failed():
             "echo 'no column: age' > /opt/ml/output/failure; exit 3",
             "AlgorithmError: no column: age",
         ),
-        ("failed-without", "echo the last words; exit 3", "the last words"),
+        ("failed-without", "echo the last line; exit 3", "the last line"),
     ],
 )
-def test_a_failed_job_says_why(name, script, reason):
+def test_a_failed_job_has_a_failure_reason(name, script, reason):
     sagemaker = client("sagemaker")
     start(name, script)
     with pytest.raises(WaiterError, match='we matched expected path: "Failed"'):
@@ -71,7 +71,7 @@ def test_a_failed_job_says_why(name, script, reason):
     assert job["FailureReason"].startswith("AlgorithmError: ")
 
 
-def test_a_job_finds_what_its_request_said():
+def test_a_job_finds_what_its_request_contains():
     """Hyperparameters to the letter, its channels, its environment, its name."""
     hyperparameters = {"words": '"a b"', "layers": "[1, 2]", "ключ": "\u2603 \\", "empty": ""}
     put("few/a.csv", "1,2\n")
@@ -145,7 +145,7 @@ def test_two_hosts_know_each_other_share_the_data_and_merge_what_they_make():
     for number in range(4):
         put(f"shards/{number}.csv", f"{number}\n")
     start(
-        "gang",
+        "two-hosts",
         """
         config=/opt/ml/input/config/resourceconfig.json
         host=$(python3 -c "import json; print(json.load(open('$config'))['current_host'])")
@@ -156,17 +156,19 @@ def test_two_hosts_know_each_other_share_the_data_and_merge_what_they_make():
         InstanceCount=2,
         InputDataConfig=[a_channel("train", f"s3://{BUCKET}/shards/", S3DataDistributionType="ShardedByS3Key")],
     )
-    job = ended("gang")
+    job = ended("two-hosts")
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     files = members(job["ModelArtifacts"]["S3ModelArtifacts"])
     assert set(files) == {"algo-1", "algo-2"}
     assert sorted("".join(files.values()).split()) == ["0", "1", "2", "3"]
     assert all(len(text.split()) == 2 for text in files.values())
-    assert sorted(log("gang")) == ["algo-1 was here", "algo-2 was here"]
+    assert sorted(log("two-hosts")) == ["algo-1 was here", "algo-2 was here"]
     streams = client("logs").describe_log_streams(
-        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="gang/"
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="two-hosts/"
     )["logStreams"]
-    assert [re.sub(r"-\d{13}$", "", stream["logStreamName"]) for stream in streams] == ["gang/algo-1", "gang/algo-2"]
+    assert [re.sub(r"-\d{13}$", "", stream["logStreamName"]) for stream in streams] == [
+        f"two-hosts/algo-{host}" for host in (1, 2)
+    ]
 
 
 def test_output_can_be_left_as_files():

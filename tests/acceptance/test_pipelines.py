@@ -176,7 +176,7 @@ def test_one_row_is_answered_as_it_is_among_others(world, fused, table):
         assert invoke(world, fused, as_csv(table.iloc[[number]])).split() == [together[number]]
 
 
-def test_what_of_a_row_is_wrong_is_told_with_the_containers_name(world, fused, table):
+def test_an_error_in_a_row_names_the_container(world, fused, table):
     body = as_csv(table.head(3)).replace("\n", "\nnone", 1)
     with pytest.raises(ClientError) as refused:
         invoke(world, fused, body)
@@ -247,7 +247,7 @@ def test_an_error_names_the_container(world, echoes, chained):
     assert "client error (400) from container-1 with message" in str(failed.value)
 
 
-def test_a_pipeline_whose_second_container_cannot_start_fails_and_says_which(world, recipe):
+def test_a_pipeline_whose_second_container_cannot_start_fails_and_names_it(world, recipe):
     broken = script(world, "broken", "raise RuntimeError('no luck')", {})
     world.sagemaker.create_model(ModelName="broken", ExecutionRoleArn=world.role, Containers=[recipe, broken])
     world.make_config("broken", "broken")

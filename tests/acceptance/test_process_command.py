@@ -71,7 +71,7 @@ def same(found: pd.DataFrame, features: pd.DataFrame) -> None:
 
 
 def fails(server: LiveServer, *arguments: str) -> str:
-    """What it says: in this process, since much is refused here."""
+    """The error that it prints: in this process, since much is refused here."""
     done = CliRunner().invoke(command, [*arguments, "--home", str(server.home)])
     assert isinstance(done.exception, ClaryError), done.output
     return str(done.exception)
@@ -139,7 +139,7 @@ def test_a_folder_a_fitted_recipe_and_two_hosts(server, work, features, tmp_path
     assert inputs == ["parts/0.csv", "parts/1.csv"]
 
 
-def test_here_without_a_server(work, features, tmp_path):
+def test_the_option_here_needs_no_server(work, features, tmp_path):
     paths = [str(work / "recipe.yaml"), str(work / "parts"), str(tmp_path / "made"), "--here"]
     done = clary(tmp_path, "process", *paths)
     assert done.returncode == DONE, done.stderr
@@ -189,7 +189,7 @@ def test_bad_rows_are_reported_with_the_option_that_helps(server, work, tmp_path
     assert printed.endswith("Give --bad-rows skip to leave them out")
 
 
-def test_what_stands_in_the_way_of_the_features_is_left_alone(server, work, tmp_path):
+def test_other_files_in_the_output_folder_are_not_overwritten(server, work, tmp_path):
     (tmp_path / "features").mkdir()
     (tmp_path / "features/mine.py").write_text("mine")
     paths = [str(work / "recipe.yaml"), str(work / "rows.csv"), str(tmp_path)]

@@ -125,7 +125,7 @@ def test_two_hosts_share_the_data_and_merge_what_they_make():
     for number in range(4):
         put(f"shards/{number}.csv", f"{number}\n")
     start(
-        "gang",
+        "two-hosts",
         """
         config=/opt/ml/config/resourceconfig.json;
         host=$(python3 -c "import json; print(json.load(open('$config'))['current_host'])");
@@ -133,17 +133,19 @@ def test_two_hosts_share_the_data_and_merge_what_they_make():
         cat in/* > out/$host; echo $host > /opt/ml/output/message
         """,
         an_input("in", f"s3://{BUCKET}/shards/", S3DataDistributionType="ShardedByS3Key"),
-        an_output("out", f"s3://{BUCKET}/gang/"),
+        an_output("out", f"s3://{BUCKET}/two-hosts/"),
         count=2,
     )
-    job = ended("gang")
+    job = ended("two-hosts")
     assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Completed", "algo-1\nalgo-2\n")
-    assert keys("gang/") == ["algo-1", "algo-2"]
-    parts = [read(f"s3://{BUCKET}/gang/{host}").split() for host in ("algo-1", "algo-2")]
+    assert keys("two-hosts/") == ["algo-1", "algo-2"]
+    parts = [read(f"s3://{BUCKET}/two-hosts/{host}").split() for host in ("algo-1", "algo-2")]
     assert sorted(parts[0] + parts[1]) == [b"0", b"1", b"2", b"3"]
     assert [len(part) for part in parts] == [2, 2]
-    streams = client("logs").describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="gang/")["logStreams"]
-    assert [re.sub(r"-\d{13}$", "", stream["logStreamName"]) for stream in streams] == ["gang/algo-1", "gang/algo-2"]
+    streams = client("logs").describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="two-hosts/")["logStreams"]
+    assert [re.sub(r"-\d{13}$", "", stream["logStreamName"]) for stream in streams] == [
+        f"two-hosts/algo-{host}" for host in (1, 2)
+    ]
 
 
 def test_a_manifest_names_its_files():
@@ -195,7 +197,7 @@ def _is_ready(name: str) -> bool | None:
         return None
 
 
-def test_a_job_past_its_time_is_stopped_and_says_why():
+def test_a_job_past_its_time_is_stopped_with_a_reason():
     start(
         "late",
         "echo early > /opt/ml/processing/out/early; exec sleep 60",
@@ -210,7 +212,7 @@ def test_a_job_past_its_time_is_stopped_and_says_why():
 
 FAILURES = {
     "exits": ("echo on; exit 3", "AlgorithmError: , exit code: 3. Last lines of the log:\non", None),
-    "tells": ("echo a reason > /opt/ml/output/failure; exit 1", "AlgorithmError: a reason", None),
+    "reports": ("echo a reason > /opt/ml/output/failure; exit 1", "AlgorithmError: a reason", None),
     "message": ("echo row 7 > /opt/ml/output/message; exit 1", "AlgorithmError: , exit code: 1", "row 7\n"),
     "no-utf8": (
         "printf '\\377' > /opt/ml/output/message",
@@ -221,7 +223,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failed_job_says_why(name):
+def test_a_failed_job_has_a_failure_reason(name):
     script, reason, message = FAILURES[name]
     script = f"echo kept > /opt/ml/processing/out/kept; {script}"
     start(f"fails-{name}", script, an_output("out", f"s3://{BUCKET}/{name}"))

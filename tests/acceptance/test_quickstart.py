@@ -52,7 +52,7 @@ def environment(name: str) -> Path:
     return folder
 
 
-def test_the_start_is_made_of_verbs_and_targets_there_are():
+def test_the_commands_of_the_start_exist():
     assert program("Start").splitlines() == [
         "make setup",
         ". .venv/bin/activate",

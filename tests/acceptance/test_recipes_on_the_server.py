@@ -46,22 +46,24 @@ def world() -> Iterator[LiveWorld]:
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     made = passengers(rows=400, seed=11)
-    words = dict(zip("abcdef", ["red apple", "green apple", "red, ripe!", "Blue", "plum", "ünïcode plum"], strict=True))
-    made["c3"] = made["c3"].map(words)
+    levels = dict(
+        zip("abcdef", ["red apple", "green apple", "red, ripe!", "Blue", "plum", "ünïcode plum"], strict=True)
+    )
+    made["c3"] = made["c3"].map(levels)
     made[TARGET] = (made["n1"].fillna(0) + made["whole"] > 2).astype(int)
     return made
 
 
-def bring(world: LiveWorld, place: str, table: pd.DataFrame, files: int) -> None:
+def upload_table(world: LiveWorld, prefix: str, table: pd.DataFrame, files: int) -> None:
     """A recipe and rows, in S3."""
-    world.upload(f"{place}/recipe/recipe.yaml", Recipe(STEPS, target=TARGET).to_yaml().encode())
+    world.upload(f"{prefix}/recipe/recipe.yaml", Recipe(STEPS, target=TARGET).to_yaml().encode())
     for number, at in enumerate(range(0, len(table), -(-len(table) // files))):
         part = table.iloc[at : at + -(-len(table) // files)]
-        world.upload(f"{place}/input/{number}.csv", part.to_csv(index=False).encode())
+        world.upload(f"{prefix}/input/{number}.csv", part.to_csv(index=False).encode())
 
 
 def process(
-    world: LiveWorld, name: str, place: str, *arguments: str, hosts: int = 1, recipe: str = "", sharded: bool = False
+    world: LiveWorld, name: str, prefix: str, *arguments: str, hosts: int = 1, recipe: str = "", sharded: bool = False
 ) -> dict[str, Any]:
     """A processing job, when it is over."""
 
@@ -69,7 +71,7 @@ def process(
         source = {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}", "S3DataType": "S3Prefix"}
         return {"InputName": name, "S3Input": {**source, "S3InputMode": "File", "S3DataDistributionType": distribution}}
 
-    root = f"s3://{world.bucket}/{place}"
+    root = f"s3://{world.bucket}/{prefix}"
     inputs = [
         processing_input("recipe", recipe or f"{root}/recipe/", "FullyReplicated"),
         processing_input("input", f"{root}/input/", "ShardedByS3Key" if sharded else "FullyReplicated"),
@@ -105,7 +107,7 @@ def objects(world: LiveWorld, prefix: str) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def made(world: LiveWorld, table: pd.DataFrame) -> dict[str, bytes]:
     """What a job has made of the table, fitted to it: CSV as XGBoost wants it."""
-    bring(world, "rows", table, files=1)
+    upload_table(world, "rows", table, files=1)
     job = process(world, "fitted", "rows", "--format", "csv", f"--label={TARGET}")
     assert (job["ProcessingJobStatus"], job.get("FailureReason")) == ("Completed", None)
     assert job["ExitMessage"].startswith("400 of 400 rows")
@@ -194,9 +196,9 @@ def test_raw_rows_become_predictions_of_the_model_trained_on_the_features(world,
     world.delete_endpoint("predictions")
 
 
-def test_two_hosts_share_what_both_see_and_each_has_what_it_alone_sees(world, table, made):
+def test_two_hosts_share_replicated_rows_and_each_transforms_its_shard(world, table, made):
     """Together the rows of one host, once each; the outputs of both lie side by side."""
-    bring(world, "shards", table, files=3)
+    upload_table(world, "shards", table, files=3)
     fitted = f"s3://{world.bucket}/rows/fitted/recipe.clary"
     for name, sharded in (("replicated", False), ("sharded", True)):
         job = process(world, name, "shards", "--format=csv", recipe=fitted, hosts=2, sharded=sharded)
@@ -224,8 +226,8 @@ def test_rows_are_read_from_s3_where_they_lie(world, table, made):
     assert found["part-algo-1.csv"] + found["part-algo-2.csv"] == made["features/part.csv"]
 
 
-def test_hosts_that_see_different_rows_do_not_fit_a_recipe_each(world, table):
-    bring(world, "apart", table, files=2)
+def test_hosts_with_different_rows_do_not_each_fit_a_recipe(world, table):
+    upload_table(world, "apart", table, files=2)
     job = process(world, "each", "apart", hosts=2, sharded=True)
     assert job["ProcessingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("ClientError: the recipe is not fitted, and ")

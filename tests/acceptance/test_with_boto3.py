@@ -77,7 +77,7 @@ def models(server) -> list[str]:
     return ["shallow", "deep"]
 
 
-def test_a_trained_job_tells_its_metrics_its_log_and_its_model(models):
+def test_a_trained_job_has_metrics_a_log_and_a_model(models):
     job = ended("shallow")
     metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
     assert metrics["validation:auc"] > 0.95

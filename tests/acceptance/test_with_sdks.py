@@ -1,6 +1,6 @@
 """The same scenario through the AWS CLI and both SageMaker SDKs, each unmodified and in an environment of its own.
 
-`make acceptance` makes the environments. Nothing but environment variables tells the programs where the server is.
+`make acceptance` makes the environments. The programs find the server by environment variables alone.
 """
 
 from __future__ import annotations

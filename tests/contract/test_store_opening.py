@@ -46,8 +46,8 @@ def engine(url):
     engine.dispose()
 
 
-def drawn(engine) -> dict:
-    """All that the database says of its tables."""
+def tables_of(engine) -> dict:
+    """The tables as the database describes them."""
     seen = inspect(engine)
     tables = {}
     for table in sorted(set(seen.get_table_names()) - {"alembic_version"}):
@@ -63,7 +63,7 @@ def drawn(engine) -> dict:
         with engine.connect() as connection:
             for name, sql in connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'table'")):
                 if name in tables:
-                    tables[name]["rows"] = [words for words in ("WITHOUT ROWID", "AUTOINCREMENT") if words in sql]
+                    tables[name]["rows"] = [clause for clause in ("WITHOUT ROWID", "AUTOINCREMENT") if clause in sql]
     return tables
 
 
@@ -72,7 +72,7 @@ def _plain(index) -> dict:
     return {**index, "dialect_options": {name: str(value) for name, value in index["dialect_options"].items()}}
 
 
-def test_the_newest_revision_is_the_one_the_tables_are_drawn_for():
+def test_the_newest_revision_is_that_of_the_schema():
     assert ScriptDirectory(MIGRATIONS).get_heads() == [REVISION]
 
 
@@ -83,11 +83,11 @@ async def test_tables_of_every_revision_become_todays(url, engine, revision):
     store = await open_store(url)
     await store.create(a_record(), a_line())
     await store.close()
-    migrated = drawn(engine)
+    migrated = tables_of(engine)
     with engine.begin() as connection:
         metadata.drop_all(connection)
         metadata.create_all(connection)
-    assert migrated == drawn(engine)
+    assert migrated == tables_of(engine)
     assert migrated.keys() == metadata.tables.keys()
 
 
@@ -199,17 +199,17 @@ async def test_a_home_may_have_any_name(tmp_path):
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "notes.txt"
-    file.write_text("not a database, but long enough to be looked at as one" * 10)
+    file.write_text("not a database, but long enough to be read as one" * 10)
     with pytest.raises(SettingsError, match="not a database"):
         await open_store(f"sqlite:///{file}")
     assert file.read_text().startswith("not a database, but")
 
 
-async def test_a_place_where_no_file_can_be_is_refused(tmp_path):
+async def test_a_path_where_no_file_can_be_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    for place in (tmp_path, tmp_path / "file" / "clary.db"):
+    for path in (tmp_path, tmp_path / "file" / "clary.db"):
         with pytest.raises(SettingsError, match="cannot be written"):
-            await open_store(f"sqlite:///{place}")
+            await open_store(f"sqlite:///{path}")
 
 
 async def test_the_file_is_its_owners_alone_and_survives_a_power_cut(tmp_path):
@@ -225,7 +225,7 @@ async def test_the_file_is_its_owners_alone_and_survives_a_power_cut(tmp_path):
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["clary.db"]
 
 
-async def test_a_database_that_refuses_is_a_store_error_and_no_end(tmp_path, monkeypatch):
+async def test_a_locked_database_is_a_store_error_until_it_is_free(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.01)
     store = await open_store(f"sqlite:///{tmp_path}/clary.db")
     other = sqlite3.connect(tmp_path / "clary.db", isolation_level=None)

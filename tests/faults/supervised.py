@@ -26,9 +26,9 @@ BUBBLEWRAP = pytest.param(
 SANDBOXES = pytest.mark.parametrize("kind", ["none", BUBBLEWRAP])
 
 
-def until(true: Callable[[], Any], within_s: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
     deadline = time.monotonic() + within_s
-    while not (found := true()):
+    while not (found := condition()):
         assert time.monotonic() < deadline, "this has not come about in time"
         time.sleep(0.01)
     return found

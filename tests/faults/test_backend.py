@@ -88,12 +88,14 @@ def world(tmp_path):
                 os.waitpid(pid, 0)
 
 
-def a_task(task_id="t-0", play="wait", queued_at=0.0, serve=None, cpus=1.0, gpus=0, hosts=("algo-1",), **environment):
+def a_task(
+    task_id="t-0", behavior="wait", queued_at=0.0, serve=None, cpus=1.0, gpus=0, hosts=("algo-1",), **environment
+):
     return Task(
         id=task_id,
         owner=OWNER,
         image="clary/xgboost",
-        environment={"PLAY": play, **environment},
+        environment={"BEHAVIOR": behavior, **environment},
         hosts=hosts,
         resources=Resources(cpus, 0, gpus),
         queued_at=queued_at,
@@ -114,7 +116,7 @@ async def until(backend, task_id, *phases):
 
 async def test_a_launched_task_runs_and_notifies(world):
     async with world.server(check_every_s=60) as backend:
-        await backend.launch(a_task(play="exit", EXIT_CODE="3"))
+        await backend.launch(a_task(behavior="exit", EXIT_CODE="3"))
         state = await until(backend, "t-0", Phase.EXITED)
         assert (state.exit_code, state.owner) == (3, OWNER)
         assert set(world.notified) == {OWNER}
@@ -126,14 +128,14 @@ async def test_launching_twice_starts_once(world):
         await asyncio.gather(*(backend.launch(a_task()) for _ in range(5)))
         await until(backend, "t-0", Phase.RUNNING)
         pid = folders.TaskFolder(world.tasks / "t-0").supervisor()
-        await backend.launch(a_task(play="exit"))
+        await backend.launch(a_task(behavior="exit"))
         assert folders.TaskFolder(world.tasks / "t-0").supervisor() == pid
         assert (await backend.poll())["t-0"].phase is Phase.RUNNING
 
 
 async def test_an_ended_supervisor_is_reaped(world):
     async with world.server() as backend:
-        await backend.launch(a_task(play="exit"))
+        await backend.launch(a_task(behavior="exit"))
         await until(backend, "t-0", Phase.EXITED)
         await has_ended(folders.TaskFolder(world.tasks / "t-0").supervisor())
 
@@ -166,8 +168,8 @@ async def notified(world):
 
 async def test_a_supervisor_that_dies_at_once_is_lost_with_the_last_line_it_printed(world):
     async with world.server() as backend:
-        await backend.launch(a_task(play="die"))
-        assert "dies, as PLAY has it" in (await until(backend, "t-0", Phase.LOST)).failure
+        await backend.launch(a_task(behavior="die"))
+        assert "dies, as BEHAVIOR requires" in (await until(backend, "t-0", Phase.LOST)).failure
 
 
 async def test_a_task_whose_supervisor_module_does_not_exist_is_lost(world):
@@ -344,7 +346,7 @@ async def test_a_stop_while_the_supervisor_starts_is_kept(world):
 
 async def test_a_stop_never_signals_a_process_that_got_the_pid_since(world):
     async with world.server() as backend:
-        await backend.launch(a_task(play="die"))
+        await backend.launch(a_task(behavior="die"))
         await until(backend, "t-0", Phase.LOST)
         bystander = await asyncio.create_subprocess_exec("sleep", "60")
         (world.tasks / "t-0" / "supervisor.lock").write_text(f"clary.supervisor\n{bystander.pid}\n")
@@ -359,13 +361,13 @@ async def test_a_stop_never_signals_a_process_that_got_the_pid_since(world):
 
 async def test_forgetting_removes_and_may_be_repeated(world):
     async with world.server() as backend:
-        await backend.launch(a_task(play="exit"))
+        await backend.launch(a_task(behavior="exit"))
         await until(backend, "t-0", Phase.EXITED)
         await backend.forget("t-0")
         await backend.forget("t-0")
         assert await backend.poll() == {}
         assert list(world.tasks.iterdir()) == []
-        await backend.launch(a_task(play="exit", EXIT_CODE="4"))
+        await backend.launch(a_task(behavior="exit", EXIT_CODE="4"))
         assert (await until(backend, "t-0", Phase.EXITED)).exit_code == 4
 
 
@@ -382,7 +384,7 @@ async def test_forgetting_a_running_task_ends_it_first(world):
 async def test_forgetting_kills_a_supervisor_that_ignores_sigterm(world, monkeypatch):
     monkeypatch.setattr("clary.compute.supervised.KILL_AFTER_S", 0.1)
     async with world.server() as backend:
-        await backend.launch(a_task(play="deaf"))
+        await backend.launch(a_task(behavior="ignore-stop"))
         await until(backend, "t-0", Phase.RUNNING)
         pid = folders.TaskFolder(world.tasks / "t-0").supervisor()
         await backend.forget("t-0")
@@ -404,7 +406,7 @@ async def test_forgetting_a_lost_task_kills_what_it_left_running(world):
 
 async def test_a_forgetting_cut_short_is_finished_by_the_next_server(world):
     async with world.server() as backend:
-        await backend.launch(a_task(play="exit"))
+        await backend.launch(a_task(behavior="exit"))
         await until(backend, "t-0", Phase.EXITED)
     (world.tasks / "t-0").rename(world.tasks / ".t-0.0a1b2c3d")  # then the server died
     async with world.server() as backend:
@@ -488,7 +490,7 @@ async def test_a_damaged_folder_is_a_lost_task_and_harms_no_other(world):
 
 async def test_a_task_whose_folder_was_removed_is_absent(world):
     async with world.server() as backend:
-        await backend.launch(a_task(play="exit"))
+        await backend.launch(a_task(behavior="exit"))
         await until(backend, "t-0", Phase.EXITED)
         await asyncio.to_thread(folders.TaskFolder(world.tasks / "t-0").remove)
         assert await backend.poll(["t-0"]) == {}
@@ -501,7 +503,7 @@ async def test_a_datagram_that_is_no_owner_is_ignored(world):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             for datagram in (b"", b"{", b"[1, 2, 3]", b'["a"]', b"\xff" * 100):
                 sender.sendto(datagram, world.platform.events_socket)
-        await backend.launch(a_task(play="exit"))
+        await backend.launch(a_task(behavior="exit"))
         await until(backend, "t-0", Phase.EXITED)
 
 

@@ -111,7 +111,7 @@ def test_a_server_that_dies_ends_no_job(world: LiveWorld, table: pd.DataFrame, m
 
 
 @pytest.mark.parametrize("mode", ["EndOfJob", "Continuous"])
-def test_of_a_job_whose_supervisor_was_killed_nothing_half_made_is_left(world: LiveWorld, mode: str) -> None:
+def test_of_a_job_whose_supervisor_was_killed_nothing_incomplete_is_left(world: LiveWorld, mode: str) -> None:
     job = f"lost-{mode}".lower()
     start(world, job, mode)
     with held(world, job):
@@ -124,7 +124,7 @@ def test_of_a_job_whose_supervisor_was_killed_nothing_half_made_is_left(world: L
     world.all_is_quiet()
 
 
-def test_a_program_that_was_killed_is_reported_and_the_next_job_makes_all(
+def test_a_program_that_was_killed_is_reported_and_the_next_job_writes_everything(
     world: LiveWorld, table: pd.DataFrame
 ) -> None:
     start(world, "killed")

@@ -111,7 +111,7 @@ def test_large_bodies_both_ways(world):
     assert world.gateway._connections.buffered_bytes == 0
 
 
-def test_a_body_over_the_limit_is_refused_in_aws_words(world):
+def test_a_body_over_the_limit_is_refused_with_awss_message(world):
     replica = world.replica()
     world.serve(replica)
     with pytest.raises(
@@ -317,15 +317,15 @@ class TestModelErrors:
         ],
     )
     def test_what_is_not_http(self, world, junk):
-        async def babble(request: ReceivedRequest, writer: Writer) -> None:
+        async def send_junk(request: ReceivedRequest, writer: Writer) -> None:
             writer.write(junk)
             writer.write(b"\r\n\r\n")
 
-        world.serve(world.replica(behave=babble))
+        world.serve(world.replica(behave=send_junk))
         assert refused(world.client().invoke_endpoint).response["Error"]["Code"] == "ModelError"
 
 
-class TestAnswersOfOddShape:
+class TestUnusualResponses:
     @pytest.mark.parametrize(
         "raw",
         [
@@ -606,7 +606,7 @@ class TestRoutes:
         client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read()
         (world.home.routes / "e.json").write_text('{"endpoint": "e", "vari')
         world.serve(replica, endpoint="other")
-        client.invoke_endpoint(EndpointName="other", Body=b"x")["Body"].read()  # so the folder was looked at again
+        client.invoke_endpoint(EndpointName="other", Body=b"x")["Body"].read()  # so the folder was read again
         assert client.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"x"
 
     def test_an_endpoint_created_again_counts_from_zero(self, world):

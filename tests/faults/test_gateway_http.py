@@ -1,4 +1,4 @@
-"""The gateway and callers that do not speak HTTP as AWS's clients do: broken, slow, hasty, or merely unusual."""
+"""The gateway and callers that do not speak HTTP as AWS's clients do: broken, slow, impatient, or merely unusual."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def hasty(tmp_path: Path) -> Iterator[World]:
-    """A gateway of little patience."""
+def world_with_short_limits(tmp_path: Path) -> Iterator[World]:
+    """A gateway with short time limits."""
     world = World(tmp_path / "home", BRIEF)
     yield world
     world.close()
@@ -288,10 +288,10 @@ class TestChunkedBodies:
     def test_an_unsigned_body_is_forwarded_as_it_is_received(self, world, chunked):
         got: list[bytes] = []
 
-        async def taste(request: ReceivedRequest, writer: Writer) -> None:
+        async def respond(request: ReceivedRequest, writer: Writer) -> None:
             await responding(b"done")(request, writer)
 
-        replica = world.replica(behave=taste)
+        replica = world.replica(behave=respond)
         original = replica._read
 
         async def read(reader: asyncio.StreamReader) -> ReceivedRequest:
@@ -364,14 +364,14 @@ class TestChunkedBodies:
 
 
 class TestPatience:
-    def test_a_head_that_is_not_sent(self, hasty):
-        with Wire(hasty).send(b"GET /healthz HTTP/1.1\r\nHo") as wire:
+    def test_a_head_that_is_not_sent(self, world_with_short_limits):
+        with Wire(world_with_short_limits).send(b"GET /healthz HTTP/1.1\r\nHo") as wire:
             status, _, body = wire.answer()
             assert (status, b"head did not come" in body) == (408, True)
             assert wire.is_closed()
 
-    def test_a_head_that_is_sent_byte_by_byte(self, hasty):
-        with Wire(hasty).send(b"GET /healthz HTTP/1.1\r\nA: ") as wire:
+    def test_a_head_that_is_sent_byte_by_byte(self, world_with_short_limits):
+        with Wire(world_with_short_limits).send(b"GET /healthz HTTP/1.1\r\nA: ") as wire:
             wire.socket.settimeout(0.02)
 
             def answered_after_one_more() -> bytes:
@@ -385,35 +385,37 @@ class TestPatience:
             wire.socket.settimeout(DEADLINE_S)
             assert wire.answer()[0] == 408
 
-    def test_a_body_that_is_not_sent(self, hasty):
-        hasty.serve(hasty.replica())
-        with Wire(hasty).send(signed(hasty, b"xy") + b"Content-Length: 2\r\n\r\nx") as wire:
+    def test_a_body_that_is_not_sent(self, world_with_short_limits):
+        world_with_short_limits.serve(world_with_short_limits.replica())
+        with Wire(world_with_short_limits).send(
+            signed(world_with_short_limits, b"xy") + b"Content-Length: 2\r\n\r\nx"
+        ) as wire:
             status, headers, body = wire.answer()
             assert (status, headers["connection"]) == (408, "close")
             assert b"body did not come in time" in body
 
-    def test_a_connection_without_requests(self, hasty):
-        with Wire(hasty) as wire:
+    def test_a_connection_without_requests(self, world_with_short_limits):
+        with Wire(world_with_short_limits) as wire:
             assert wire.is_closed()
-        with Wire(hasty).send(HEALTH) as wire:
+        with Wire(world_with_short_limits).send(HEALTH) as wire:
             assert wire.answer()[0] == 200
             assert wire.is_closed()
 
-    def test_a_slow_model_is_not_a_slow_client(self, hasty):
+    def test_a_slow_model_is_not_a_slow_client(self, world_with_short_limits):
         async def slow(request: ReceivedRequest, writer: Writer) -> None:
             await asyncio.sleep(2 * BRIEF.idle_s)
             await echo(request, writer)
 
-        hasty.serve(hasty.replica(behave=slow))
-        with Wire(hasty).send(plain(hasty)) as wire:
+        world_with_short_limits.serve(world_with_short_limits.replica(behave=slow))
+        with Wire(world_with_short_limits).send(plain(world_with_short_limits)) as wire:
             assert wire.answer()[2] == b"x"
 
-    def test_a_client_that_does_not_read_its_response(self, hasty):
-        replica = hasty.replica(behave=responding(bytes(64 * 1024 * 1024)))
-        hasty.serve(replica)
-        with Wire(hasty).send(plain(hasty)):
+    def test_a_client_that_does_not_read_its_response(self, world_with_short_limits):
+        replica = world_with_short_limits.replica(behave=responding(bytes(64 * 1024 * 1024)))
+        world_with_short_limits.serve(replica)
+        with Wire(world_with_short_limits).send(plain(world_with_short_limits)):
             until(lambda: replica.lost == 1, "the replica is let go of")
-            until(lambda: not hasty.gateway._connections.open, "the connection is closed")
+            until(lambda: not world_with_short_limits.gateway._connections.open, "the connection is closed")
 
     def test_an_early_response_reaches_a_client_that_is_still_sending(self, world):
         head = signed(world) + b"Content-Length: %d\r\n\r\n" % (40 * 1024 * 1024)

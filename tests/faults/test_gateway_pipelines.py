@@ -1,4 +1,4 @@
-"""A request on its way through a pipeline's containers, which may refuse, break off, stall or be gone."""
+"""A request on its way through a pipeline's containers, which may refuse, break off, stall or have ended."""
 
 from __future__ import annotations
 

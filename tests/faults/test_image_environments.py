@@ -87,8 +87,8 @@ async def test_a_pip_that_outlives_its_server_keeps_the_lock(tmp_path):
         await runtimes._locked(lock.fileno())
 
 
-async def until(what):
+async def until(condition):
     deadline = time.monotonic() + 10
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)

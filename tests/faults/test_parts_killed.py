@@ -28,7 +28,7 @@ def world(live: LiveWorld) -> Iterator[LiveWorld]:
 
 @pytest.fixture
 def endpoint(world: LiveWorld, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An endpoint in service with as many replicas as the test's parameter says; one without."""
+    """An endpoint in service with as many replicas as the test's parameter; one without a parameter."""
     replicas = getattr(request, "param", 1)
     name = f"e{replicas}-{int(time.time() * 1000)}"
     world.gate.open(name)
@@ -106,7 +106,7 @@ def supervisor_of(world: LiveWorld, task_id: str) -> None:
     """kill -9 of a task's supervisor. Returns when the kernel has killed its programs for it."""
     programs = world.programs(task_id)
     kill(world.supervisor(task_id))
-    until(lambda: None if any(map(psutil.pid_exists, programs)) else True, PATIENCE_S, "its programs to be gone")
+    until(lambda: None if any(map(psutil.pid_exists, programs)) else True, PATIENCE_S, "its programs to end")
 
 
 KILLS = pytest.mark.parametrize("kills", [program_of, supervisor_of], ids=["program", "supervisor"])
@@ -135,7 +135,7 @@ def test_of_two_replicas_one_takes_all_requests_while_the_other_is_replaced(
 
 
 @pytest.mark.parametrize("endpoint", [2], indirect=True)
-def test_only_requests_in_a_killed_replica_fail_and_are_told_so(world: LiveWorld, endpoint: str) -> None:
+def test_only_requests_in_a_killed_replica_fail_with_a_model_error(world: LiveWorld, endpoint: str) -> None:
     """Whether the model has worked on them nobody knows, so they are not sent again: AWS's ModelError."""
     first, second = world.tasks(endpoint)
     slow = {"read_timeout": 100}
@@ -233,7 +233,7 @@ def test_everything_is_killed_at_once(world: LiveWorld, endpoint: str) -> None:
     world.gate.arrived(job)
     for found in world.processes():
         found.kill()
-    until(lambda: None if world.processes() else True, PATIENCE_S, "all to be gone")
+    until(lambda: None if world.processes() else True, PATIENCE_S, "all processes to end")
     world.up()
     world.gate.arrived(job, 2)
     world.gate.open(job)

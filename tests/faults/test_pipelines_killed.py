@@ -32,7 +32,7 @@ def world() -> Iterator[LiveWorld]:
 
 @pytest.fixture
 def endpoint(world: LiveWorld, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A pipeline of two scripts in service, with as many replicas as the test's parameter says; one without."""
+    """A pipeline of two scripts in service, with as many replicas as the test's parameter; one without a parameter."""
     name = f"e-{int(time.time() * 1000)}"
     containers = [
         {
@@ -87,7 +87,7 @@ def test_with_one_container_the_whole_replica_is_replaced(world: LiveWorld, endp
     eventually_whole(world, endpoint)
     psutil.wait_procs(before, timeout=PATIENCE_S)
     assert not any(process.is_running() for process in before)
-    until(lambda: task not in world.tasks(endpoint) or None, PATIENCE_S, "the old replica to be gone")
+    until(lambda: task not in world.tasks(endpoint) or None, PATIENCE_S, "the old replica to be removed")
     assert world.tasks_ready(endpoint)
 
 
@@ -102,7 +102,7 @@ def test_with_its_supervisor_all_containers_are_replaced(world: LiveWorld, endpo
 
 @pytest.mark.parametrize("endpoint", [2], indirect=True)
 def test_of_two_replicas_one_goes_on(world: LiveWorld, endpoint: str) -> None:
-    """A request that was in a container when it died may fail, and says so; no other does."""
+    """A request that was in a container when it died may fail, with an error; no other does."""
     world.tasks_reach(endpoint, Phase.READY)
     with Caller(lambda: world.ask(endpoint)) as caller:
         caller.more()

@@ -158,7 +158,7 @@ def test_a_job_does_not_need_the_s3_server_to_live(world: LiveWorld, moment: str
         ("collecting", "EndOfJob"),
     ],
 )
-def test_a_job_whose_supervisor_was_killed_failed_and_what_is_there_is_whole(
+def test_a_job_whose_supervisor_was_killed_fails_and_its_uploaded_files_are_whole(
     world: LiveWorld, moment: str, mode: str
 ) -> None:
     job = f"lost-{moment}-{mode}".lower()
@@ -208,7 +208,7 @@ def test_everything_is_killed_at_once(world: LiveWorld) -> None:
     bring_to(world, job, "uploading")
     for found in world.processes():
         found.kill()
-    until(lambda: None if world.processes() else True, PATIENCE_S, "all to be gone")
+    until(lambda: None if world.processes() else True, PATIENCE_S, "all processes to end")
     world.up()
     description = over(world, job)
     assert description["ProcessingJobStatus"] == "Failed"

@@ -31,8 +31,8 @@ def world(tmp_path):
 
 
 @pytest.fixture
-def hasty(tmp_path):
-    """Makes one that does not wait for long, where a test says so."""
+def world_with_limits(tmp_path):
+    """Makes a proxy with the time limits that a test gives."""
     made = []
 
     def make(**limits):
@@ -177,8 +177,8 @@ async def silence(request, writer):
         (silence, {"answer_s": 0.1}, "took too long"),
     ],
 )
-def test_a_service_without_a_response(hasty, behaviour, limits, text):
-    world = hasty(**limits)
+def test_a_service_without_a_response(world_with_limits, behaviour, limits, text):
+    world = world_with_limits(**limits)
     world.control(behave=behaviour)
     with pytest.raises(ClientError, match=text):
         world.client("sagemaker").list_training_jobs()
@@ -320,14 +320,14 @@ def test_healthz(world):
 
 
 @pytest.mark.parametrize("sent", [b"", b"CONNECT s3.amaz", b"CONNECT s3.amazonaws.com:443 HTTP/1.1\r\n"])
-def test_a_head_that_is_not_sent_is_not_waited_for(hasty, sent):
-    with hasty(head_s=0.1).connect() as connection:
+def test_a_head_that_is_not_sent_is_not_waited_for(world_with_limits, sent):
+    with world_with_limits(head_s=0.1).connect() as connection:
         connection.sendall(sent)
         assert read_to_end(connection) == b""
 
 
-def test_a_handshake_that_is_not_made_is_not_waited_for(hasty):
-    world = hasty(handshake_s=0.1)
+def test_a_handshake_that_is_not_made_is_not_waited_for(world_with_limits):
+    world = world_with_limits(handshake_s=0.1)
     with world.connect() as connection:
         connection.sendall(f"CONNECT {CONTROL}:443 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert read_to_end(connection) == b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -343,8 +343,8 @@ def test_a_handshake_that_is_not_made_is_not_waited_for(hasty):
     ],
     ids=["idle", "head", "body"],
 )
-def test_a_request_that_is_not_sent_whole_is_not_waited_for(hasty, sent, limit):
-    world = hasty(**{limit: 0.1})
+def test_a_request_that_is_not_sent_whole_is_not_waited_for(world_with_limits, sent, limit):
+    world = world_with_limits(**{limit: 0.1})
     world.control()
     with world.tls(CONTROL) as connection:
         connection.sendall(sent)
@@ -352,8 +352,8 @@ def test_a_request_that_is_not_sent_whole_is_not_waited_for(hasty, sent, limit):
     until(lambda: not world.open_connections, "the connection is forgotten")
 
 
-def test_a_client_that_does_not_read_is_not_waited_for(hasty):
-    world = hasty(stall_s=0.1)
+def test_a_client_that_does_not_read_is_not_waited_for(world_with_limits):
+    world = world_with_limits(stall_s=0.1)
     world.control(behave=responding(b"x" * 50_000_000))
     with world.tls(CONTROL) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {CONTROL}\r\n\r\n".encode())
@@ -412,8 +412,8 @@ def test_a_tunnel_ends_when_one_side_does(world):
     until(lambda: not world.open_connections, "the tunnel is closed")
 
 
-def test_connections_are_bounded(hasty):
-    world = hasty(connections=1)
+def test_connections_are_bounded(world_with_limits):
+    world = world_with_limits(connections=1)
     world.control()
     first = world.client("sagemaker")
     first.list_training_jobs()
@@ -425,8 +425,8 @@ def test_connections_are_bounded(hasty):
 # ---- leaving ----
 
 
-def test_it_stops_when_requests_under_way_have_ended(hasty):
-    world = hasty(linger_s=0.1)
+def test_it_stops_when_requests_under_way_have_ended(world_with_limits):
+    world = world_with_limits(linger_s=0.1)
     proceed = asyncio.Event()
 
     async def behave(request, writer):

@@ -54,7 +54,7 @@ def object_file(s3, key, bucket="buck"):
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
 @pytest.mark.parametrize("style", ["virtual", "path"])
 @pytest.mark.parametrize("dualstack", [False, True])
-def test_an_objects_life(world, s3, region, style, dualstack):
+def test_an_object_is_put_read_copied_listed_and_deleted(world, s3, region, style, dualstack):
     client = world.client("s3", region, config={"s3": {"addressing_style": style, "use_dualstack_endpoint": dualstack}})
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     client.create_bucket(Bucket="made", **where)
@@ -254,7 +254,7 @@ def put(world, body, payload, **more):
 
 @pytest.mark.parametrize("size", [10, 5 * MIB])
 @pytest.mark.parametrize(
-    ("what", "code"),
+    ("damage", "code"),
     [
         ("crc", b"BadDigest"),
         ("short", b"IncompleteBody"),
@@ -263,11 +263,11 @@ def put(world, body, payload, **more):
         ("missing", b"IncompleteBody"),
     ],
 )
-def test_a_body_that_arrives_damaged_leaves_the_old_object_alone(world, s3, size, what, code):
+def test_a_body_that_arrives_damaged_leaves_the_old_object_alone(world, s3, size, damage, code):
     object_file(s3, "k").write_bytes(b"before")
-    data, announced = b"x" * size, {"short": size + 1, "long": size - 1}.get(what, size)
-    trailer = b"" if what == "missing" else b"x-amz-checksum-crc32:AAAAAA==\r\n"
-    body = f"{size:x}\r\n".encode() + data + (b"!!" if what == "broken" else b"\r\n") + b"0\r\n" + trailer + b"\r\n"
+    data, announced = b"x" * size, {"short": size + 1, "long": size - 1}.get(damage, size)
+    trailer = b"" if damage == "missing" else b"x-amz-checksum-crc32:AAAAAA==\r\n"
+    body = f"{size:x}\r\n".encode() + data + (b"!!" if damage == "broken" else b"\r\n") + b"0\r\n" + trailer + b"\r\n"
     answer = put(
         world, body, UNSIGNED_TRAILER, x_amz_decoded_content_length=str(announced), x_amz_trailer="x-amz-checksum-crc32"
     )
@@ -376,7 +376,7 @@ def test_100_continue_follows_the_verification(world):
 
 
 def test_a_signature_for_another_host_is_refused(world, s3):
-    """Host says the bucket, so it has to be signed."""
+    """The Host header names the bucket, so it has to be signed."""
     headers = put_headers(world, "k", 1, "UNSIGNED-PAYLOAD")
     with world.tls("other.s3.amazonaws.com") as connection:
         lines = "".join(f"{n}: {v}\r\n" for n, v in (headers | {"host": "other.s3.amazonaws.com"}).items())

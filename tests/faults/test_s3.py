@@ -95,7 +95,7 @@ class TestClients:
         with pytest.raises(ClientError, match="404"):
             s3.head_object(Bucket="buck", Key="a/b.csv")
 
-    def test_parts_of_an_object_under_what_we_export(self, server, s3, monkeypatch):
+    def test_ranges_are_read_with_the_exported_checksum_settings(self, server, s3, monkeypatch):
         s3.put_object(Bucket="buck", Key="plain", Body=b"0123456789")
         for name, value in CLIENT_ENVIRONMENT.items():
             monkeypatch.setenv(name, value)
@@ -109,7 +109,7 @@ class TestClients:
         assert (tmp_path / "back").read_bytes() == content
         assert s3.head_object(Bucket="buck", Key="large")["ETag"] == md5(content)
 
-    def test_an_aborted_upload_is_nothing(self, server, s3):
+    def test_an_aborted_upload_leaves_no_object(self, server, s3):
         upload = s3.create_multipart_upload(Bucket="buck", Key="a")["UploadId"]
         s3.upload_part(Bucket="buck", Key="a", UploadId=upload, PartNumber=1, Body=bytes(6 << 20))
         s3.abort_multipart_upload(Bucket="buck", Key="a", UploadId=upload)
@@ -125,7 +125,7 @@ class TestClients:
         assert s3.get_object(Bucket="buck", Key="to/it")["Body"].read() == b"new"
         assert (tmp_path / "snapshot").read_bytes() == b"old"
 
-    def test_lists_are_paged_and_folded(self, s3):
+    def test_lists_are_paged_and_grouped_by_delimiter(self, s3):
         for key in ("a/1", "a/2", "b", "c/d/3"):
             s3.put_object(Bucket="buck", Key=key, Body=b"")
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket="buck", PaginationConfig={"PageSize": 1})
@@ -158,7 +158,7 @@ class TestClients:
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(url.replace("a%20b", "a"))
 
-    def test_only_who_has_the_keys(self, server, s3):
+    def test_other_keys_are_refused(self, server, s3):
         for path in ("/", "/buck", "/buck/a", "/healthz"):
             with pytest.raises(urllib.error.HTTPError, match=r"40[03]"):
                 urllib.request.urlopen(server.service.url + path)
@@ -177,7 +177,7 @@ class TestClients:
             s3.get_object(Bucket="buck", Key="big", Range="bytes=0-9")["Body"].read()
         assert read() - before < size
 
-    def test_it_rests_when_nobody_asks(self, server, s3):
+    def test_it_uses_no_cpu_without_requests(self, server, s3):
         for number in range(20):
             s3.put_object(Bucket="buck", Key=f"{number}/a", Body=b"")
             s3.delete_object(Bucket="buck", Key=f"{number}/a")
@@ -200,7 +200,7 @@ def test_the_default_bucket_is_there_from_the_start(tmp_path):
         until(lambda: server.client().head_bucket(Bucket="sagemaker-eu-central-1-123456789012"))
 
 
-def test_a_folder_with_an_odd_name_does(tmp_path):
+def test_a_folder_may_have_an_odd_name(tmp_path):
     odd = tmp_path / 'a "quoted", home: ü$x\\'
     odd.mkdir()
     with running_s3(odd) as server:
@@ -255,14 +255,14 @@ def test_killed_in_the_middle_of_an_upload_in_parts(own):
     assert keys(s3) == []
 
 
-def test_a_put_that_is_given_up_is_nothing(own):
+def test_a_put_that_breaks_off_leaves_no_object(own):
     with put_under_way(own, "a") as connection:
         connection.sock.close()
     until(lambda: not temporaries(own))
     assert keys(own.client()) == []
 
 
-def test_killed_and_kept_it_comes_back_with_all_it_had(own):
+def test_after_a_kill_the_manager_restarts_it_with_all_objects(own):
     async def scenario():
         service_manager = ServiceManager([own.service], first_delay_s=0.01)
         running = asyncio.create_task(service_manager.run())
@@ -313,7 +313,7 @@ FolderStore(Path({str(store.folder)!r})).upload(Path({__file__!r}), S3Uri("buck"
     assert list((store.folder / "buck").iterdir()) == []
 
 
-def test_an_upload_swept_away_all_the_same_is_made_again(tmp_path):
+def test_an_upload_whose_temporary_file_was_removed_is_repeated(tmp_path):
     store = FolderStore(tmp_path / "s3")
     store.make_bucket("buck")
     (tmp_path / "f").write_bytes(b"content")

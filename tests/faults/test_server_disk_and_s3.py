@@ -97,7 +97,7 @@ def test_no_room_for_tasks() -> None:
         world.start_job("ends-on-a-full-disk", small)
         world.gate.arrived("ends-on-a-full-disk")
         until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "the others to be tidied away")
-        for pages in (3, 0):  # with three there is room to begin, not to say how it ended
+        for pages in (3, 0):  # with three there is room to begin, not to record how it ended
             disk.fill(but_for=pages * 4 * KIB)
             reason = run(world, f"finds-{pages}-pages", small)["FailureReason"]
             assert reason.startswith("ClientError: No space left on the disk")
@@ -191,7 +191,7 @@ CHANNEL = {
 }
 
 
-def test_an_s3_that_cannot_be_reached_is_told_to_who_asks() -> None:
+def test_an_s3_that_cannot_be_reached_is_named_to_the_caller() -> None:
     with live_world(nobodys_s3("strict")) as world:
         began = time.monotonic()
         with pytest.raises(ClientError, match=r"ValidationException.*train.*s3://nobodys/data/.*cannot be reached"):
@@ -204,7 +204,7 @@ def test_an_s3_that_cannot_be_reached_is_told_to_who_asks() -> None:
         assert world.sagemaker.list_models()["Models"] == []
 
 
-def test_an_image_that_is_not_there_is_told_to_who_asks() -> None:
+def test_an_image_that_is_not_there_is_named_to_the_caller() -> None:
     with live_world('backend = "local"\n') as world:
         image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/nobodys:1"
         algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}

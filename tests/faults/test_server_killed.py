@@ -184,7 +184,7 @@ def bring_replica_to(world: LiveWorld, endpoint: str, model: str, moment: str) -
 
 
 @pytest.mark.parametrize("moment", ["called", "draining"])
-def test_an_endpoint_that_was_being_deleted_goes(world: LiveWorld, moment: str) -> None:
+def test_an_endpoint_that_was_being_deleted_is_deleted(world: LiveWorld, moment: str) -> None:
     name = f"delete-{moment}"
     world.gate.open(name)
     world.make_model(name)

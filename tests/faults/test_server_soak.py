@@ -45,23 +45,24 @@ CODES = {"quick": (0, 0), "slow": (3, 0), "bad": (0, 7)}
 
 @dataclass
 class Known:
-    """What the driver asked for, and what it did to it."""
+    """What the test requested, and which processes it killed."""
 
-    jobs: dict[str, str] = field(default_factory=dict)  # name -> kind, of those the server said yes to
-    unsure: dict[str, str] = field(default_factory=dict)  # it was killed while it answered
+    jobs: dict[str, str] = field(default_factory=dict)  # name -> kind, of those that the server accepted
+    outcome_unknown_jobs: dict[str, str] = field(default_factory=dict)  # it was killed while it answered
     stopped: set[str] = field(default_factory=set)
-    bereft: set[str] = field(default_factory=set)  # their supervisor, or their replica, was killed
+    lost_processes: set[str] = field(default_factory=set)  # their supervisor, or their replica, was killed
     endpoints: dict[str, set[str]] = field(default_factory=dict)  # name -> models that may answer
-    doubtful: set[str] = field(default_factory=set)  # endpoints: the server died while it made or deleted them
+    # The server died while it created or deleted them.
+    outcome_unknown_endpoints: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
 
 
 class Chaos:
-    """One step at a time, drawn by seeded dice."""
+    """One step at a time, drawn by a seeded generator."""
 
-    def __init__(self, world: LiveWorld, dice: random.Random) -> None:
+    def __init__(self, world: LiveWorld, generator: random.Random) -> None:
         self.world = world
-        self.dice = dice
+        self.random = generator
         self.known = Known()
         self.serial = 0
         self.codes = {
@@ -86,7 +87,7 @@ class Chaos:
         }
 
     def step(self) -> None:
-        (chosen,) = self.dice.choices(list(self.steps), list(self.steps.values()))
+        (chosen,) = self.random.choices(list(self.steps), list(self.steps.values()))
         self.known.done.append(chosen.__name__)
         with contextlib.suppress(BotoCoreError, ClientError):  # refused, or nobody there
             chosen()
@@ -100,14 +101,14 @@ class Chaos:
     # what users do
 
     def start_job(self) -> None:
-        kind = self.dice.choice(list(CODES))
+        kind = self.random.choice(list(CODES))
         name = self.a_name(kind)
-        self.known.unsure[name] = kind
+        self.known.outcome_unknown_jobs[name] = kind
         self.world.start_job(name, self.codes[kind], RetryStrategy={"MaximumRetryAttempts": RETRIES})
-        self.known.jobs[name] = self.known.unsure.pop(name)
+        self.known.jobs[name] = self.known.outcome_unknown_jobs.pop(name)
 
     def start_job_as_the_server_dies(self) -> None:
-        killer = threading.Timer(self.dice.uniform(0, 0.03), self.world.kill)
+        killer = threading.Timer(self.random.uniform(0, 0.03), self.world.kill)
         killer.start()
         try:
             self.start_job()
@@ -116,45 +117,45 @@ class Chaos:
 
     def stop_job(self) -> None:
         if self.known.jobs:
-            name = self.dice.choice(sorted(self.known.jobs))
+            name = self.random.choice(sorted(self.known.jobs))
             self.known.stopped.add(name)
             self.world.sagemaker.stop_training_job(TrainingJobName=name)
 
     def start_endpoint(self) -> None:
         if len(self.known.endpoints) < 4:
-            name, model = self.a_name("endpoint"), self.dice.choice(["red", "blue"])
+            name, model = self.a_name("endpoint"), self.random.choice(["red", "blue"])
             self.known.endpoints[name] = {model}
-            with self.doubt(name):
+            with self.outcome_known_when_answered(name):
                 self.world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=model)
 
     def update_endpoint(self) -> None:
         if self.known.endpoints:
-            name, model = self.dice.choice(sorted(self.known.endpoints)), self.dice.choice(["red", "blue"])
+            name, model = self.random.choice(sorted(self.known.endpoints)), self.random.choice(["red", "blue"])
             self.known.endpoints[name].add(model)
             self.world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=model)
 
     def delete_endpoint(self) -> None:
         if self.known.endpoints:
-            name = self.dice.choice(sorted(self.known.endpoints))
-            with self.doubt(name):
+            name = self.random.choice(sorted(self.known.endpoints))
+            with self.outcome_known_when_answered(name):
                 self.world.sagemaker.delete_endpoint(EndpointName=name)
             del self.known.endpoints[name]
 
     @contextlib.contextmanager
-    def doubt(self, endpoint: str) -> Iterator[None]:
-        """Until there is an answer nobody knows what became of it."""
+    def outcome_known_when_answered(self, endpoint: str) -> Iterator[None]:
+        """Without an answer it is not known whether the request was carried out."""
         try:
             yield
         except BotoCoreError:
-            self.known.doubtful.add(endpoint)
+            self.known.outcome_unknown_endpoints.add(endpoint)
             raise
 
     def ask(self) -> None:
         if self.known.endpoints:
-            name = self.dice.choice(sorted(self.known.endpoints))
+            name = self.random.choice(sorted(self.known.endpoints))
             assert self.world.ask(name) in self.known.endpoints[name]
 
-    # what fate does
+    # failures
 
     def kill_server(self) -> None:
         self.world.kill()
@@ -171,24 +172,24 @@ class Chaos:
 
     def kill_replica(self) -> None:
         if task := self.a_task("endpoint-"):
-            self.known.bereft.add(task.rsplit("-", 2)[0])
+            self.known.lost_processes.add(task.rsplit("-", 2)[0])
             with contextlib.suppress(FileNotFoundError):  # it has just gone by itself
                 for pid in self.world.programs(task)[:1]:
                     kill(pid)
 
     def kill_supervisor(self) -> None:
         if task := self.a_task(""):
-            self.known.bereft.add(task.rsplit("-", 2)[0])
+            self.known.lost_processes.add(task.rsplit("-", 2)[0])
             with contextlib.suppress(FileNotFoundError):
                 kill(self.world.supervisor(task))
 
     def a_task(self, start: str) -> str:
         """One that has a supervisor."""
         names = [path.name for path in self.world.tasks() if path.name.startswith(start)]
-        begun = sorted(name for name in names if self.begun(name))
-        return self.dice.choice(begun) if begun else ""
+        supervised = sorted(name for name in names if self.supervised(name))
+        return self.random.choice(supervised) if supervised else ""
 
-    def begun(self, task: str) -> bool:
+    def supervised(self, task: str) -> bool:
         try:
             return self.world.supervisor(task) > 0
         except (OSError, ValueError):
@@ -208,7 +209,7 @@ def test_nothing_is_lost_doubled_or_stuck(world: LiveWorld) -> None:
     while time.monotonic() < deadline:
         chaos.step()
     known = chaos.known
-    for name, kind in {**known.jobs, **known.unsure}.items():
+    for name, kind in {**known.jobs, **known.outcome_unknown_jobs}.items():
         check_job(world, known, name, kind)
     for name, models in known.endpoints.items():
         check_endpoint(world, known, name, models)
@@ -218,23 +219,23 @@ def test_nothing_is_lost_doubled_or_stuck(world: LiveWorld) -> None:
 
 
 def check_job(world: LiveWorld, known: Known, name: str, kind: str) -> None:
-    if name in known.unsure and not listed(world, name):
+    if name in known.outcome_unknown_jobs and not listed(world, name):
         assert world.gate.arrivals[name] == 0, f"{name} was never created, and ran"
         return
     job = world.job(name, within_s=120)
     ran, status, reason = world.gate.arrivals[name], job["TrainingJobStatus"], job.get("FailureReason", "")
-    story = f"{name}: {status} {reason!r}, ran {ran} times, bereft: {name in known.bereft}"
-    assert ran <= (1 + RETRIES if name in known.bereft else 1), story
+    summary = f"{name}: {status} {reason!r}, ran {ran} times, processes killed: {name in known.lost_processes}"
+    assert ran <= (1 + RETRIES if name in known.lost_processes else 1), summary
     match status:
         case "Completed":
-            assert kind != "bad", story
-            assert ran, story
-            assert world.model_of(name) == name.encode(), story
+            assert kind != "bad", summary
+            assert ran, summary
+            assert world.model_of(name) == name.encode(), summary
         case "Stopped":
-            assert name in known.stopped, story
+            assert name in known.stopped, summary
         case "Failed":
-            assert (kind == "bad" and "ExitCode 7" in reason) or "InternalServerError" in reason, story
-            assert "InternalServerError" not in reason or name in known.bereft, story
+            assert (kind == "bad" and "ExitCode 7" in reason) or "InternalServerError" in reason, summary
+            assert "InternalServerError" not in reason or name in known.lost_processes, summary
 
 
 def listed(world: LiveWorld, name: str) -> bool:
@@ -245,14 +246,16 @@ def listed(world: LiveWorld, name: str) -> bool:
 def check_endpoint(world: LiveWorld, known: Known, name: str, models: set[str]) -> None:
     found = [endpoint["EndpointName"] for endpoint in world.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]]
     if name not in found:
-        assert name in known.doubtful, f"{name} is lost"
+        assert name in known.outcome_unknown_endpoints, f"{name} is lost"
         return
-    endpoint = world.endpoint(name, "InService", "Failed", *(["Deleting"] if name in known.doubtful else []))
+    endpoint = world.endpoint(
+        name, "InService", "Failed", *(["Deleting"] if name in known.outcome_unknown_endpoints else [])
+    )
     match endpoint["EndpointStatus"]:
         case "InService":
             assert {world.ask(name) for _ in range(5)} <= models
         case "Failed":  # it had not been in service when a replica of it was killed
-            assert name in known.bereft, f"{name}: {endpoint['FailureReason']}"
+            assert name in known.lost_processes, f"{name}: {endpoint['FailureReason']}"
     until(lambda: True if deleted(world, name) else None, PATIENCE_S, f"{name} to accept its deletion")
     world.wait_until_deleted(name)
 

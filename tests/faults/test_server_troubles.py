@@ -142,7 +142,7 @@ ARCHIVES = pytest.mark.parametrize(
 
 
 @ARCHIVES
-def test_an_archive_that_is_none_or_means_harm(world: LiveWorld, make: Callable[[], bytes], expected: str) -> None:
+def test_an_invalid_or_malicious_archive(world: LiveWorld, make: Callable[[], bytes], expected: str) -> None:
     """As the source of a job, and as the model of an endpoint."""
     name = f"archive-{make.__name__.replace('_', '-')}"
     where = world.upload(f"bad/{name}.tar.gz", make())
@@ -240,7 +240,7 @@ time.sleep(3600)
     assert description["BillableTimeInSeconds"] < 30
 
 
-def test_a_script_that_does_not_hear_it_is_told_to_stop(world: LiveWorld) -> None:
+def test_a_script_that_ignores_sigterm_is_killed_after_the_grace(world: LiveWorld) -> None:
     """It is killed after the grace: two minutes, which the test shortens as only who has the folder can."""
     job = "deaf"
     script = TRAIN.format(port=world.gate.port, megabytes=0) + "print('DEAF', flush=True)\ntime.sleep(3600)\n"

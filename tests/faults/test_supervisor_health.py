@@ -14,20 +14,20 @@ from clary.supervisor.ports import hold_ports
 from clary.supervisor.timers import Timers
 
 
-def test_a_server_that_says_500_and_then_hangs_is_not_ready() -> None:
-    """Three kinds of answer in a row: an error, none within the time, 200 on a connection that stays open."""
-    kinds = iter(["500", "hang", "200"])
+def test_a_server_that_answers_500_and_then_hangs_is_not_ready() -> None:
+    """Three kinds of response in a row: an error, none within the time, 200 on a connection that stays open."""
+    responses = iter(["500", "hang", "200"])
     hold = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            kind = next(kinds, "200")
-            if kind == "hang":
+            response = next(responses, "200")
+            if response == "hang":
                 hold.wait(10)
-            self.send_response(500 if kind == "500" else 200)
+            self.send_response(500 if response == "500" else 200)
             self.end_headers()
             self.wfile.flush()
-            if kind == "200":
+            if response == "200":
                 hold.wait(10)
 
         def log_message(self, *_: object) -> None: ...
@@ -46,7 +46,7 @@ def test_a_server_that_says_500_and_then_hangs_is_not_ready() -> None:
         hold.set()
         server.shutdown()
     assert seen == ["ready"]
-    assert next(kinds, None) is None
+    assert next(responses, None) is None
     assert timers.wait_s is None
     assert not selector.get_map()
     selector.close()

@@ -126,7 +126,7 @@ def test_a_script_that_is_an_input_runs_with_the_paths_it_is_given(make: Make, k
     assert stored(running) == {"x": "made"}
 
 
-def test_without_a_sandbox_a_path_in_the_script_itself_is_not_there_and_the_reason_says_so(make: Make) -> None:
+def test_without_a_sandbox_a_path_in_the_script_itself_does_not_exist_and_the_reason_names_it(make: Make) -> None:
     state = make("open('/opt/' + 'ml/processing/out/x', 'w')", outputs=(OUT,)).finish()
     assert state.exit_code == 1
     assert "No such file or directory: '/opt/ml/processing/out/x'" in state.failure

@@ -16,7 +16,7 @@ from tests.faults.live_world import SCIKIT_LEARN
 from tests.live import LiveServer, until
 from tests.postgres import fresh_database
 
-# Nothing between a job's program and the file where it says that it ran; jobs need not wait for one another.
+# Nothing between a job's program and the file where it records that it ran; jobs need not wait for one another.
 SETTINGS = """
 sandbox = "none"
 cpus = 64
@@ -133,7 +133,7 @@ def test_a_job_on_a_server_that_stays_away_fails_and_its_program_ends_when_the_s
         assert job["FailureReason"].startswith("InternalServerError: the server that this ran on")
         create(other, "next", f"echo next >> {both.ran}")
         assert both.ended(other, "next")["ProcessingJobStatus"] == "Completed"
-        assert any((home.home / "tasks").iterdir()), "it still runs where nobody looks after it"
+        assert any((home.home / "tasks").iterdir()), "it still runs on the server that is cut off"
         home.up()
         until(lambda: None if any((home.home / "tasks").iterdir()) else True, PATIENCE_S, "the program to be ended")
         assert both.runs() == {"cut-off": 1, "next": 1}

@@ -21,14 +21,14 @@ T = TypeVar("T")
 DEADLINE_S = 20
 
 
-def until(condition: Callable[[], T], what: str) -> T:
+def until(condition: Callable[[], T], awaited: str) -> T:
     """The first true result of `condition`; fails after a deadline."""
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
         if response := condition():
             return response
         time.sleep(0.01)
-    raise AssertionError(f"{what}: not within {DEADLINE_S} s")
+    raise AssertionError(f"{awaited}: not within {DEADLINE_S} s")
 
 
 def opt_ml(folder: Path, hyperparameters: Mapping[str, str] | None = None, **files: Any) -> Path:

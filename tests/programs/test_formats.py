@@ -201,7 +201,7 @@ def test_bad_data_is_reported_with_its_place(body: bytes, kind: Format, fragment
     assert fragment in str(error.value)
 
 
-def test_a_column_of_words_is_named() -> None:
+def test_a_text_column_is_named_in_the_error() -> None:
     out = io.BytesIO()
     parquet.write_table(pa.table({"label": [1], "town": ["Rome"]}), out)
     with pytest.raises(FormatError, match="column 'town' holds string, not numbers"):
@@ -209,7 +209,7 @@ def test_a_column_of_words_is_named() -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from(Format), st.sampled_from([0, 1]))
-def test_no_bytes_do_worse_than_a_data_error(body: bytes, kind: Format, label_size: int) -> None:
+def test_any_bytes_are_a_table_or_a_data_error(body: bytes, kind: Format, label_size: int) -> None:
     try:
         table = decode(body, kind, label_size=label_size)
     except FormatError:

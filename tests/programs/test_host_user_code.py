@@ -38,7 +38,7 @@ def invoke(code: UserCode, body: bytes = b"1", content_type: str | None = None, 
 MODEL_FN = "def model_fn(model_dir): return model_dir\n"
 
 
-def test_the_frameworks_functions_fill_the_gaps(script: Any) -> None:
+def test_functions_that_a_script_lacks_are_the_frameworks(script: Any) -> None:
     assert invoke(script(MODEL_FN)) == (b"('/model', 'whole', '1', 'application/json')", "application/json")
 
 

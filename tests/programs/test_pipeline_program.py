@@ -107,7 +107,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_program(tmp_path, fitted, booste
         assert "There is no model in" in host.log.read_text()
 
 
-def test_an_environment_that_makes_no_sense_is_reported(tmp_path, fitted, booster):
+def test_an_invalid_environment_variable_is_reported(tmp_path, fitted, booster):
     base = laid_out(tmp_path, fitted, booster)
     file = base / "input/config/pipeline.json"
     file.write_text(

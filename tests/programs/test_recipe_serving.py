@@ -203,7 +203,7 @@ def test_csv_has_a_header_where_the_environment_declares_it(folder, raw, expecte
     np.testing.assert_array_equal(without, expected)
 
 
-def test_a_column_called_like_one_of_sagemakers_words_is_that_column(tmp_path):
+def test_a_column_named_like_a_key_of_sagemakers_json_is_a_column(tmp_path):
     table = pd.DataFrame({"features": [1.0, 2.0, 3.0]})
     Recipe([{"scale": {"columns": ["features"], "method": "min_max"}}]).fit(table).save(tmp_path / "recipe.clary")
     endpoint = Endpoint(tmp_path)
@@ -326,7 +326,7 @@ def test_an_answer_of_an_unknown_type_is_refused(endpoint, raw):
     assert refused.value.status == 406
 
 
-def test_steps_that_look_back_see_the_rows_of_their_request(tmp_path):
+def test_steps_that_fill_from_earlier_rows_see_the_rows_of_their_request(tmp_path):
     table = pd.DataFrame({"x": [1.0, np.nan, 3.0]})
     recipe = Recipe([{"impute": {"columns": ["x"], "strategy": "forward_fill"}}])
     recipe.fit(table).save(tmp_path / "recipe.clary")
@@ -342,7 +342,7 @@ def test_a_folder_without_a_recipe_is_reported(tmp_path):
         RecipeHandlers(Options()).load(tmp_path)
 
 
-def test_a_recipe_that_would_run_code_needs_leave(tmp_path, table):
+def test_a_recipe_that_would_run_code_needs_permission(tmp_path, table):
     steps = [{"sklearn": {"transformer": "sklearn.preprocessing.SplineTransformer", "columns": ["fare"]}}]
     fitted = Recipe(steps).fit(table[["fare"]])
     fitted.save(tmp_path / "any.clary")
@@ -353,7 +353,7 @@ def test_a_recipe_that_would_run_code_needs_leave(tmp_path, table):
     np.testing.assert_array_equal(endpoint.numbers(table[["fare"]].to_csv(index=False, header=False)), expected)
 
 
-def test_an_environment_that_makes_no_sense_is_reported():
+def test_an_invalid_environment_variable_is_reported():
     with pytest.raises(ValueError, match="SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"):
         Options.from_environment({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/html"})
 

@@ -333,10 +333,10 @@ class TestSource:
         )
         assert result.returncode == 0
 
-    @pytest.mark.parametrize("how", ["folder", "archive"])
-    def test_it_may_be_local(self, tmp_path: Path, how: str) -> None:
+    @pytest.mark.parametrize("source_kind", ["folder", "archive"])
+    def test_the_source_may_be_local(self, tmp_path: Path, source_kind: str) -> None:
         source = tmp_path / "elsewhere"
-        if how == "folder":
+        if source_kind == "folder":
             source.mkdir()
             (source / "train.py").write_text(WITNESS)
         else:
@@ -401,7 +401,7 @@ class TestSource:
 class TestRequirements:
     """Offline: what is installed lies in a folder. It must go nowhere but into the task's own environment."""
 
-    def test_they_are_there_and_what_was_there_still_is(self, tmp_path: Path) -> None:
+    def test_requirements_are_installed_beside_the_packages_of_the_image(self, tmp_path: Path) -> None:
         script = WITNESS + "import clary_test_wheel, numpy\nassert clary_test_wheel.answer == 42\n"
         base = a_job(tmp_path, script)
         (base / "code" / "requirements.txt").write_text(
@@ -413,7 +413,7 @@ class TestRequirements:
         with pytest.raises(ModuleNotFoundError):
             __import__("clary_test_wheel")
 
-    def test_they_go_into_the_environment_that_the_platform_made(self, tmp_path: Path) -> None:
+    def test_requirements_go_into_the_environment_that_the_platform_made(self, tmp_path: Path) -> None:
         base = a_job(tmp_path, WITNESS + "import clary_test_wheel, numpy")
         (base / "code" / "requirements.txt").write_text(str(wheel(tmp_path, "clary_test_wheel", "")))
         python = virtual_environment.create(tmp_path / "own")

@@ -1,7 +1,7 @@
 """Hypothesis plays caller, world and crashes: whatever happens in whatever order, nothing is lost, doubled or stuck.
 
 The machine's model is small: which jobs and endpoints were asked for. What must hold of them is checked after every
-step that lets the loop come to rest, and at the end, when every task has been let go to its end.
+step that lets the loop come to rest, and at the end, when every task has been let run to its end.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class Loop(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def everything_comes_to_its_end(self) -> None:
-        """Once nothing bad happens any more, every job ends and every endpoint serves, has failed or is gone."""
+        """Once nothing bad happens any more, every job ends and every endpoint serves, has failed or is deleted."""
         self.start_anew()
         for _ in range(30):
             self.let_tasks_go_on()

@@ -15,7 +15,7 @@ from tests.crashes import Crash, MortalServer
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_parent_of_50_that_is_killed_anywhere_launches_each_child_once(tmp_path, seed):
-    async def scene(mortal: MortalServer) -> None:
+    async def scenario(mortal: MortalServer) -> None:
         dice = random.Random(seed)
         batch = await mortal.create(50)
         deaths = 0
@@ -34,4 +34,4 @@ def test_a_parent_of_50_that_is_killed_anywhere_launches_each_child_once(tmp_pat
         assert owners == set(batches.job_names(batch))
         assert (await mortal.batch()).status == "Completed"
 
-    asyncio.run(scene(MortalServer(tmp_path)))
+    asyncio.run(scenario(MortalServer(tmp_path)))

@@ -75,7 +75,7 @@ class Client:
         return sorted(task_id for task_id in self.backend.alive() if self.backend.states[task_id].owner[1] == name)
 
     def move(self, name: str, phase: Phase, **changes: Any) -> None:
-        """Have every living task of a job or an endpoint come to a phase, now, and the loop take notice."""
+        """Move every running task of a job or an endpoint to a phase, now, and let the loop work on it."""
         for task_id in self.tasks(name):
             self.backend.move(task_id, phase, at=self.clock.now().timestamp(), **changes)
         self.settle()

@@ -1,4 +1,4 @@
-"""Which objects an input means, under which names, and how they come to be files."""
+"""Which objects an input selects, under which names, and how they become files."""
 
 import json
 import os

@@ -106,7 +106,7 @@ async def test_half_a_line_waits_for_its_end(tmp_path, metrics, new_collector):
     assert await values(metrics) == [1.0]
 
 
-async def test_lines_that_say_nothing_are_left_out(tmp_path, metrics, new_collector):
+async def test_lines_that_are_no_metrics_are_left_out(tmp_path, metrics, new_collector):
     (tmp_path / "spool").mkdir()
     lines = [b"\xff\xfe\n", b"{}\n", to_line(*printed(1)[0]).encode(), b"[" * CHUNK_BYTES * 2, b"\n"]
     (tmp_path / "spool" / "job-1.jsonl").write_bytes(b"".join(lines))

@@ -1,4 +1,4 @@
-"""What a lock file says of the process that holds it."""
+"""What a lock file records of the process that holds it."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ def test_fingerprint_and_pid_are_read(tmp_path, content, expected):
     assert read_lock(tmp_path / "lock") == expected
 
 
-def test_a_file_that_is_not_there_or_no_text_says_nothing(tmp_path):
+def test_a_missing_or_binary_file_names_no_process(tmp_path):
     assert read_lock(tmp_path / "lock") is None
     (tmp_path / "lock").write_bytes(b"\xff\n17\n")
     assert read_lock(tmp_path / "lock") is None

@@ -242,7 +242,7 @@ def test_during_an_update_the_old_fleet_serves_until_all_of_the_new_answers():
     assert republished < stopped, "out of the route first, then stopped"
 
 
-def test_a_failed_update_goes_back_to_the_old_fleet_and_says_why():
+def test_a_failed_update_goes_back_to_the_old_fleet_with_a_reason():
     world = in_service()
     old = updating(world)
     (broken, *_) = [replica.task_id for replica in replicas(world.endpoint) if replica.task_id not in old]
@@ -255,7 +255,7 @@ def test_a_failed_update_goes_back_to_the_old_fleet_and_says_why():
     assert set(world.seen.tasks) == set(old)
 
 
-def test_a_growing_endpoint_whose_replicas_die_gives_up_telling_why():
+def test_a_growing_endpoint_whose_replicas_die_gives_up_with_a_reason():
     world = in_service()
     config = a_deployment(a_variant("A", 2))
     world.endpoint = with_state(replace(world.endpoint, status=Status.UPDATING), current=config)

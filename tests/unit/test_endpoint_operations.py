@@ -89,7 +89,7 @@ def test_a_contradictory_configuration_is_refused(server, variants, text):
     assert server.list_endpoint_configs() == {"EndpointConfigs": []}
 
 
-def test_a_configuration_that_is_taken(server):
+def test_a_configuration_name_that_is_taken(server):
     server.create_endpoint_config(**a_config("C", "m"))
     code, message = refusal(server.create_endpoint_config, **a_config("C", "m"))
     assert code == "ValidationException"
@@ -134,7 +134,7 @@ def test_an_endpoint_comes_into_service_when_every_replica_answers(server):
     assert route(server) == {"v0": (3.0, 2), "v1": (1.0, 2)}
 
 
-def test_an_endpoint_that_is_taken(server):
+def test_an_endpoint_name_that_is_taken(server):
     serve(server)
     code, message = refusal(server.create_endpoint, EndpointName="E", EndpointConfigName="E")
     assert code == "ValidationException"
@@ -204,7 +204,7 @@ def test_an_endpoint_that_cannot_start_fails_with_the_reason_and_can_only_be_del
     assert server.list_endpoints() == {"Endpoints": []}
 
 
-def test_an_endpoint_without_room_says_so(server):
+def test_an_endpoint_without_capacity_has_a_failure_reason(server):
     server.backend.refuse = CapacityError("this machine has no GPU")
     server.create_endpoint_config(**a_config("E", "m"))
     server.create_endpoint(EndpointName="E", EndpointConfigName="E")
@@ -217,7 +217,7 @@ def test_an_endpoint_without_room_says_so(server):
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"])
 @pytest.mark.parametrize("verb", ["delete_endpoint", "update_endpoint", "update_endpoint_weights_and_capacities"])
-def test_an_endpoint_in_motion_is_left_alone(server, status, verb):
+def test_an_endpoint_that_is_changing_refuses_other_changes(server, status, verb):
     serve(server)
     server.force("endpoint", "E", status=EndpointStatus(status))
     more = {

@@ -1,4 +1,4 @@
-"""For every family: its statuses are AWS's words, and in every status a caller gets answers that fit their shapes."""
+"""For every family: its statuses are AWS's, and in every status a caller gets answers that fit their shapes."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_each_family_has_a_sample():
 
 
 @EACH
-def test_statuses_are_aws_words(family):
+def test_statuses_are_those_of_awss_model(family):
     if family.status is not NoStatus:
         assert set(family.status) <= set(SAGEMAKER.shapes[family.status.__name__]["enum"])
 
@@ -257,7 +257,7 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize(("steps", "statuses"), HISTORIES.values(), ids=HISTORIES)
-def test_a_training_jobs_secondary_statuses_are_aws_words(steps, statuses, server):
+def test_a_training_jobs_secondary_statuses_are_those_of_awss_model(steps, statuses, server):
     create_job(server)
     server.settle()
     for phase, changes in steps:

@@ -1,4 +1,4 @@
-"""The words of errors, and that AWS's parser finds every member in them."""
+"""The wording of errors, and that AWS's parser finds every member in them."""
 
 import json
 
@@ -49,16 +49,16 @@ def test_status_and_code_are_the_models(error):
     ],
 )
 def test_a_model_error(status, blame, code):
-    answer = parsed(ERRORS.model_error("e", status, "what it said"))
+    answer = parsed(ERRORS.model_error("e", status, "its own message"))
     assert answer["Error"]["Message"] == (
-        f'Received {blame} error ({status}) from primary with message "what it said". See '
+        f'Received {blame} error ({status}) from primary with message "its own message". See '
         "http://127.0.0.1:8721/cloudwatch/home?region=eu-west-1#logEventViewer:group=/aws/sagemaker/Endpoints/e "
         "in account 123456789012 for more information."
     )
-    assert json.loads(error_body(ERRORS.model_error("e", status, "what it said"))) == {
+    assert json.loads(error_body(ERRORS.model_error("e", status, "its own message"))) == {
         **({"ErrorCode": code} if code else {}),
         "Message": answer["Error"]["Message"],
-        "OriginalMessage": "what it said",
+        "OriginalMessage": "its own message",
         "OriginalStatusCode": status,
         "LogStreamArn": "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/Endpoints/e",
     }

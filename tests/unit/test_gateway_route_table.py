@@ -1,4 +1,4 @@
-"""Routes taken up from files: new, changed, broken, gone."""
+"""Routes read from files: new, changed, broken, removed."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_no_folder_is_no_route(tmp_path):
     assert table.routes
 
 
-def test_a_folder_at_rest_is_not_read_again(folder, monkeypatch):
+def test_an_unchanged_folder_is_not_read_again(folder, monkeypatch):
     put(folder, a_route())
     long_ago = time.time() - 60
     os.utime(folder, (long_ago, long_ago))

@@ -44,7 +44,7 @@ class Family:
     missing_to_stop: str
 
     @property
-    def words(self) -> str:
+    def readable_kind(self) -> str:
         return self.kind.replace("-", " ")
 
 
@@ -142,7 +142,7 @@ def test_a_host_of_more_than_this_machine_has_is_named_in_the_history(jobs):
     record = jobs.server.record(jobs.family.kind, "j")
     (transition,) = jobs.server.run(jobs.server.server.store.history(record))
     assert transition.message == (
-        f"Starting the {jobs.family.words} (of ml.m5.24xlarge this machine gives 2 CPUs and 8.0 GiB)"
+        f"Starting the {jobs.family.readable_kind} (of ml.m5.24xlarge this machine gives 2 CPUs and 8.0 GiB)"
     )
 
 
@@ -205,8 +205,8 @@ def test_a_name_that_is_taken(jobs):
     jobs.run_to(Phase.EXITED, exit_code=0)
     assert refusal(jobs.create) == (
         "ResourceInUse",
-        f"{jobs.family.words.capitalize()} names must be unique within an AWS account and region, and a "
-        f"{jobs.family.words} with this name already exists ({ARN}:{jobs.family.kind}/j)",
+        f"{jobs.family.readable_kind.capitalize()} names must be unique within an AWS account and region, and a "
+        f"{jobs.family.readable_kind} with this name already exists ({ARN}:{jobs.family.kind}/j)",
     )
 
 
@@ -258,7 +258,7 @@ def test_what_has_ended_cannot_be_stopped(jobs, status):
     jobs.server.force(jobs.family.kind, "j", status=status)
     assert refusal(jobs.call, verb="Stop") == (
         "ValidationException",
-        f"The request was rejected because the {jobs.family.words} is in status {status}.",
+        f"The request was rejected because the {jobs.family.readable_kind} is in status {status}.",
     )
 
 

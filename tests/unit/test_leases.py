@@ -53,7 +53,7 @@ class Node:
         finally:
             self.working -= 1
 
-    async def after(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         """Let so much time pass, and everybody do what is due."""
         self.clock.advance(seconds)
         for _ in range(20):
@@ -64,104 +64,104 @@ class Node:
 async def started(store: Database, clock: ManualClock, name: str) -> AsyncIterator[Node]:
     node = Node(store, clock, name)
     running = asyncio.create_task(node.leases.while_held(node.work))
-    await node.after(0)
+    await node.advance(0)
     yield node
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
-def play(scene: Callable[[Database, ManualClock], Awaitable[None]]) -> None:
-    async def played() -> None:
-        await scene(Database(), ManualClock())
+def run_scenario(scenario: Callable[[Database, ManualClock], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await scenario(Database(), ManualClock())
 
-    asyncio.run(played())
+    asyncio.run(run())
 
 
 def test_every_server_works_for_its_node_and_one_has_control():
-    async def scene(store: Database, clock: ManualClock) -> None:
+    async def scenario(store: Database, clock: ManualClock) -> None:
         async with started(store, clock, "a") as a, started(store, clock, "b") as b:
             assert [node.working for node in (a, b)] == [1, 1]
             assert [node.leases.may_act for node in (a, b)] == [True, True]
             assert [node.leases.has_control for node in (a, b)] == [True, False]
             assert await a.leases.is_alive("b")
             for _ in range(20):
-                await a.after(LEASE_S / 3)
+                await a.advance(LEASE_S / 3)
             assert [node.working for node in (a, b)] == [1, 1]
             assert [node.leases.has_control for node in (a, b)] == [True, False]
             assert [node.gained_control for node in (a, b)] == [1, 0]
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_server_that_is_stopped_gives_control_back_and_keeps_its_node():
-    async def scene(store: Database, clock: ManualClock) -> None:
+    async def scenario(store: Database, clock: ManualClock) -> None:
         async with started(store, clock, "a"):
             pass
         assert await store.acquire(CONTROL, "b", clock.now(), clock.now() + timedelta(seconds=LEASE_S))
         assert await store.is_held(node_lease("a"), clock.now())
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_server_that_died_takes_over_from_itself():
-    async def scene(store: Database, clock: ManualClock) -> None:
+    async def scenario(store: Database, clock: ManualClock) -> None:
         until = clock.now() + timedelta(seconds=LEASE_S)
         for lease in (CONTROL, node_lease("a")):
             assert await store.acquire(lease, "a", clock.now(), until)
         async with started(store, clock, "a") as a:
             assert (a.working, a.leases.has_control) == (1, True)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_control_passes_on_when_its_lease_is_over_and_is_announced():
-    async def scene(store: Database, clock: ManualClock) -> None:
+    async def scenario(store: Database, clock: ManualClock) -> None:
         assert await store.acquire(CONTROL, "dead", START, START + timedelta(seconds=LEASE_S))
         async with started(store, clock, "a") as a:
             assert (a.working, a.leases.has_control) == (1, False)
             for _ in range(3):
-                await a.after(LEASE_S / 3)
+                await a.advance(LEASE_S / 3)
             assert (a.leases.has_control, a.gained_control) == (True, 1)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("fault", ["refuses", "hangs"])
 def test_a_server_that_cannot_renew_stops_before_another_may_take_over(fault):
-    async def scene(store: Database, clock: ManualClock) -> None:
+    async def scenario(store: Database, clock: ManualClock) -> None:
         async with started(store, clock, "a") as a:
             setattr(store, fault, True)
-            await a.after(LEASE_S / 3)
-            await a.after(LEASE_S / 3)
+            await a.advance(LEASE_S / 3)
+            await a.advance(LEASE_S / 3)
             assert not a.working
             assert (a.leases.may_act, a.leases.has_control) == (False, False)
             assert await store.is_held(node_lease("a"), clock.now()), "nobody else may act yet"
             setattr(store, fault, False)
-            await a.after(LEASE_S / 3)
+            await a.advance(LEASE_S / 3)
             assert (a.working, a.leases.may_act, a.leases.has_control) == (1, True, True)
             assert a.gained_control == 2
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_server_that_stood_still_may_not_act_when_it_goes_on():
-    async def scene(store: Database, clock: ManualClock) -> None:
+    async def scenario(store: Database, clock: ManualClock) -> None:
         async with started(store, clock, "a") as a:
             clock.advance(LEASE_S * 2 / 3)  # nothing else has run yet
             assert (a.leases.may_act, a.leases.has_control) == (False, False)
 
-    play(scene)
+    run_scenario(scenario)
 
 
-def test_an_error_of_the_work_is_seen():
-    async def scene(store: Database, clock: ManualClock) -> None:
+def test_an_error_of_the_work_is_raised():
+    async def scenario(store: Database, clock: ManualClock) -> None:
         async def fail() -> None:
             raise RuntimeError("a bug")
 
         with pytest.raises(RuntimeError, match="a bug"):
             await RenewedLeases(store, "a", clock, LEASE_S).while_held(fail)
 
-    play(scene)
+    run_scenario(scenario)
 
 
 def test_a_home_keeps_its_node(tmp_path):

@@ -123,7 +123,7 @@ def test_the_default_order_is_awss(filled_server):
     assert listed.all(server, SortOrder="Descending" if not listed.descending else "Ascending") == by_creation[::-1]
 
 
-def test_a_page_holds_ten_unless_told_otherwise(tmp_path):
+def test_a_page_holds_ten_by_default(tmp_path):
     server = Client(tmp_path)
     for number in range(12):
         server.create_training_job(**a_training_job(f"j{number}"))

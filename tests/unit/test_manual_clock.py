@@ -20,7 +20,7 @@ async def _settle():
 
 
 def test_sleepers_wake_when_their_time_has_come_and_in_order():
-    async def play():
+    async def scenario():
         clock, woken = ManualClock(), []
 
         async def sleep(seconds):
@@ -43,11 +43,11 @@ def test_sleepers_wake_when_their_time_has_come_and_in_order():
             assert (woken, clock.now()) == ([0, 10, 10.5, 20], after(20))
             assert not clock.move_to_next()
 
-    asyncio.run(play())
+    asyncio.run(scenario())
 
 
 def test_a_sleeper_that_was_cancelled_is_forgotten():
-    async def play():
+    async def scenario():
         clock = ManualClock()
         sleeper = asyncio.create_task(clock.sleep_until(after(10)))
         await _settle()
@@ -56,7 +56,7 @@ def test_a_sleeper_that_was_cancelled_is_forgotten():
         assert clock.waking == []
         clock.advance(20)
 
-    asyncio.run(play())
+    asyncio.run(scenario())
 
 
 def test_time_does_not_go_back():

@@ -26,7 +26,7 @@ NUMBER = st.floats(allow_nan=False, allow_infinity=False)
         st.builds(Sample, st.just(T0), NUMBER, st.floats(1, 1e9), NUMBER, NUMBER, st.integers(1, 3600)),
     ),
 )
-def test_a_line_says_what_went_into_it(series, sample):
+def test_a_line_is_read_as_it_was_written(series, sample):
     line = to_line(series, sample)
     assert line.count("\n") == 1
     assert from_line(line) == (series, sample)

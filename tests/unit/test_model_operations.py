@@ -17,7 +17,7 @@ def server(tmp_path):
     client.close()
 
 
-def test_a_model_that_is_taken(server):
+def test_a_model_name_that_is_taken(server):
     server.create_model(**a_model("M"))
     code, message = refusal(server.create_model, **a_model("M"))
     assert code == "ValidationException"

@@ -18,15 +18,15 @@ from tests.crashes import MortalServer
 BATCH = Ref(batches.KIND, "b")
 
 
-def play(scene: Callable[[MortalServer], Awaitable[None]], folder: Path) -> None:
-    async def played() -> None:
-        await scene(MortalServer(folder))
+def run_scenario(scenario: Callable[[MortalServer], Awaitable[None]], folder: Path) -> None:
+    async def run() -> None:
+        await scenario(MortalServer(folder))
 
-    asyncio.run(played())
+    asyncio.run(run())
 
 
 def test_children_that_end_wake_their_owner(tmp_path):
-    async def scene(mortal: MortalServer) -> None:
+    async def scenario(mortal: MortalServer) -> None:
         batch = await mortal.create(3)
         await mortal.server.settle()
         assert (await mortal.batch()).status == "InProgress"
@@ -39,12 +39,12 @@ def test_children_that_end_wake_their_owner(tmp_path):
         first, *_ = await mortal.server.store.history(job)
         assert first.status == "Starting"
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 @pytest.mark.parametrize("deed", ["Stop", "Delete"])
 def test_an_operation_on_a_child_wakes_its_owner(tmp_path, deed):
-    async def scene(mortal: MortalServer) -> None:
+    async def scenario(mortal: MortalServer) -> None:
         batch = await mortal.create(1)
         await mortal.server.settle()
         (task,) = mortal.server.backend.tasks
@@ -56,11 +56,11 @@ def test_an_operation_on_a_child_wakes_its_owner(tmp_path, deed):
         await mortal.server.call(f"{deed}TrainingJob", TrainingJobName=batches.job_names(batch)[0])
         assert woken[-1] == BATCH
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_name_that_another_has_is_seen_as_a_refusal(tmp_path):
-    async def scene(mortal: MortalServer) -> None:
+    async def scenario(mortal: MortalServer) -> None:
         batch = batches.a_batch(mortal.server.clock, "b", 1)
         (name,) = batches.job_names(batch)
         await mortal.server.call("CreateTrainingJob", **a_training_job(name))
@@ -70,22 +70,22 @@ def test_a_name_that_another_has_is_seen_as_a_refusal(tmp_path):
         assert found.status == "Failed"
         assert found.reason == f"ClientError: training-job/{name} exists already, and does not belong to batch/b"
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_request_that_does_not_fit_is_seen_as_a_refusal(tmp_path):
-    async def scene(mortal: MortalServer) -> None:
+    async def scenario(mortal: MortalServer) -> None:
         await mortal.create(1, Tags=[{"Key": "aws:x", "Value": ""}])
         await mortal.server.settle()
         found = await mortal.batch()
         assert found.status == "Failed"
         assert found.reason.startswith("ClientError: Tag key 'aws:x' is invalid")
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_children_outlive_an_owner_that_releases_them(tmp_path):
-    async def scene(mortal: MortalServer) -> None:
+    async def scenario(mortal: MortalServer) -> None:
         batch = await mortal.create(2)
         await mortal.server.settle()
         await batches.delete(mortal.server.store, "b")
@@ -96,7 +96,7 @@ def test_children_outlive_an_owner_that_releases_them(tmp_path):
             job = await mortal.server.store.get(Ref("training-job", name))
             assert (job.owner, job.status) == (None, "InProgress")
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_names_of_children_fit_and_differ_between_owners(tmp_path):

@@ -1,4 +1,4 @@
-"""Two servers with homes of their own on one database: who works on a record, and what a task elsewhere looks like."""
+"""Two servers with homes of their own on one database: who works on a record, and how tasks elsewhere are seen."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Pair:
         return await self.a.store.get(ref)
 
 
-def play(scene: Callable[[Pair], Awaitable[None]], folder: Path) -> None:
-    async def played() -> None:
-        await scene(Pair(folder))
+def run_scenario(scenario: Callable[[Pair], Awaitable[None]], folder: Path) -> None:
+    async def run() -> None:
+        await scenario(Pair(folder))
 
-    asyncio.run(played())
+    asyncio.run(run())
 
 
 async def a_job_on_a(pair: Pair, **members: object) -> str:
@@ -62,7 +62,7 @@ async def a_job_on_a(pair: Pair, **members: object) -> str:
 
 
 def test_a_task_is_placed_before_it_is_launched(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         await pair.a.call("CreateTrainingJob", **a_training_job("j"))
         launch = pair.a.backend.launch
         seen: list[Record] = []
@@ -76,11 +76,11 @@ def test_a_task_is_placed_before_it_is_launched(tmp_path):
         (task,) = pair.a.backend.tasks
         assert [(record.node, record.placements) for record in seen] == [("a", {task: "a"})]
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_record_of_no_node_is_left_to_the_holder_of_the_control_lease(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         await pair.b.call("CreateTrainingJob", **a_training_job("j"))
         await pair.b.work_on_everything()
         assert (await pair.record()).node == ""
@@ -88,11 +88,11 @@ def test_a_record_of_no_node_is_left_to_the_holder_of_the_control_lease(tmp_path
         await pair.a.work_on_everything()
         assert (await pair.record()).node == "a"
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_job_elsewhere_is_left_alone_whoever_holds_the_control_lease(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         task = await a_job_on_a(pair)
         pair.a.leases.has_control, pair.b.leases.has_control = False, True
         before = await pair.record()
@@ -103,11 +103,11 @@ def test_a_job_elsewhere_is_left_alone_whoever_holds_the_control_lease(tmp_path)
         assert (await pair.record()).status == "Completed", "its own server needs no control lease"
         assert not pair.b.backend.launched
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_job_on_a_node_that_is_gone_is_lost_and_not_launched_again(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         task = await a_job_on_a(pair)
         pair.end_lease_of_a()
         await pair.b.work_on_everything()
@@ -121,11 +121,11 @@ def test_a_job_on_a_node_that_is_gone_is_lost_and_not_launched_again(tmp_path):
         assert not pair.a.backend.alive(), "until that server is back"
         assert await pair.record() == job
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_job_that_may_be_retried_begins_anew_where_it_was_taken_over(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         first = await a_job_on_a(pair, RetryStrategy={"MaximumRetryAttempts": 1})
         pair.end_lease_of_a()
         await pair.b.work_on_everything()
@@ -140,13 +140,13 @@ def test_a_job_that_may_be_retried_begins_anew_where_it_was_taken_over(tmp_path)
         await pair.b.settle()
         assert (await pair.record()).status == "Completed"
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_job_that_was_placed_and_not_launched_is_lost_too(tmp_path):
     """The server died between the two: nobody else can know that it did."""
 
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         await pair.a.call("CreateTrainingJob", **a_training_job("j"))
         pair.a.leases.may_act = False
         await pair.a.settle()
@@ -156,11 +156,11 @@ def test_a_job_that_was_placed_and_not_launched_is_lost_too(tmp_path):
         await pair.b.work_on_everything()
         assert (await pair.record()).status == "Failed"
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_node_that_is_back_in_time_goes_on_where_it_was(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         await pair.a.call("CreateTrainingJob", **a_training_job("j"))
         pair.a.leases.may_act = False  # it dies after it wrote the placement
         await pair.a.settle()
@@ -169,11 +169,11 @@ def test_a_node_that_is_back_in_time_goes_on_where_it_was(tmp_path):
         await pair.a.work_on_everything()
         assert list(pair.a.backend.launched.values()) == [1]
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_an_endpoint_moves_to_the_server_that_takes_it_over(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         await pair.a.call("CreateModel", **a_model("m"))
         await pair.a.call("CreateEndpointConfig", **a_config("c", "m"))
         await pair.a.call("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
@@ -196,11 +196,11 @@ def test_an_endpoint_moves_to_the_server_that_takes_it_over(tmp_path):
         await server.settle()
         assert (await pair.record(ENDPOINT)).status == "InService"
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_deleted_job_of_a_node_that_is_gone_is_erased(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         task = await a_job_on_a(pair)
         pair.a.backend.move(task, Phase.EXITED, exit_code=0)
         await pair.a.settle()
@@ -209,11 +209,11 @@ def test_a_deleted_job_of_a_node_that_is_gone_is_erased(tmp_path):
         await pair.b.work_on_everything()
         assert (await pair.b.store.count("training-job")) == {}
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 def test_a_task_that_an_earlier_version_launched_is_this_nodes(tmp_path):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         task = await a_job_on_a(pair)
         job = await pair.record()
         await pair.a.store.replace(job, dataclasses.replace(job, node="", placements={}))
@@ -223,12 +223,12 @@ def test_a_task_that_an_earlier_version_launched_is_this_nodes(tmp_path):
         assert (job.node, job.placements) == ("a", {task: "a"})
         assert pair.a.backend.launched == {task: 1}
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)
 
 
 @pytest.mark.parametrize("refusal", [None, CapacityError("ml.p4d.24xlarge: there is no gpu")])
 def test_placements_and_refusals_do_not_pile_up(tmp_path, refusal):
-    async def scene(pair: Pair) -> None:
+    async def scenario(pair: Pair) -> None:
         await pair.a.call("CreateModel", **a_model("m"))
         await pair.a.call("CreateEndpointConfig", **a_config("c", "m"))
         await pair.a.call("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
@@ -247,4 +247,4 @@ def test_placements_and_refusals_do_not_pile_up(tmp_path, refusal):
         assert len(endpoint.placements) <= len(watched) + 2
         assert set(endpoint.refusals) <= watched
 
-    play(scene, tmp_path)
+    run_scenario(scenario, tmp_path)

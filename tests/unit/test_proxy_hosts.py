@@ -1,4 +1,4 @@
-"""Whose host name it is: botocore's own endpoints, and names that only look like them."""
+"""Whose host name it is: botocore's own endpoints, and names that only resemble them."""
 
 from __future__ import annotations
 

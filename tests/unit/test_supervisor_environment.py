@@ -166,7 +166,7 @@ def test_without_opt_ml_paths_are_those_of_the_folder_in_its_place() -> None:
         ("/opt/mlx", "/opt/mlx"),
     ],
 )
-def test_at_base(text: str, moved: str) -> None:
+def test_paths_move_to_the_base_folder(text: str, moved: str) -> None:
     assert at_base(text, "/B") == moved
 
 

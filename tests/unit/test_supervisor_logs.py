@@ -19,7 +19,7 @@ class Printing:
     def __init__(self, folder: Path) -> None:
         self.seen: list[str] = []
         self.file = folder / "a" / "b.log"
-        self.log = Log(self.file, lambda lines, at, say: self.seen.extend(lines))
+        self.log = Log(self.file, lambda lines, at, log: self.seen.extend(lines))
 
     def feed(self, data: bytes) -> Printing:
         read, write = os.pipe()

@@ -11,7 +11,7 @@ from tests.context import Server, a_training_job
 
 
 def test_a_task_without_its_record_is_forgotten_and_a_record_with_a_task_is_worked_on(tmp_path):
-    async def story() -> None:
+    async def scenario() -> None:
         server = Server(tmp_path)
         await server.call("CreateTrainingJob", **a_training_job("mine"))
         await server.settle()
@@ -27,4 +27,4 @@ def test_a_task_without_its_record_is_forgotten_and_a_record_with_a_task_is_work
         assert set(server.backend.states) == {own, "unreadable"}
         assert await server.loop.queue.get() == Ref("training-job", "mine")
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -26,16 +26,16 @@ def server(tmp_path):
     client.close()
 
 
-def test_what_came_with_the_create_is_there(server):
+def test_tags_of_the_create_request_are_kept(server):
     assert server.list_tags(ResourceArn=f"{ARN}:model/m-1")["Tags"] == tags(a="1", b="2")
 
 
-def test_adding_appends_and_overwrites_and_says_what_there_is(server):
+def test_adding_appends_overwrites_and_returns_all_tags(server):
     answer = server.add_tags(ResourceArn=f"{ARN}:model/m-1", Tags=tags(b="3", c=""))
     assert answer["Tags"] == tags(a="1", b="3", c="") == server.list_tags(ResourceArn=f"{ARN}:model/m-1")["Tags"]
 
 
-def test_deleting_takes_keys_that_are_there_and_minds_no_others(server):
+def test_deleting_removes_keys_that_exist_and_ignores_others(server):
     server.delete_tags(ResourceArn=f"{ARN}:model/m-1", TagKeys=["a", "nothing"])
     assert server.list_tags(ResourceArn=f"{ARN}:model/m-1")["Tags"] == tags(b="2")
 
@@ -60,7 +60,7 @@ def test_arns_are_looked_up_whatever_their_case(server):
     assert server.list_tags(ResourceArn=f"{ARN}:model/M-1")["Tags"]
 
 
-def test_tags_are_no_change_that_a_describe_tells(server):
+def test_tags_change_nothing_that_describe_returns(server):
     server.create_training_job(**a_training_job("j"))
     before = server.describe_training_job(TrainingJobName="j")
     server.clock.advance(60)
@@ -112,7 +112,7 @@ def test_tags_that_are_refused(server, tags_given, text):
 
 
 @pytest.mark.parametrize("key", ["ключ", "a b", "a/b:c=d+e-f@g._", "k" * 128])
-def test_tags_that_are_all_right(server, key):
+def test_tags_that_are_accepted(server, key):
     server.add_tags(ResourceArn=f"{ARN}:model/m-1", Tags=tags(**{key: "значение 1"}))
     assert tags(**{key: "значение 1"})[0] in server.list_tags(ResourceArn=f"{ARN}:model/m-1")["Tags"]
 
@@ -144,7 +144,7 @@ def test_an_arn_of_nothing_here_is_refused_by_name(server, arn):
 # ---- pages ----
 
 
-def test_a_page_is_of_at_least_fifty_which_all_fit_on(server):
+def test_pages_of_fewer_than_fifty_are_refused_and_fifty_are_one_page(server):
     server.add_tags(ResourceArn=f"{ARN}:model/m-1", Tags=many(48))
     page = server.list_tags(ResourceArn=f"{ARN}:model/m-1", MaxResults=50)
     assert len(page["Tags"]) == 50

@@ -79,7 +79,7 @@ def test_the_times_of_a_job_that_ran(server):
     assert server.backend.states == {}, "the task left nothing on the machine"
 
 
-def test_a_job_of_an_instant_took_a_second(server):
+def test_a_job_that_took_no_time_is_described_with_a_second(server):
     server.create_training_job(**a_training_job("j"))
     server.settle()
     server.move("j", Phase.EXITED, exit_code=0)

@@ -70,7 +70,7 @@ def test_a_job_that_has_ended_is_worked_on_while_its_task_is_there(tmp_path: Pat
 
 
 def reached(family: Family) -> set[str]:
-    """The statuses that records come to have; AWS knows more."""
+    """The statuses that records reach; AWS has more."""
     return {next(iter(family.transitions)), *itertools.chain(*family.transitions.values())}
 
 

@@ -20,7 +20,7 @@ def ask(operation, request):
     return answer.status, json.loads(answer.body)
 
 
-def breakages(shape, path, operation):
+def violations(shape, path, operation):
     """(value, rule) pairs that break this member: everything its shape forbids."""
     kind = shape["type"]
     wrong = {"string": 7, "integer": "7", "long": "7", "float": "x", "double": "x", "boolean": "no", "timestamp": []}
@@ -47,7 +47,7 @@ CASES = [
     (operation, path, value, rule)
     for operation in GOOD
     for path, shape in leaves(SERVICE, operation)
-    for value, rule in breakages(shape, path, operation)
+    for value, rule in violations(shape, path, operation)
 ]
 
 

@@ -18,13 +18,13 @@ def read(operation, request):
     return VALIDATOR.request(SERVICE.operations[operation], request)
 
 
-def complaint(operation, request):
+def violations(operation, request):
     with pytest.raises(ValidationException) as caught:
         read(operation, request)
     return caught.value.message
 
 
-def mistype(operation, request):
+def type_error(operation, request):
     with pytest.raises(SerializationException) as caught:
         read(operation, request)
     return caught.value.message
@@ -42,8 +42,8 @@ def test_timestamps_arrive_aware_and_in_utc():
         assert read("ListTrainingJobs", {"CreationTimeAfter": given}) == {"CreationTimeAfter": noon}
 
 
-def test_the_words_are_aws_words():
-    assert complaint("DescribeTrainingJob", {"TrainingJobName": "x_y"}) == (
+def test_messages_have_awss_wording():
+    assert violations("DescribeTrainingJob", {"TrainingJobName": "x_y"}) == (
         "1 validation error detected: Value 'x_y' at 'trainingJobName' failed to satisfy constraint: "
         "Member must satisfy regular expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
     )
@@ -53,7 +53,7 @@ def test_all_violations_come_in_one_answer():
     request = with_value("CreateEndpointConfig", ("ProductionVariants", 0, "ModelName"), "ENTER MODEL NAME")
     request["ProductionVariants"][0]["InitialVariantWeight"] = -1
     request["ProductionVariants"].append({"VariantName": "b" * 64})
-    message = complaint("CreateEndpointConfig", request)
+    message = violations("CreateEndpointConfig", request)
     assert message.startswith("4 validation errors detected: ")
     assert (
         "Value 'ENTER MODEL NAME' at 'productionVariants.1.member.modelName' failed to satisfy constraint: " in message
@@ -99,7 +99,7 @@ def test_all_violations_come_in_one_answer():
     ],
 )  # fmt: skip
 def test_each_rule_is_named(request_, text):
-    assert text in complaint("CreateTrainingJob", request_)
+    assert text in violations("CreateTrainingJob", request_)
 
 
 def test_local_is_an_instance_type():
@@ -128,22 +128,22 @@ def test_a_union_has_exactly_one_member():
 
 
 def test_what_is_secret_is_not_shown():
-    message = complaint("CreateModelCard", {"ModelCardName": "a", "Content": "hush\n", "ModelCardStatus": "Draft"})
+    message = violations("CreateModelCard", {"ModelCardName": "a", "Content": "hush\n", "ModelCardStatus": "Draft"})
     assert "Value at 'content' failed to satisfy constraint" in message
     assert "hush" not in message
 
 
 def test_long_values_are_cut_and_long_lists_shown_by_what_is_wrong_with_them():
-    message = complaint("DescribeTrainingJob", {"TrainingJobName": "_" * 100_000})
+    message = violations("DescribeTrainingJob", {"TrainingJobName": "_" * 100_000})
     assert len(message) < 2000
     subnets = [f"subnet-{i:020d}" for i in range(15)] + ["not this"]
-    message = complaint("CreateTrainingJob", with_value("CreateTrainingJob", ("VpcConfig", "Subnets"), subnets))
+    message = violations("CreateTrainingJob", with_value("CreateTrainingJob", ("VpcConfig", "Subnets"), subnets))
     assert "Value '[not this]' at 'vpcConfig.subnets'" in message
 
 
 def test_a_flood_of_violations_ends_early():
     tags = [{"Key": "!" * 200, "Value": "!"}] * 10_000
-    message = complaint("AddTags", {"ResourceArn": "arn:aws:x", "Tags": tags})
+    message = violations("AddTags", {"ResourceArn": "arn:aws:x", "Tags": tags})
     assert message.startswith(f"{MAX_VIOLATIONS} validation errors detected")
 
 
@@ -174,25 +174,25 @@ def test_a_flood_of_violations_ends_early():
     ],
 )
 def test_another_json_type_is_a_serialization_exception(path, value, text):
-    assert text in mistype("CreateTrainingJob", with_value("CreateTrainingJob", path, value))
+    assert text in type_error("CreateTrainingJob", with_value("CreateTrainingJob", path, value))
 
 
 @pytest.mark.parametrize("value", [1e300, -1e300, math.inf, math.nan, 10**400, "yesterday", "", [], True, "2024-13-01"])
 def test_a_malformed_timestamp_is_refused(value):
-    mistype("ListTrainingJobs", {"CreationTimeAfter": value})
+    type_error("ListTrainingJobs", {"CreationTimeAfter": value})
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 10**400, 1e999])
 def test_a_malformed_number_is_refused(value):
     path = ("ProductionVariants", 0, "InitialVariantWeight")
-    mistype("CreateEndpointConfig", with_value("CreateEndpointConfig", path, value))
+    type_error("CreateEndpointConfig", with_value("CreateEndpointConfig", path, value))
 
 
 def test_endless_nesting_is_refused():
     expression = {}
     for _ in range(5000):
         expression = {"SubExpressions": [expression]}
-    assert "nested too deeply" in mistype("Search", {"Resource": "TrainingJob", "SearchExpression": expression})
+    assert "nested too deeply" in type_error("Search", {"Resource": "TrainingJob", "SearchExpression": expression})
 
 
 def test_blobs_are_base64():
@@ -205,7 +205,7 @@ def test_blobs_are_base64():
 def test_hostile_values_cannot_hold_a_request_up_for_long():
     request = {"Name": "a", "SchedulerConfig": {"PriorityClasses": [{"Name": "a" * 64 + "!", "Weight": 1}] * 20}}
     began = time.monotonic()
-    message = complaint("CreateClusterSchedulerConfig", request)
+    message = violations("CreateClusterSchedulerConfig", request)
     assert "schedulerConfig.priorityClasses.20.member.name" in message
     assert time.monotonic() - began < 5
 

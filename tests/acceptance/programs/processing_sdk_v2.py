@@ -37,7 +37,7 @@ print("split", len(lines), "lines with", sklearn.__version__)
 USES_A_MODULE = """
 import sys
 from helper import shout
-open("/opt/ml/processing/output/said", "w").write(shout(sys.argv[1]))
+open("/opt/ml/processing/output/shouted", "w").write(shout(sys.argv[1]))
 """
 
 role = os.environ["SAGEMAKER_ROLE_ARN"]
@@ -99,10 +99,10 @@ with tempfile.TemporaryDirectory() as folder:
         code="main.py",
         source_dir=f"{folder}/source",
         arguments=["heard"],
-        outputs=[ProcessingOutput(source="/opt/ml/processing/output", destination=f"s3://{bucket}/v2/said")],
+        outputs=[ProcessingOutput(source="/opt/ml/processing/output", destination=f"s3://{bucket}/v2/shouted")],
         logs=False,
     )
-    assert output(f"s3://{bucket}/v2/said", "said") == "HEARD"
+    assert output(f"s3://{bucket}/v2/shouted", "shouted") == "HEARD"
 
 RECIPE = "{version: 1, target: y, steps: [{impute: {strategy: mean}}, {scale: {method: min_max}}]}"
 with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ pathlib.Path("/opt/ml/output/message").write_text("counted")
 USES_A_MODULE = """
 import sys
 from helper import shout
-open("/opt/ml/processing/output/said", "w").write(shout(sys.argv[1]))
+open("/opt/ml/processing/output/shouted", "w").write(shout(sys.argv[1]))
 """
 
 role, bucket = os.environ["SAGEMAKER_ROLE_ARN"], os.environ["SAGEMAKER_DEFAULT_BUCKET"]
@@ -68,9 +68,9 @@ with tempfile.TemporaryDirectory() as folder:
     Path(folder, "source", "requirements.txt").write_text("joblib\n")
     framework = FrameworkProcessor(command=["python3"], base_job_name="v3-framework", **kind)
     framework.run(
-        code="main.py", source_dir=f"{folder}/source", arguments=["heard"], outputs=[an_output("said")], logs=False
+        code="main.py", source_dir=f"{folder}/source", arguments=["heard"], outputs=[an_output("shouted")], logs=False
     )
-    assert output("said/said") == "HEARD"
+    assert output("shouted/shouted") == "HEARD"
 
 RECIPE = "{version: 1, target: y, steps: [{impute: {strategy: mean}}, {scale: {method: min_max}}]}"
 with tempfile.TemporaryDirectory() as folder:

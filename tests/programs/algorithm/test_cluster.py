@@ -59,12 +59,12 @@ def test_no_data_anywhere(job: str) -> None:
         gather(job, set())
 
 
-def test_strangers_do_not_matter(job: str) -> None:
+def test_connections_of_others_are_ignored(job: str) -> None:
     """Another program has the first port and talks nonsense; others talk nonsense to ours."""
     first, second = ports(job)[:2]
     done = threading.Event()
 
-    def stranger(listener: socket.socket) -> None:
+    def other_program(listener: socket.socket) -> None:
         while not done.is_set():
             try:
                 connection, _ = listener.accept()
@@ -86,9 +86,9 @@ def test_strangers_do_not_matter(job: str) -> None:
     other_job = json.dumps({"job": "other", "host": "algo-2", "has_data": False}).encode() + b"\n"
     unknown = json.dumps({"job": job, "host": "algo-7", "has_data": False}).encode() + b"\n"
     with socket.create_server(("127.0.0.1", first)) as listener:
-        threads = [threading.Thread(target=stranger, args=[listener], daemon=True)]
+        threads = [threading.Thread(target=other_program, args=[listener], daemon=True)]
         threads += [
-            threading.Thread(target=visitor, args=[word]) for word in (b"GET /\n", b"[1]\n", other_job, unknown)
+            threading.Thread(target=visitor, args=[request]) for request in (b"GET /\n", b"[1]\n", other_job, unknown)
         ]
         for thread in threads:
             thread.start()
@@ -106,7 +106,9 @@ def test_strangers_do_not_matter(job: str) -> None:
     ("host", "fragment"),
     [("algo-1", "Hosts algo-10, algo-2 did not report"), ("algo-2", "The first host did not answer at 127.0.0.1")],
 )
-def test_waiting_ends(host: str, fragment: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_the_other_hosts_is_bounded(
+    host: str, fragment: str, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.2)
     with pytest.raises(TimeoutError, match=fragment):
         join_hosts(host, HOSTS, True, job, "lo", coordinator)

@@ -41,8 +41,8 @@ def train(load: Any, where: Path | None = None, stop: Any = None, **texts: str) 
     return boosting.boost(settings({"num_round": "10", "nthread": "1", **texts}), tables(load), where, stop or going())
 
 
-def matrix(of: Table) -> Any:
-    return xgb.DMatrix(of.features, label=of.labels)
+def matrix(table: Table) -> Any:
+    return xgb.DMatrix(table.features, label=table.labels)
 
 
 @pytest.mark.parametrize(
