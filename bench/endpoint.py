@@ -88,7 +88,7 @@ def asked_all_the_time(live: Server, endpoint: str) -> Iterator[list[bool]]:
     answers: list[bool] = []
     invoke(live, endpoint)
 
-    def ask() -> None:
+    def keep_invoking() -> None:
         while not over.wait(0.05):
             try:
                 invoke(live, endpoint)
@@ -97,13 +97,13 @@ def asked_all_the_time(live: Server, endpoint: str) -> Iterator[list[bool]]:
             else:
                 answers.append(True)
 
-    asking = threading.Thread(target=ask)
-    asking.start()
+    thread = threading.Thread(target=keep_invoking)
+    thread.start()
     try:
         yield answers
     finally:
         over.set()
-        asking.join()
+        thread.join()
 
 
 def _timed(act: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""What the gateway adds to an inference: the same replica, asked directly and through it.
+"""What the gateway adds to an inference: the same replica, called directly and through it.
 
 Replica, gateway and caller are processes of their own. The caller writes raw HTTP over kept connections, so that what
 is measured is the gateway and not a client; every request through the gateway is signed, and checked there.
@@ -25,7 +25,7 @@ from clary.core import sigv4
 from clary.core.credentials import Credentials, load_or_make
 from clary.core.routes import Replica, Route, Variant
 
-ABOUT = "an inference through the gateway, beside the same replica asked directly"
+ABOUT = "an inference through the gateway, beside the same replica called directly"
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 6\r\n\r\n0.1234"
 BODY = b"1" * 200
@@ -51,7 +51,7 @@ def compare(targets: dict[str, tuple[int, bytes]], connections: int, requests: i
     seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in targets}
     for number in range(-1, rounds):  # the first is to warm up
         for name, (port, request) in targets.items():
-            taken = uvloop.run(ask(port, request, connections, requests if number >= 0 else requests // 10))
+            taken = uvloop.run(send_requests(port, request, connections, requests if number >= 0 else requests // 10))
             if number >= 0:
                 seen[name].append(taken)
     many = f"{connections} connections" if connections > 1 else "1 connection"
@@ -97,9 +97,9 @@ class Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.ask()
+        self.send_next()
 
-    def ask(self) -> None:
+    def send_next(self) -> None:
         self.began = time.perf_counter()
         self.transport.write(self.request)
 
@@ -113,13 +113,13 @@ class Caller(asyncio.Protocol):
         self.took.append(time.perf_counter() - self.began)
         self.left -= 1
         if self.left:
-            self.ask()
+            self.send_next()
         elif not self.done.done():
             self.transport.close()
             self.done.set_result(self.took)
 
 
-async def ask(port: int, request: bytes, connections: int, requests: int) -> tuple[float, float, float]:
+async def send_requests(port: int, request: bytes, connections: int, requests: int) -> tuple[float, float, float]:
     """p50 and p99 in milliseconds, and requests per second."""
     loop = asyncio.get_running_loop()
     futures = [loop.create_future() for _ in range(connections)]

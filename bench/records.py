@@ -20,7 +20,7 @@ from clary.store import rows
 from clary.store.engine import make_engine, sqlite_url
 from clary.store.sql import open_store
 
-ABOUT = "10,000 training jobs in the store, asked over one kept connection, every request signed"
+ABOUT = "10,000 training jobs in the store, requested over one kept connection, every request signed"
 
 RECORDS = 10_000
 DESCRIBED = 500

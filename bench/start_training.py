@@ -135,7 +135,7 @@ def _spans(live: Server, name: str) -> Iterator[tuple[str, float]]:
     began = live.start_job(name, algorithm, **more)
     log = soon(lambda: text if _FIRST.search(text := live.log_of(name)) else None, 60, f"{name}'s first line")
     (folder,) = live.home.glob(f"tasks/{name}-*")
-    asked, process = (folder / "task.json").stat().st_mtime, (folder / "supervisor.lock").stat().st_mtime
+    task_written, process = (folder / "task.json").stat().st_mtime, (folder / "supervisor.lock").stat().st_mtime
     history = live.completed(name)["SecondaryStatusTransitions"]
     at = {line["Status"]: line["StartTime"].timestamp() for line in history}
     invoked, first = _INVOKED.search(log), _FIRST.search(log)
@@ -143,7 +143,7 @@ def _spans(live: Server, name: str) -> Iterator[tuple[str, float]]:
     assert first
     steps = {
         "": began,
-        "request checked and stored, loop, task's folder": asked,
+        "request checked and stored, loop, task's folder": task_written,
         "supervisor: Python starts": process,
         "supervisor: imports, reads the task": at["Downloading"],
         "supervisor: folders, environment, source archive": at["Training"],

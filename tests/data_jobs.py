@@ -30,7 +30,7 @@ def _program(server: LiveServer, job: str) -> psutil.Process | None:
         lock = read_lock(task / "supervisor.lock")
         with contextlib.suppress(psutil.Error):
             for process in psutil.Process(lock[1]).children(recursive=True) if lock else ():
-                words = process.cmdline()
-                if "clary.tasks.recipe_job" in words and "python" in words[0]:
+                argv = process.cmdline()
+                if "clary.tasks.recipe_job" in argv and "python" in argv[0]:
                     return process
     return None

@@ -29,7 +29,7 @@ def until(found, within_s=10.0):
         except (ClientError, FlexibleChecksumError):
             if time.monotonic() > deadline:
                 raise
-        assert time.monotonic() < deadline, "it did not come about in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.005)
 
 

@@ -234,7 +234,7 @@ def test_paginators_see_each_job_once():
     for name in ("page-1", "page-2"):
         ended(name)
         sagemaker.delete_training_job(TrainingJobName=name)
-    deleted = until(lambda: not _named(sagemaker, "page-") or None, 10, "the jobs to be gone")
+    deleted = until(lambda: not _named(sagemaker, "page-") or None, 10, "the jobs to be deleted")
     assert deleted
 
 

@@ -68,7 +68,7 @@ def describe(name: str) -> dict[str, Any]:
     return job
 
 
-def over(name: str) -> dict[str, Any]:
+def in_final_status(name: str) -> dict[str, Any]:
     """The job once it is in any final status: the waiter raises for Failed."""
 
     def described_if_over() -> dict[str, Any] | None:
@@ -167,7 +167,7 @@ def test_files_are_uploaded_while_the_job_runs():
     (job,) = client("sagemaker").list_processing_jobs(NameContains="continuous")["ProcessingJobSummaries"]
     assert job["ProcessingJobStatus"] == "InProgress"
     client("sagemaker").stop_processing_job(ProcessingJobName="continuous")
-    assert over("continuous")["ProcessingJobStatus"] == "Stopped"
+    assert in_final_status("continuous")["ProcessingJobStatus"] == "Stopped"
     assert keys("continuous/") == ["first"]
 
 
@@ -182,7 +182,7 @@ def test_a_stopped_job_keeps_what_it_has():
     )
     until(lambda: _is_ready("stopped"), 30, "the job to be ready")
     client("sagemaker").stop_processing_job(ProcessingJobName="stopped")
-    job = over("stopped")
+    job = in_final_status("stopped")
     assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Stopped", "bye\n")
     assert keys("stopped/") == ["half"]
     with pytest.raises(ClientError, match="processing job is in status Stopped"):
@@ -204,7 +204,7 @@ def test_a_job_past_its_time_is_stopped_with_a_reason():
         an_output("out", f"s3://{BUCKET}/late"),
         StoppingCondition={"MaxRuntimeInSeconds": 1},
     )
-    job = over("late")
+    job = in_final_status("late")
     assert job["ProcessingJobStatus"] == "Stopped"
     assert job["FailureReason"].startswith("MaxRuntimeExceeded: ")
     assert keys("late/") == ["early"]
@@ -227,7 +227,7 @@ def test_a_failed_job_has_a_failure_reason(name):
     script, reason, message = FAILURES[name]
     script = f"echo kept > /opt/ml/processing/out/kept; {script}"
     start(f"fails-{name}", script, an_output("out", f"s3://{BUCKET}/{name}"))
-    job = over(f"fails-{name}")
+    job = in_final_status(f"fails-{name}")
     assert (job["ProcessingJobStatus"], job["FailureReason"]) == ("Failed", reason)
     assert job.get("ExitMessage") == message
     assert keys(f"{name}/") == ["kept"], "what it made is uploaded all the same"
@@ -242,7 +242,7 @@ def test_one_host_that_fails_fails_the_job():
         """,
         count=2,
     )
-    job = over("one-fails")
+    job = in_final_status("one-fails")
     assert job["ProcessingJobStatus"] == "Failed"
     assert "exit code: 4 (algo-2)" in job["FailureReason"]
 

@@ -133,7 +133,7 @@ def deploy(world: LiveWorld, name: str, *containers: dict[str, Any]) -> None:
     assert endpoint["EndpointStatus"] == "InService", endpoint.get("FailureReason")
 
 
-def ask(world: LiveWorld, endpoint: str, body: str, content_type: str, accept: str) -> str:
+def invoke(world: LiveWorld, endpoint: str, body: str, content_type: str, accept: str) -> str:
     answer = world.runtime.invoke_endpoint(
         EndpointName=endpoint, Body=body, ContentType=content_type, Accept=accept
     )  # fmt: skip
@@ -154,10 +154,10 @@ def test_the_fitted_recipe_is_a_model(made):
 def test_batch_and_real_time_give_the_same_features_to_the_last_bit(world, recipe, table, features):
     deploy(world, "features", recipe)
     text = table.drop(columns=TARGET).to_csv(index=False)
-    answer = ask(world, "features", text, "text/csv; header=present", "text/csv")
+    answer = invoke(world, "features", text, "text/csv; header=present", "text/csv")
     assert [_bits(line) for line in answer.splitlines()] == [_bits(line) for line in features]
     few = table.iloc[[0, 7, 150, 399]]
-    response = json.loads(ask(world, "features", as_json(few), "application/json", "application/json"))
+    response = json.loads(invoke(world, "features", as_json(few), "application/json", "application/json"))
     for place, instance in zip(few.index, response["instances"], strict=True):
         assert _bits(",".join("" if value is None else repr(value) for value in instance["features"])) == _bits(
             features[place]
@@ -186,7 +186,7 @@ def test_raw_rows_become_predictions_of_the_model_trained_on_the_features(world,
     model = job["ModelArtifacts"]["S3ModelArtifacts"]
     deploy(world, "predictions", recipe, {"Image": XGBOOST, "ModelDataUrl": model})
     text = table.drop(columns=TARGET).to_csv(index=False)
-    got = [float(line) for line in ask(world, "predictions", text, "text/csv; header=present", "text/csv").split()]
+    got = [float(line) for line in invoke(world, "predictions", text, "text/csv; header=present", "text/csv").split()]
     values = np.array([[float(cell or "nan") for cell in row] for row in csv.reader(features)])
     booster = xgboost.Booster()
     with tarfile.open(fileobj=io.BytesIO(objects(world, model.removeprefix(f"s3://{world.bucket}/"))[""])) as archive:

@@ -1,4 +1,4 @@
-"""The main scenario through plain boto3: train on real data, deploy two variants, ask them, move the traffic, clean up.
+"""The main scenario through plain boto3: train on real data, deploy two variants, invoke, move the traffic, clean up.
 
 Nothing here knows of Clary but the server's start; clients get only the environment. The README's program is run as it
 stands there.
@@ -109,17 +109,17 @@ def test_two_variants_share_the_traffic_until_all_of_it_moves(models):
     sagemaker.create_endpoint(EndpointName="cancer", EndpointConfigName="both")
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="cancer", WaiterConfig={"Delay": 1})
 
-    def ask(row: int, **members: str) -> tuple[float, str]:
+    def invoke(row: int, **members: str) -> tuple[float, str]:
         answer = runtime.invoke_endpoint(EndpointName="cancer", ContentType="text/csv", Body=Cancer.row(row), **members)
         return float(answer["Body"].read()), answer["InvokedProductionVariant"]
 
-    answers = [ask(row) for _ in range(3) for row in Cancer.test]
+    answers = [invoke(row) for _ in range(3) for row in Cancer.test]
     scores = [score for score, _ in answers[: len(Cancer.test)]]
     assert roc_auc_score(Cancer.labels[Cancer.test], scores) > 0.95
     share = Counter(variant for _, variant in answers)["shallow"] / len(answers)
     # Some 360 answers: five standard deviations to either side.
     assert share == pytest.approx(0.7, abs=5 * (0.7 * 0.3 / len(answers)) ** 0.5)
-    assert {ask(0, TargetVariant="deep")[1] for _ in range(10)} == {"deep"}
+    assert {invoke(0, TargetVariant="deep")[1] for _ in range(10)} == {"deep"}
     batch = runtime.invoke_endpoint(
         EndpointName="cancer", ContentType="text/csv", Body="\n".join(map(Cancer.row, range(5))), Accept="text/csv"
     )
@@ -134,7 +134,7 @@ def test_two_variants_share_the_traffic_until_all_of_it_moves(models):
         ],
     )
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="cancer", WaiterConfig={"Delay": 1})
-    assert {ask(row)[1] for row in Cancer.test[:20]} == {"deep"}
+    assert {invoke(row)[1] for row in Cancer.test[:20]} == {"deep"}
     sagemaker.create_endpoint_config(
         EndpointConfigName="one",
         ProductionVariants=[
@@ -142,10 +142,10 @@ def test_two_variants_share_the_traffic_until_all_of_it_moves(models):
         ],
     )
     sagemaker.update_endpoint(EndpointName="cancer", EndpointConfigName="one")
-    asked = 0
+    invocations = 0
     while sagemaker.describe_endpoint(EndpointName="cancer")["EndpointStatus"] == "Updating":
-        assert ask(0)[1] == "deep", "it serves all the while"
-        asked += 1
+        assert invoke(0)[1] == "deep", "it serves all the while"
+        invocations += 1
     endpoint = sagemaker.describe_endpoint(EndpointName="cancer")
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "one")
     assert [variant["VariantName"] for variant in endpoint["ProductionVariants"]] == ["deep"]
@@ -153,7 +153,7 @@ def test_two_variants_share_the_traffic_until_all_of_it_moves(models):
     sagemaker.delete_endpoint(EndpointName="cancer")
     sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="cancer", WaiterConfig={"Delay": 1})
     with pytest.raises(runtime.exceptions.ClientError, match="not found"):
-        ask(0)
+        invoke(0)
 
 
 def test_the_readmes_program_runs_as_it_stands_there(tmp_path):

@@ -26,7 +26,7 @@ def s3(server):
     return server.store()
 
 
-def inside(folder):
+def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -51,19 +51,19 @@ class TestFolderStore(ObjectStoreContract):
     def test_what_is_being_uploaded_is_not_listed_and_not_left(self, store, source):
         listed = []
 
-        def spy():
-            listed.append(([item.key for item in store.list(at(""))], inside(store.folder / "buck" / "a")))
+        def list_while_uploading():
+            listed.append(([item.key for item in store.list(at(""))], names_in(store.folder / "buck" / "a")))
             return False
 
-        store.upload(source, at("a/b"), cancelled=spy)
+        store.upload(source, at("a/b"), cancelled=list_while_uploading)
         assert listed[0][0] == []
         assert listed[0][1][0].startswith(".rclone_temp_put_")
-        assert inside(store.folder / "buck" / "a") == ["b"]
+        assert names_in(store.folder / "buck" / "a") == ["b"]
 
     def test_an_upload_called_off_leaves_no_folder(self, store, source):
         with pytest.raises(ObjectStoreError):
             store.upload(source, at("a/b/c"), cancelled=lambda: True)
-        assert inside(store.folder / "buck") == []
+        assert names_in(store.folder / "buck") == []
 
     def test_an_object_replaced_is_a_new_file(self, store, source, tmp_path):
         store.upload(source, at("a"))
@@ -83,7 +83,7 @@ class TestFolderStore(ObjectStoreContract):
     def test_a_key_that_the_s3_server_could_not_serve_is_refused(self, store, source, key):
         with pytest.raises(ObjectStoreError, match="Could not write"):
             store.upload(source, at(key))
-        assert inside(store.folder / "buck") in ([], ["a"])
+        assert names_in(store.folder / "buck") in ([], ["a"])
 
     def test_links_and_other_things_in_the_folder_are_no_objects(self, store, source, tmp_path):
         buck, outside = store.folder / "buck", tmp_path / "outside"
@@ -106,7 +106,7 @@ class TestFolderStore(ObjectStoreContract):
             store.upload(source, at("folder/new"))
         with pytest.raises(ObjectStoreError, match="does not exist"):
             store.upload(source, at("new", "linked"))
-        assert inside(outside) == ["secret"]
+        assert names_in(outside) == ["secret"]
 
     def test_an_upload_to_a_link_replaces_the_link(self, store, source, tmp_path):
         (tmp_path / "outside").write_text("mine")

@@ -108,7 +108,7 @@ class Gate:
 
 
 class LiveWorld(LiveServer):
-    """A live server, its gate, and helpers for what these tests ask of it."""
+    """A live server, its gate, and helpers of these tests."""
 
     gate: Gate
 
@@ -182,7 +182,7 @@ class LiveWorld(LiveServer):
             ],
         )
 
-    def ask(self, endpoint: str, body: str = "?", **config: Any) -> str:
+    def invoke(self, endpoint: str, body: str = "?", **config: Any) -> str:
         """One invocation, by a client that does not retry by default."""
         client = self.client("sagemaker-runtime", **config)
         answer = client.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=body)
@@ -223,7 +223,7 @@ class LiveWorld(LiveServer):
         return self._stand_in(owner, [Phase.READY])
 
     def _stand_in(self, owner: str, phases: Collection[Phase]) -> bool:
-        """By what their supervisors wrote: the server is not asked."""
+        """By what their supervisors wrote: not by the server."""
         found = []
         for path in self.tasks(owner):
             with contextlib.suppress(OSError, ValueError):
@@ -285,12 +285,12 @@ def live_world(settings: str = ROOMY, *, opened: bool = False) -> Iterator[LiveW
 class Caller:
     """Invokes an endpoint again and again in a thread, from entering to leaving; keeps what failed."""
 
-    def __init__(self, ask: Callable[[], object], times: int | None = None) -> None:
+    def __init__(self, call: Callable[[], object], times: int | None = None) -> None:
         """times: how often, if not until it is stopped."""
         self.sent = 0
         self.failures: list[str] = []
         self.slowest_s = 0.0
-        self._ask = ask
+        self._call = call
         self._times = times
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -300,7 +300,7 @@ class Caller:
             began = time.monotonic()
             self.sent += 1
             try:
-                self._ask()
+                self._call()
             except Exception as error:
                 self.failures.append(repr(error))
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)

@@ -29,7 +29,7 @@ SANDBOXES = pytest.mark.parametrize("kind", ["none", BUBBLEWRAP])
 def until(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
     deadline = time.monotonic() + within_s
     while not (found := condition()):
-        assert time.monotonic() < deadline, "this has not come about in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.01)
     return found
 

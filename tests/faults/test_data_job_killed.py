@@ -38,7 +38,7 @@ def world(table: pd.DataFrame) -> Iterator[LiveWorld]:
 
 
 def start(world: LiveWorld, job: str, mode: str = "EndOfJob") -> None:
-    def given(name: str) -> dict[str, Any]:
+    def processing_input(name: str) -> dict[str, Any]:
         source = {"S3Uri": f"s3://{world.bucket}/data/{name}/", "S3DataType": "S3Prefix", "S3InputMode": "File"}
         return {"InputName": name, "S3Input": {**source, "LocalPath": f"/opt/ml/processing/{name}"}}
 
@@ -52,12 +52,12 @@ def start(world: LiveWorld, job: str, mode: str = "EndOfJob") -> None:
         AppSpecification={"ImageUri": "clary/data:1"},
         RoleArn=world.role,
         ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
-        ProcessingInputs=[given("recipe"), given("input")],
+        ProcessingInputs=[processing_input("recipe"), processing_input("input")],
         ProcessingOutputConfig={"Outputs": [{"OutputName": "output", "S3Output": output}]},
     )
 
 
-def over(world: LiveWorld, job: str) -> dict[str, Any]:
+def ended_job(world: LiveWorld, job: str) -> dict[str, Any]:
     def ended() -> dict[str, Any] | None:
         description: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=job)
         return description if description["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
@@ -65,7 +65,7 @@ def over(world: LiveWorld, job: str) -> dict[str, Any]:
     return until(ended, PATIENCE_S, f"processing job {job} to be over")
 
 
-def made(world: LiveWorld, job: str) -> dict[str, bytes]:
+def uploaded(world: LiveWorld, job: str) -> dict[str, bytes]:
     found = world.s3.list_objects_v2(Bucket=world.bucket, Prefix=f"made/{job}/").get("Contents", ())
     return {
         item["Key"].removeprefix(f"made/{job}/"): world.s3.get_object(Bucket=world.bucket, Key=item["Key"])[
@@ -77,7 +77,7 @@ def made(world: LiveWorld, job: str) -> dict[str, bytes]:
 
 def is_whole(world: LiveWorld, job: str, table: pd.DataFrame) -> None:
     """Each row once, and the fitted recipe that made them."""
-    found = made(world, job)
+    found = uploaded(world, job)
     assert sorted(found) == WHOLE
     file = world.home / f"{job}.clary"
     file.write_bytes(found["recipe.clary"])
@@ -103,7 +103,7 @@ def test_a_server_that_dies_ends_no_job(world: LiveWorld, table: pd.DataFrame, m
         if moment == "over":
             world.tasks_reach(job, Phase.EXITED)
             world.up()
-    description = over(world, job)
+    description = ended_job(world, job)
     assert (description["ProcessingJobStatus"], description.get("FailureReason")) == ("Completed", None)
     assert description["ExitMessage"].startswith("200 of 200 rows in ")
     is_whole(world, job, table)
@@ -117,10 +117,10 @@ def test_of_a_job_whose_supervisor_was_killed_nothing_incomplete_is_left(world: 
     with held(world, job):
         (task,) = world.tasks(job)
         kill(world.supervisor(task.name))
-        description = over(world, job)
+        description = ended_job(world, job)
     assert description["ProcessingJobStatus"] == "Failed"
     assert description["FailureReason"].startswith("InternalServerError: ")
-    assert made(world, job) == {}
+    assert uploaded(world, job) == {}
     world.all_is_quiet()
 
 
@@ -130,11 +130,11 @@ def test_a_program_that_was_killed_is_reported_and_the_next_job_writes_everythin
     start(world, "killed")
     with held(world, "killed") as program:
         program.kill()
-    description = over(world, "killed")
+    description = ended_job(world, "killed")
     assert description["ProcessingJobStatus"] == "Failed"
     assert "SIGKILL" in description["FailureReason"] or "137" in description["FailureReason"]
-    assert made(world, "killed") == {}
+    assert uploaded(world, "killed") == {}
     world.sagemaker.delete_processing_job(ProcessingJobName="killed")
     start(world, "killed")
-    assert over(world, "killed")["ProcessingJobStatus"] == "Completed"
+    assert ended_job(world, "killed")["ProcessingJobStatus"] == "Completed"
     is_whole(world, "killed", table)

@@ -37,10 +37,10 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def heard(world: World) -> Iterator[list[tuple[str, str, str]]]:
+def messages(world: World) -> Iterator[list[tuple[str, str, str]]]:
     """What the server's socket received."""
-    heard: list[tuple[str, str, str]] = []
-    events = Events(world.home.run / gateway_client.WAKE_SOCKET, heard.append)
+    messages: list[tuple[str, str, str]] = []
+    events = Events(world.home.run / gateway_client.WAKE_SOCKET, messages.append)
 
     async def open_() -> None:
         events.open()
@@ -49,34 +49,34 @@ def heard(world: World) -> Iterator[list[tuple[str, str, str]]]:
         events.close()
 
     world.run(open_())
-    yield heard
+    yield messages
     world.run(close())
 
 
-def test_a_request_that_finds_no_replica_wakes_the_endpoint(world, heard):
+def test_a_request_that_finds_no_replica_wakes_the_endpoint(world, messages):
     world.publish(Variant("AllTraffic", 1.0))
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(world.client().invoke_endpoint, EndpointName="e", Body=b"x")
-        until(lambda: heard, "the message came")
+        until(lambda: messages, "the message came")
         world.serve(world.replica())
         assert call.result()["Body"].read() == b"x"
-    assert heard == [OWNER]
+    assert messages == [OWNER]
     assert OWNER[0] == endpoints.KIND
 
 
-def test_a_replica_that_refuses_is_none(world, heard):
+def test_a_replica_that_refuses_is_none(world, messages):
     replica = world.replica()
     world.run(replica.stop())
     world.serve(replica)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(world.client().invoke_endpoint, EndpointName="e", Body=b"x")
-        until(lambda: heard, "the message came")
+        until(lambda: messages, "the message came")
         world.run(replica.start())
         assert call.result()["Body"].read() == b"x"
-    assert heard == [OWNER]
+    assert messages == [OWNER]
 
 
-def test_many_requests_send_one_message_per_endpoint(world, heard):
+def test_many_requests_send_one_message_per_endpoint(world, messages):
     for endpoint in ("e", "f"):
         world.publish(Variant("AllTraffic", 1.0), endpoint=endpoint)
     client = world.client()
@@ -86,13 +86,13 @@ def test_many_requests_send_one_message_per_endpoint(world, heard):
         for endpoint in ("e", "f"):
             world.serve(world.replica(endpoint), endpoint=endpoint)
         assert {call.result()["Body"].read() for call in calls} == {b"x"}
-    assert sorted(heard) == [OWNER, ("endpoint", "f", "u1")]
+    assert sorted(messages) == [OWNER, ("endpoint", "f", "u1")]
 
 
-def test_a_request_that_finds_a_replica_sends_none(world, heard):
+def test_a_request_that_finds_a_replica_sends_none(world, messages):
     world.serve(world.replica())
     world.client().invoke_endpoint(EndpointName="e", Body=b"x")
-    assert heard == []
+    assert messages == []
 
 
 def test_without_a_server_a_request_waits_as_before(world):

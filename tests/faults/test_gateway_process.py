@@ -1,4 +1,4 @@
-"""The gateway as a process: started, killed, stopped, and asked by the control loop."""
+"""The gateway as a process: started, killed, stopped, and queried by the control loop."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class TestTwoOnOnePort:
         assert all(_asked(process, {"op": "counts"})["counts"]["variants"] for process in two)
         [row] = until(lambda: asyncio.run(gateway_client.metrics(run)), "there are counts")
         assert (row["EndpointName"], row["VariantName"], row["Invocations"]) == ("e", "AllTraffic", 40)
-        for _ in range(10):  # whichever of them is asked
+        for _ in range(10):  # whichever of them answers
             with urllib.request.urlopen(f"{two[0].url}/metrics", timeout=DEADLINE_S) as answer:
                 text = answer.read().decode()
             assert 'clary_invocations_total{endpoint="e",variant="AllTraffic"} 40' in text

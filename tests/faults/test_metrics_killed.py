@@ -42,7 +42,7 @@ def world() -> Iterator[LiveWorld]:
         yield world
 
 
-def kept(world: LiveWorld, job: str) -> list[float]:
+def stored_values(world: LiveWorld, job: str) -> list[float]:
     """The values of the job's metric in the server's database, as printed."""
     series = Series.of("/aws/sagemaker/TrainingJobs", "step", {"TrainingJobName": job})
     return [sample.sum for sample in samples(world, series)]
@@ -60,9 +60,9 @@ def samples(world: LiveWorld, series: Series) -> Sequence[Sample]:
     return asyncio.run(read())
 
 
-def more_are_kept(world: LiveWorld, job: str) -> None:
-    before = len(kept(world, job))
-    until(lambda: True if len(kept(world, job)) > before else None, PATIENCE_S, f"more metrics of {job}")
+def wait_for_more_values(world: LiveWorld, job: str) -> None:
+    before = len(stored_values(world, job))
+    until(lambda: True if len(stored_values(world, job)) > before else None, PATIENCE_S, f"more metrics of {job}")
 
 
 def printed(world: LiveWorld, job: str) -> int:
@@ -75,30 +75,30 @@ def test_metrics_are_kept_once_however_often_the_server_dies(world: LiveWorld) -
     world.start_job(job, world.script(PRINTING.format(port=world.gate.port)), **METRICS)
     world.gate.arrived(job)
     for _ in range(3):
-        more_are_kept(world, job)
+        wait_for_more_values(world, job)
         world.kill()
         world.up()
-    more_are_kept(world, job)
+    wait_for_more_values(world, job)
     world.kill()
     world.gate.open(job)  # the rest is printed, and the job ends, while no server runs
     until(lambda: True if " PRINTED " in world.log_of(job) else None, PATIENCE_S, "the job's last line")
     world.up()
     assert world.job(job)["TrainingJobStatus"] == "Completed"
     wanted = [float(step) for step in range(printed(world, job))]
-    until(lambda: True if len(kept(world, job)) >= len(wanted) else None, PATIENCE_S, "the last metrics")
-    assert kept(world, job) == wanted
+    until(lambda: True if len(stored_values(world, job)) >= len(wanted) else None, PATIENCE_S, "the last metrics")
+    assert stored_values(world, job) == wanted
 
 
 def test_metrics_of_a_job_whose_supervisor_dies_are_kept_and_its_spool_file_goes(world: LiveWorld) -> None:
     job = "supervisor-dies"
     world.start_job(job, world.script(PRINTING.format(port=world.gate.port)), **METRICS)
     world.gate.arrived(job)
-    more_are_kept(world, job)
+    wait_for_more_values(world, job)
     (task,) = world.tasks(job)
     kill(world.supervisor(task.name))
     assert world.job(job)["TrainingJobStatus"] == "Failed"
     until(lambda: None if list((world.home / "metrics").iterdir()) else True, PATIENCE_S, "no spool file to be left")
-    values = kept(world, job)
+    values = stored_values(world, job)
     assert values == [float(step) for step in range(len(values))]
 
 
@@ -116,7 +116,7 @@ def test_what_a_gateway_counted_outlives_it(world: LiveWorld) -> None:
     for requests in (3, 2):
         world.endpoint("counted", "InService")
         for _ in range(requests):
-            world.ask("counted", retries={"total_max_attempts": 5, "mode": "standard"})
+            world.invoke("counted", retries={"total_max_attempts": 5, "mode": "standard"})
         sent += requests
         world.down()  # the gateway writes what it has counted as it ends
         world.up()

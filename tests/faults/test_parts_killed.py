@@ -44,15 +44,15 @@ def endpoint(world: LiveWorld, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_a_killed_gateway_is_back_at_once(world: LiveWorld, endpoint: str) -> None:
-    world.ask(endpoint)
+    world.invoke(endpoint)
     before = world.kill("gateway")
-    assert eventually(lambda: world.ask(endpoint)) == endpoint
+    assert eventually(lambda: world.invoke(endpoint)) == endpoint
     assert world.pid("gateway") not in (None, before)
 
 
 def test_boto3_gets_over_a_killed_gateway_by_itself(world: LiveWorld, endpoint: str) -> None:
     """Its own retries, three tries in some seconds, are longer than the gateway is away."""
-    with Caller(lambda: world.ask(endpoint, retries={"mode": "standard", "total_max_attempts": 8})) as caller:
+    with Caller(lambda: world.invoke(endpoint, retries={"mode": "standard", "total_max_attempts": 8})) as caller:
         caller.more()
         world.kill("gateway")
         caller.more()
@@ -81,12 +81,12 @@ def read(world: LiveWorld, key: str) -> Any:
     return world.s3.get_object(Bucket=world.bucket, Key=key)["Body"].read()
 
 
-def eventually(ask: Callable[[], Any]) -> Any:
+def eventually(call: Callable[[], Any]) -> Any:
     """The first answer."""
 
     def answer() -> Any:
         try:
-            return ask()
+            return call()
         except Exception:
             return None
 
@@ -118,7 +118,7 @@ def test_requests_are_held_while_the_only_replica_is_replaced(
 ) -> None:
     (dead,) = world.tasks(endpoint)
     kills(world, dead.name)
-    assert [world.ask(endpoint) for _ in range(20)] == [endpoint] * 20
+    assert [world.invoke(endpoint) for _ in range(20)] == [endpoint] * 20
     assert dead not in world.tasks(endpoint)
     assert world.endpoint(endpoint)["EndpointStatus"] == "InService"
 
@@ -130,7 +130,7 @@ def test_of_two_replicas_one_takes_all_requests_while_the_other_is_replaced(
 ) -> None:
     dead, _ = world.tasks(endpoint)
     kills(world, dead.name)
-    assert [world.ask(endpoint) for _ in range(20)] == [endpoint] * 20
+    assert [world.invoke(endpoint) for _ in range(20)] == [endpoint] * 20
     until(lambda: True if replaced(world, endpoint, dead.name) else None, PATIENCE_S, "two replicas again")
 
 
@@ -139,11 +139,11 @@ def test_only_requests_in_a_killed_replica_fail_with_a_model_error(world: LiveWo
     """Whether the model has worked on them nobody knows, so they are not sent again: AWS's ModelError."""
     first, second = world.tasks(endpoint)
     slow = {"read_timeout": 100}
-    with Caller(lambda: world.ask(endpoint, "wait", **slow), times=1) as one:
+    with Caller(lambda: world.invoke(endpoint, "wait", **slow), times=1) as one:
         world.gate.arrived("request")
-        with Caller(lambda: world.ask(endpoint, "wait", **slow), times=1) as another:
+        with Caller(lambda: world.invoke(endpoint, "wait", **slow), times=1) as another:
             world.gate.arrived("request", 2)  # one in each: the gateway chooses the replica with fewer requests
-            with Caller(lambda: world.ask(endpoint)) as others:
+            with Caller(lambda: world.invoke(endpoint)) as others:
                 others.more()
                 program_of(world, first.name)
                 others.more()
@@ -220,7 +220,7 @@ def test_a_job_goes_on_while_clary_is_down_and_an_endpoint_comes_back(world: Liv
         assert world.job(job)["TrainingJobStatus"] == "Completed"
         assert world.gate.arrivals[job] == 1
         assert world.model_of(job).startswith(job.encode())
-    assert world.ask(endpoint) == endpoint  # held until its replica is back
+    assert world.invoke(endpoint) == endpoint  # held until its replica is back
     assert world.endpoint(endpoint)["EndpointStatus"] == "InService"
 
 
@@ -238,4 +238,4 @@ def test_everything_is_killed_at_once(world: LiveWorld, endpoint: str) -> None:
     world.gate.arrived(job, 2)
     world.gate.open(job)
     assert world.job(job)["TrainingJobStatus"] == "Completed"
-    assert world.ask(endpoint) == endpoint
+    assert world.invoke(endpoint) == endpoint

@@ -49,7 +49,7 @@ def endpoint(world: LiveWorld, request: pytest.FixtureRequest) -> Iterator[str]:
     world.make_config(name, name, getattr(request, "param", 1))
     world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     assert world.endpoint(name)["EndpointStatus"] == "InService"
-    assert world.ask(name) == WHOLE
+    assert world.invoke(name) == WHOLE
     yield name
     world.delete_endpoint(name)
 
@@ -71,7 +71,7 @@ def programs(world: LiveWorld, endpoint: str, container: str) -> list[psutil.Pro
 def eventually_whole(world: LiveWorld, endpoint: str) -> None:
     def answers() -> bool | None:
         try:
-            return world.ask(endpoint) == WHOLE
+            return world.invoke(endpoint) == WHOLE
         except ClientError:
             return None
 
@@ -104,7 +104,7 @@ def test_with_its_supervisor_all_containers_are_replaced(world: LiveWorld, endpo
 def test_of_two_replicas_one_goes_on(world: LiveWorld, endpoint: str) -> None:
     """A request that was in a container when it died may fail, with an error; no other does."""
     world.tasks_reach(endpoint, Phase.READY)
-    with Caller(lambda: world.ask(endpoint)) as caller:
+    with Caller(lambda: world.invoke(endpoint)) as caller:
         caller.more()
         for process in programs(world, endpoint, "second")[:1]:
             kill(process.pid)
@@ -112,17 +112,17 @@ def test_of_two_replicas_one_goes_on(world: LiveWorld, endpoint: str) -> None:
     assert all("ModelError" in failure for failure in caller.failures), caller.failures
     assert len(caller.failures) <= 2
 
-    def both() -> bool | None:
+    def replaced() -> bool | None:
         return (world.tasks_ready(endpoint) and len(world.tasks(endpoint)) == 2) or None
 
-    until(both, PATIENCE_S, "a new replica")
+    until(replaced, PATIENCE_S, "a new replica")
 
 
 def test_a_pipeline_outlives_its_server(world: LiveWorld, endpoint: str) -> None:
     before = world.tasks(endpoint)
     world.kill("server")
-    assert world.ask(endpoint) == WHOLE
+    assert world.invoke(endpoint) == WHOLE
     world.up()
     assert world.endpoint(endpoint)["EndpointStatus"] == "InService"
-    assert world.ask(endpoint) == WHOLE
+    assert world.invoke(endpoint) == WHOLE
     assert world.tasks(endpoint) == before

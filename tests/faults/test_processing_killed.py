@@ -51,7 +51,7 @@ def world(live: LiveWorld) -> Iterator[LiveWorld]:
 
 
 def start(world: LiveWorld, job: str, mode: str = "Continuous") -> None:
-    def given(name: str) -> dict[str, Any]:
+    def processing_input(name: str) -> dict[str, Any]:
         source = {"S3Uri": f"s3://{world.bucket}/processing/{name}/", "S3DataType": "S3Prefix"}
         return {"InputName": name, "S3Input": {**source, "LocalPath": f"/opt/ml/processing/{name}"}}
 
@@ -65,12 +65,12 @@ def start(world: LiveWorld, job: str, mode: str = "Continuous") -> None:
         },
         RoleArn=world.role,
         ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
-        ProcessingInputs=[given("code"), given("data")],
+        ProcessingInputs=[processing_input("code"), processing_input("data")],
         ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": target}]},
     )
 
 
-def over(world: LiveWorld, job: str) -> dict[str, Any]:
+def ended_job(world: LiveWorld, job: str) -> dict[str, Any]:
     def ended() -> dict[str, Any] | None:
         description: dict[str, Any] = world.sagemaker.describe_processing_job(ProcessingJobName=job)
         return description if description["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
@@ -78,7 +78,7 @@ def over(world: LiveWorld, job: str) -> dict[str, Any]:
     return until(ended, PATIENCE_S, f"processing job {job} to be over")
 
 
-def made(world: LiveWorld, job: str) -> dict[str, int]:
+def uploaded(world: LiveWorld, job: str) -> dict[str, int]:
     """Its objects and their sizes, by the folder that is the bucket: S3 itself may be dead."""
     top = world.home / "s3" / world.bucket / "made" / job
     return {
@@ -104,7 +104,7 @@ def bring_to(world: LiveWorld, job: str, moment: str) -> None:
             world.gate.arrived(job)
         case "uploading":
             world.gate.arrived(job)
-            until(lambda: made(world, job) or None, PATIENCE_S, "the first file to be uploaded")
+            until(lambda: uploaded(world, job) or None, PATIENCE_S, "the first file to be uploaded")
         case "collecting":
             world.gate.open(job)
             world.tasks_reach(job, Phase.COLLECTING, Phase.EXITED)
@@ -130,10 +130,10 @@ def test_a_job_runs_once_and_completes_whenever_the_server_dies(world: LiveWorld
     if moment == "ending":
         world.tasks_reach(job, Phase.EXITED)
     world.up()
-    description = over(world, job)
+    description = ended_job(world, job)
     assert (description["ProcessingJobStatus"], description.get("FailureReason")) == ("Completed", None)
     assert description["ExitMessage"] == job
-    assert made(world, job) == WHOLE
+    assert uploaded(world, job) == WHOLE
     assert world.gate.arrivals[job] == runs(world, job) == 1
     assert description["ProcessingStartTime"] <= description["ProcessingEndTime"]
 
@@ -146,9 +146,9 @@ def test_a_job_does_not_need_the_s3_server_to_live(world: LiveWorld, moment: str
     bring_to(world, job, moment)
     world.kill("s3")
     world.gate.open(job)
-    description = over(world, job)
+    description = ended_job(world, job)
     assert (description["ProcessingJobStatus"], description.get("FailureReason")) == ("Completed", None)
-    assert made(world, job) == WHOLE
+    assert uploaded(world, job) == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -169,16 +169,16 @@ def test_a_job_whose_supervisor_was_killed_fails_and_its_uploaded_files_are_whol
     supervisor = until(lambda: alive(world, task.name), PATIENCE_S, "a supervisor") if task.exists() else None
     if supervisor:
         kill(supervisor)
-    description = over(world, job)
+    description = ended_job(world, job)
     if moment == "collecting" and description["ProcessingJobStatus"] == "Completed":
-        assert made(world, job) == WHOLE, "it was done before it was killed"
+        assert uploaded(world, job) == WHOLE, "it was done before it was killed"
         return
     assert description["ProcessingJobStatus"] == "Failed"
     assert description["FailureReason"].startswith("InternalServerError: ")
-    assert made(world, job).items() <= WHOLE.items()
+    assert uploaded(world, job).items() <= WHOLE.items()
     assert runs(world, job) <= 1
     if moment == "uploading":
-        assert made(world, job) == {"sub/first": FIRST}
+        assert uploaded(world, job) == {"sub/first": FIRST}
 
 
 def alive(world: LiveWorld, task: str) -> int | None:
@@ -196,8 +196,8 @@ def test_a_stop_that_was_promised_is_kept(world: LiveWorld) -> None:
     world.sagemaker.stop_processing_job(ProcessingJobName=job)
     world.kill()
     world.up()
-    assert over(world, job)["ProcessingJobStatus"] == "Stopped"
-    assert made(world, job) == {"sub/first": FIRST}
+    assert ended_job(world, job)["ProcessingJobStatus"] == "Stopped"
+    assert uploaded(world, job) == {"sub/first": FIRST}
     assert world.gate.arrivals[job] == 1
 
 
@@ -210,17 +210,17 @@ def test_everything_is_killed_at_once(world: LiveWorld) -> None:
         found.kill()
     until(lambda: None if world.processes() else True, PATIENCE_S, "all processes to end")
     world.up()
-    description = over(world, job)
+    description = ended_job(world, job)
     assert description["ProcessingJobStatus"] == "Failed"
     assert description["FailureReason"].startswith("InternalServerError: ")
-    assert made(world, job) == {"sub/first": FIRST}
+    assert uploaded(world, job) == {"sub/first": FIRST}
 
 
 def test_a_job_that_was_deleted_while_the_server_died_leaves_nothing(world: LiveWorld) -> None:
     job = "deleted"
     start(world, job)
     world.gate.open(job)
-    over(world, job)
+    ended_job(world, job)
     world.sagemaker.delete_processing_job(ProcessingJobName=job)
     world.kill()
     world.up()

@@ -165,7 +165,7 @@ async def no_http(request, writer):
     writer.write(b"220 mail.example ESMTP\r\n\r\n")
 
 
-async def silence(request, writer):
+async def no_answer(request, writer):
     await asyncio.sleep(DEADLINE_S)
 
 
@@ -174,7 +174,7 @@ async def silence(request, writer):
     [
         (hang_up, {}, "without a response"),
         (no_http, {}, "else than HTTP"),
-        (silence, {"answer_s": 0.1}, "took too long"),
+        (no_answer, {"answer_s": 0.1}, "took too long"),
     ],
 )
 def test_a_service_without_a_response(world_with_limits, behaviour, limits, text):
@@ -185,10 +185,10 @@ def test_a_service_without_a_response(world_with_limits, behaviour, limits, text
 
 
 def test_a_response_that_breaks_off_breaks_off_for_the_client(world):
-    async def half(request, writer):
+    async def half_a_response(request, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
-    world.control(behave=half)
+    world.control(behave=half_a_response)
     with world.tls(CONTROL) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {CONTROL}\r\n\r\n".encode())
         assert read_to_end(connection).endswith(b"\r\n\r\n{")
@@ -237,14 +237,14 @@ def test_a_request_for_another_host_than_the_connections_is_refused(world):
 
 
 @pytest.fixture
-def elsewhere(world):
+def other_host(world):
     """A TLS server that is not AWS's, with a certificate of its own."""
     own = load_or_make(world.settings.home / "own", datetime.now(UTC))
     return world.service(behave=responding(b"as ever"), tls=Certificates(own).context("s3.amazonaws.com")), own
 
 
-def test_other_hosts_are_passed_through_unread(world, elsewhere):
-    service, own = elsewhere
+def test_other_hosts_are_passed_through_unread(world, other_host):
+    service, own = other_host
     with world.connect() as plain:
         plain.sendall(f"CONNECT localhost:{service.port} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")

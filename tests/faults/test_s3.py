@@ -49,7 +49,7 @@ def s3(server):
 
 
 @pytest.fixture
-def own(tmp_path):
+def own_server(tmp_path):
     """A server of one test's own, to be killed."""
     with running_s3(tmp_path) as server:
         yield server
@@ -226,58 +226,58 @@ def put_under_way(server, key):
 
 
 @pytest.mark.parametrize("old", [None, b"old"])
-def test_killed_in_the_middle_of_a_put(own, old):
+def test_killed_in_the_middle_of_a_put(own_server, old):
     if old:
-        own.client().put_object(Bucket="buck", Key="a/b", Body=old)
-    folder = FolderStore(own.folder)
-    with put_under_way(own, "a/b"):
+        own_server.client().put_object(Bucket="buck", Key="a/b", Body=old)
+    folder = FolderStore(own_server.folder)
+    with put_under_way(own_server, "a/b"):
         assert folder.exists(S3Uri("buck", "a/b")) == bool(old)
-        kill(own)
-    assert len(temporaries(own)) == 1
+        kill(own_server)
+    assert len(temporaries(own_server)) == 1
     assert [item.key for item in folder.list(S3Uri("buck", ""))] == (["a/b"] if old else [])
-    restart(own)
-    assert temporaries(own) == []
-    assert keys(own.client()) == (["a/b"] if old else [])
+    restart(own_server)
+    assert temporaries(own_server) == []
+    assert keys(own_server.client()) == (["a/b"] if old else [])
     if old:
-        assert own.client().get_object(Bucket="buck", Key="a/b")["Body"].read() == old
-    own.client().put_object(Bucket="buck", Key="a/b", Body=b"new")
+        assert own_server.client().get_object(Bucket="buck", Key="a/b")["Body"].read() == old
+    own_server.client().put_object(Bucket="buck", Key="a/b", Body=b"new")
     assert folder.read(S3Uri("buck", "a/b")) == b"new"
 
 
-def test_killed_in_the_middle_of_an_upload_in_parts(own):
-    s3 = own.client()
+def test_killed_in_the_middle_of_an_upload_in_parts(own_server):
+    s3 = own_server.client()
     upload = s3.create_multipart_upload(Bucket="buck", Key="a")["UploadId"]
     s3.upload_part(Bucket="buck", Key="a", UploadId=upload, PartNumber=1, Body=bytes(6 << 20))
-    until(lambda: len(temporaries(own)) == 1)  # it answers before it has written
-    kill(own)
-    restart(own)
-    assert temporaries(own) == []
+    until(lambda: len(temporaries(own_server)) == 1)  # it answers before it has written
+    kill(own_server)
+    restart(own_server)
+    assert temporaries(own_server) == []
     assert keys(s3) == []
 
 
-def test_a_put_that_breaks_off_leaves_no_object(own):
-    with put_under_way(own, "a") as connection:
+def test_a_put_that_breaks_off_leaves_no_object(own_server):
+    with put_under_way(own_server, "a") as connection:
         connection.sock.close()
-    until(lambda: not temporaries(own))
-    assert keys(own.client()) == []
+    until(lambda: not temporaries(own_server))
+    assert keys(own_server.client()) == []
 
 
-def test_after_a_kill_the_manager_restarts_it_with_all_objects(own):
+def test_after_a_kill_the_manager_restarts_it_with_all_objects(own_server):
     async def scenario():
-        service_manager = ServiceManager([own.service], first_delay_s=0.01)
+        service_manager = ServiceManager([own_server.service], first_delay_s=0.01)
         running = asyncio.create_task(service_manager.run())
-        before = (await own.service.describe())["pid"]
+        before = (await own_server.service.describe())["pid"]
         os.kill(before, signal.SIGKILL)
         async with asyncio.timeout(20):
-            while (now := await own.service.describe())["pid"] in (None, before) or not now["healthy"]:
+            while (now := await own_server.service.describe())["pid"] in (None, before) or not now["healthy"]:
                 await asyncio.sleep(0.01)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
 
-    own.client().put_object(Bucket="buck", Key="a", Body=b"content")
+    own_server.client().put_object(Bucket="buck", Key="a", Body=b"content")
     asyncio.run(scenario())
-    assert own.client().get_object(Bucket="buck", Key="a")["Body"].read() == b"content"
+    assert own_server.client().get_object(Bucket="buck", Key="a")["Body"].read() == b"content"
 
 
 def test_what_others_are_writing_is_not_swept(tmp_path):

@@ -96,12 +96,12 @@ def test_no_room_for_tasks() -> None:
 
         world.start_job("ends-on-a-full-disk", small)
         world.gate.arrived("ends-on-a-full-disk")
-        until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "the others to be tidied away")
+        until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "the others to be removed")
         for pages in (3, 0):  # with three there is room to begin, not to record how it ended
             disk.fill(but_for=pages * 4 * KIB)
             reason = run(world, f"finds-{pages}-pages", small)["FailureReason"]
             assert reason.startswith("ClientError: No space left on the disk")
-            until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "it to be tidied away")
+            until(lambda: True if len(world.tasks()) == 2 else None, PATIENCE_S, "it to be removed")
         world.make_config("second", "good")
         world.sagemaker.create_endpoint(EndpointName="no-room", EndpointConfigName="second")
         endpoint = world.endpoint("no-room")
@@ -110,7 +110,7 @@ def test_no_room_for_tasks() -> None:
         world.gate.open("ends-on-a-full-disk")
         reason = world.job("ends-on-a-full-disk")["FailureReason"]
         assert "No space left" in reason
-        assert world.ask("bystander") == "good"
+        assert world.invoke("bystander") == "good"
 
         disk.free()
         assert run(world, "afterwards", small)["TrainingJobStatus"] == "Completed"
@@ -154,7 +154,7 @@ def test_no_room_at_all() -> None:
                 fill_the_database(world)
         world.gate.open("waits")
         world.tasks_reach("waits", Phase.EXITED)
-        assert world.ask("bystander") == "good"
+        assert world.invoke("bystander") == "good"
         disk.free()
         description = world.job("waits")
         assert description["TrainingJobStatus"] in ("Completed", "Failed")

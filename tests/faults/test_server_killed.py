@@ -138,7 +138,7 @@ def test_an_endpoint_that_was_being_created_comes_into_service(world: LiveWorld,
     world.gate.open(name)
     world.up()
     assert world.endpoint(name)["EndpointStatus"] == "InService"
-    assert world.ask(name) == name
+    assert world.invoke(name) == name
     assert world.gate.arrivals[name] == 1
     assert len(world.tasks(name)) == 1
     world.delete_endpoint(name)
@@ -155,7 +155,7 @@ def test_an_endpoint_that_was_being_updated_serves_the_old_until_the_new_is_ther
     world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=old)
     assert world.endpoint(name)["EndpointStatus"] == "InService"
     answers: list[str] = []
-    with Caller(lambda: answers.append(world.ask(name))) as caller:
+    with Caller(lambda: answers.append(world.invoke(name))) as caller:
         world.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=new)
         bring_replica_to(world, name, new, moment)
         world.kill()
@@ -191,7 +191,7 @@ def test_an_endpoint_that_was_being_deleted_is_deleted(world: LiveWorld, moment:
     world.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     assert world.endpoint(name)["EndpointStatus"] == "InService"
     if moment == "draining":
-        with Caller(lambda: world.ask(name, "wait"), times=1) as caller:
+        with Caller(lambda: world.invoke(name, "wait"), times=1) as caller:
             world.gate.arrived("request")
             world.sagemaker.delete_endpoint(EndpointName=name)
             world.kill()
@@ -211,7 +211,7 @@ def test_callers_of_an_endpoint_do_not_notice_that_the_server_dies(world: LiveWo
     world.sagemaker.create_endpoint(EndpointName="steady", EndpointConfigName="steady")
     assert world.endpoint("steady")["EndpointStatus"] == "InService"
     tasks = world.tasks("steady")
-    with Caller(lambda: world.ask("steady")) as caller:
+    with Caller(lambda: world.invoke("steady")) as caller:
         for _ in range(2):
             caller.more()
             world.kill()

@@ -78,7 +78,7 @@ class Chaos:
             self.start_endpoint: 3,
             self.update_endpoint: 3,
             self.delete_endpoint: 1,
-            self.ask: 4,
+            self.invoke: 4,
             self.kill_server: 3,
             self.kill_gateway: 1,
             self.kill_s3: 1,
@@ -150,10 +150,10 @@ class Chaos:
             self.known.outcome_unknown_endpoints.add(endpoint)
             raise
 
-    def ask(self) -> None:
+    def invoke(self) -> None:
         if self.known.endpoints:
             name = self.random.choice(sorted(self.known.endpoints))
-            assert self.world.ask(name) in self.known.endpoints[name]
+            assert self.world.invoke(name) in self.known.endpoints[name]
 
     # failures
 
@@ -173,7 +173,7 @@ class Chaos:
     def kill_replica(self) -> None:
         if task := self.a_task("endpoint-"):
             self.known.lost_processes.add(task.rsplit("-", 2)[0])
-            with contextlib.suppress(FileNotFoundError):  # it has just gone by itself
+            with contextlib.suppress(FileNotFoundError):  # it has just ended by itself
                 for pid in self.world.programs(task)[:1]:
                     kill(pid)
 
@@ -253,7 +253,7 @@ def check_endpoint(world: LiveWorld, known: Known, name: str, models: set[str]) 
     )
     match endpoint["EndpointStatus"]:
         case "InService":
-            assert {world.ask(name) for _ in range(5)} <= models
+            assert {world.invoke(name) for _ in range(5)} <= models
         case "Failed":  # it had not been in service when a replica of it was killed
             assert name in known.lost_processes, f"{name}: {endpoint['FailureReason']}"
     until(lambda: True if deleted(world, name) else None, PATIENCE_S, f"{name} to accept its deletion")

@@ -38,7 +38,7 @@ def world(live: LiveWorld, request: pytest.FixtureRequest) -> Iterator[LiveWorld
     bystander = live.tasks("bystander")
     yield live
     assert [live.pid(part) for part in ("server", "gateway", "s3")] == before
-    assert live.ask("bystander") == "good"
+    assert live.invoke("bystander") == "good"
     job = f"after-{abs(hash(request.node.name)) % 10**8}"
     live.start_job(job, live.script(TRAIN.format(port=live.gate.port, megabytes=0)))
     assert live.job(job)["TrainingJobStatus"] == "Completed"
@@ -327,7 +327,7 @@ def test_an_update_to_a_broken_model_leaves_the_old_in_service(world: LiveWorld)
     assert description["EndpointStatus"] == "InService"
     assert "no such layer: conv9" in description["FailureReason"]
     assert description["EndpointConfigName"] == "good"
-    assert world.ask("careful") == "good"
+    assert world.invoke("careful") == "good"
     world.delete_endpoint("careful")
 
 
@@ -355,5 +355,5 @@ def test_a_model_that_fails_requests(world: LiveWorld) -> None:
     world.sagemaker.create_endpoint(EndpointName="nan", EndpointConfigName="nan")
     assert world.endpoint("nan")["EndpointStatus"] == "InService"
     with pytest.raises(world.runtime.exceptions.ModelError, match="NaN"):
-        world.ask("nan")
+        world.invoke("nan")
     world.delete_endpoint("nan")

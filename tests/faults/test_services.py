@@ -336,11 +336,11 @@ async def test_the_manager_goes_on_trying(home):
     attempts = []
     start = service.start_or_adopt
 
-    async def counted():
+    async def counting_start():
         attempts.append(home.pid())
         return await start()
 
-    service.start_or_adopt = counted
+    service.start_or_adopt = counting_start
     async with watched(service, first_delay_s=0.3, longest_delay_s=0.3):
         os.kill(home.pid(), signal.SIGKILL)
         await until(lambda: not home.running())
@@ -361,14 +361,14 @@ async def test_the_manager_waits_longer_each_time(home, monkeypatch):
     async def fails():
         raise SettingsError("the port is taken")
 
-    async def noted(delay):
+    async def recording_sleep(delay):
         delays.append(delay)
         await sleep(0)
 
     monkeypatch.setattr(service, "ended", ended)
     service_manager = ServiceManager([service], first_delay_s=1.0, longest_delay_s=5.0)
     monkeypatch.setattr(service, "start_or_adopt", fails)
-    monkeypatch.setattr("clary.services.manager.asyncio.sleep", noted)
+    monkeypatch.setattr("clary.services.manager.asyncio.sleep", recording_sleep)
     running = asyncio.create_task(service_manager.run())
     while len(delays) < 5:
         await sleep(0)

@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.wire.test_bad_requests import SERVICE, WIRED, ask
+from tests.wire.test_bad_requests import SERVICE, WIRED, call
 
 JSON = st.recursive(
     st.none()
@@ -52,7 +52,7 @@ def requests(draw):
 @given(requests())
 def test_any_request_is_answered(case):
     operation, request = case
-    status, answer = ask(operation, request)
+    status, answer = call(operation, request)
     if status != 200:
         assert status == 400
         assert answer["__type"] in ("ValidationException", "SerializationException")

@@ -40,10 +40,10 @@ def servers(request, tmp_path_factory):
 @settings(max_examples=20, deadline=None)
 def test_every_write_that_was_answered_counts_once(servers, scripts):
     runner, stores = servers
-    runner.run(_play(stores, scripts))
+    runner.run(_run_scripts(stores, scripts))
 
 
-async def _play(stores, scripts):
+async def _run_scripts(stores, scripts):
     first = await stores[0].create(a_record(next(NAMES), uid=new_uid(), state={"writes": []}), a_line("made"))
     done: dict[str, dict[int, str]] = {first.uid: {}}  # uid -> version it was made from -> write
     deleted: set[str] = set()
@@ -72,7 +72,7 @@ async def _play(stores, scripts):
 
 
 async def _work(store, first: Record, script, worker: str, done, deleted) -> None:
-    """Read, then write on what was read, as a reconcile does; somebody else may have come in between."""
+    """Read, then write on what was read, as a reconcile does; another may have written in between."""
     for number, step in enumerate(script):
         write = f"{worker}.{number}"
         with suppress(StaleWrite, RecordMissing, RecordExists):

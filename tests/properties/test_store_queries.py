@@ -73,15 +73,15 @@ def database(request, tmp_path_factory):
 
 @given(
     kept=st.lists(records, max_size=8, unique_by=lambda record: record.name),
-    asked=st.lists(queries, min_size=3, max_size=6),
+    asked_queries=st.lists(queries, min_size=3, max_size=6),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_database_finds_what_memory_finds(database, kept, asked):
+def test_a_database_finds_what_memory_finds(database, kept, asked_queries):
     runner, store = database
-    runner.run(_compare(store, kept, asked))
+    runner.run(_compare(store, kept, asked_queries))
 
 
-async def _compare(store, kept, asked):
+async def _compare(store, kept, asked_queries):
     kind, memory = next(KINDS), MemoryStore()
     owners = {owner.name: replace(owner, kind=f"owner-of-{kind}") for owner in OWNERS}
     for each in (store, memory):
@@ -90,7 +90,7 @@ async def _compare(store, kept, asked):
         for record in kept:
             child = replace(record, kind=kind)
             await each.create(child.owned_by(owners[child.owner.name]) if child.owner else child)
-    for query in asked:
+    for query in asked_queries:
         owner = owners[query.owned_by.name] if query.owned_by else None
         of_kind = replace(query, kind=kind, owned_by=owner)
         assert await names(store, of_kind) == await names(memory, of_kind)

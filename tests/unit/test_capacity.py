@@ -23,7 +23,7 @@ def a_task(hosts=1, serve=None, **resources):
     )
 
 
-def wanting(name, queued_at, cpus=0.0, memory_mib=0, gpus=0):
+def a_claim(name, queued_at, cpus=0.0, memory_mib=0, gpus=0):
     return Claim(name, queued_at, cpus, memory_mib, gpus)
 
 
@@ -60,40 +60,40 @@ def test_accelerators_that_are_not_there_are_an_error(task, text):
 
 
 def test_first_come_first_served():
-    assert started([wanting("b", 2, cpus=2), wanting("a", 1, cpus=2), wanting("c", 3, cpus=2)]) == ["a", "b"]
+    assert started([a_claim("b", 2, cpus=2), a_claim("a", 1, cpus=2), a_claim("c", 3, cpus=2)]) == ["a", "b"]
 
 
 def test_claims_of_the_same_moment_go_by_id():
-    assert started([wanting("b", 1, cpus=4), wanting("a", 1, cpus=4)]) == ["a"]
+    assert started([a_claim("b", 1, cpus=4), a_claim("a", 1, cpus=4)]) == ["a"]
 
 
 def test_a_big_claim_at_the_head_holds_back_those_behind_it():
-    assert started([wanting("big", 1, cpus=4), wanting("small", 2, cpus=1)], [Held(cpus=1)]) == []
+    assert started([a_claim("big", 1, cpus=4), a_claim("small", 2, cpus=1)], [Held(cpus=1)]) == []
 
 
 def test_what_the_head_does_not_need_goes_to_those_behind_it():
-    waits_for_gpu = wanting("gpu", 1, cpus=1, gpus=2)
-    behind = [wanting("cpu", 2, cpus=3), wanting("more", 3, cpus=1)]
+    waits_for_gpu = a_claim("gpu", 1, cpus=1, gpus=2)
+    behind = [a_claim("cpu", 2, cpus=3), a_claim("more", 3, cpus=1)]
     assert started([waits_for_gpu, *behind], [Held(gpus=(0,))]) == ["cpu"]
 
 
 def test_a_claim_on_nothing_never_waits():
     full = [Held(cpus=4, memory_mib=8192, gpus=(0, 1))]
-    assert started([wanting("job", 1, cpus=1), wanting("replica", 2)], full) == ["replica"]
+    assert started([a_claim("job", 1, cpus=1), a_claim("replica", 2)], full) == ["replica"]
 
 
 def test_gpus_are_exclusive():
-    assert admit([wanting("a", 1, gpus=1)], [Held(gpus=(0,))], MACHINE) == [(wanting("a", 1, gpus=1), (1,))]
-    assert started([wanting("a", 1, gpus=1)], [Held(gpus=(0,)), Held(gpus=(1,))]) == []
+    assert admit([a_claim("a", 1, gpus=1)], [Held(gpus=(0,))], MACHINE) == [(a_claim("a", 1, gpus=1), (1,))]
+    assert started([a_claim("a", 1, gpus=1)], [Held(gpus=(0,)), Held(gpus=(1,))]) == []
 
 
 def test_memory_is_held_too():
-    assert started([wanting("a", 1, memory_mib=1)], [Held(memory_mib=8192)]) == []
+    assert started([a_claim("a", 1, memory_mib=1)], [Held(memory_mib=8192)]) == []
 
 
 def test_tenths_of_cpus_add_up():
-    assert len(started([wanting(str(n), n, cpus=0.1) for n in range(40)])) == 40
+    assert len(started([a_claim(str(n), n, cpus=0.1) for n in range(40)])) == 40
 
 
 def test_a_machine_that_has_become_smaller_starts_nothing_more():
-    assert started([wanting("a", 1, cpus=1)], [Held(cpus=9)]) == []
+    assert started([a_claim("a", 1, cpus=1)], [Held(cpus=9)]) == []

@@ -98,7 +98,7 @@ class World:
                 return
         pytest.fail(f"never at rest: {self.steps[-4:]}")
 
-    def become(self, phase: Phase, *task_ids: str, **state: Any) -> None:
+    def set_phase(self, phase: Phase, *task_ids: str, **state: Any) -> None:
         tasks = {
             task_id: TaskState(phase, address=f"http://127.0.0.1/{task_id}", **state)
             if task_id in task_ids or not task_ids
@@ -115,7 +115,7 @@ class World:
 def in_service(*variants: Variant) -> World:
     world = World(an_endpoint(Status.CREATING, *variants))
     world.settle()
-    world.become(Phase.READY)
+    world.set_phase(Phase.READY)
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
     return world
@@ -135,12 +135,12 @@ def test_it_is_in_service_only_when_every_replica_answers_and_the_gateway_knows(
     world = World(an_endpoint(Status.CREATING, a_variant("A", 2)))
     world.settle()
     first, second = (replica.task_id for replica in replicas(world.endpoint))
-    world.become(Phase.READY, first)
+    world.set_phase(Phase.READY, first)
     world.settle()
     assert world.endpoint.status == Status.CREATING
     assert world.seen.route is not None
     assert world.seen.route.status == "Creating"
-    world.become(Phase.READY, second)
+    world.set_phase(Phase.READY, second)
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
     published = next(i for i, s in enumerate(world.steps) if s == Do(Publish(world.seen.route)))
@@ -160,7 +160,7 @@ def test_it_is_in_service_only_when_every_replica_answers_and_the_gateway_knows(
 def test_a_replica_that_dies_before_the_endpoint_is_in_service_fails_it(failure, reason):
     world = World(an_endpoint())
     world.settle()
-    world.become(Phase.EXITED, failure=failure)
+    world.set_phase(Phase.EXITED, failure=failure)
     world.settle()
     assert world.endpoint.status == Status.FAILED
     assert world.endpoint.reason.startswith(reason)
@@ -170,7 +170,7 @@ def test_a_replica_that_dies_before_the_endpoint_is_in_service_fails_it(failure,
 def test_a_crashed_replica_leaves_the_route_and_is_replaced_at_once():
     world = in_service(a_variant("A", 2))
     dead, alive = (replica.task_id for replica in replicas(world.endpoint))
-    world.become(Phase.EXITED, dead, failure="AlgorithmError: , exit code: 137")
+    world.set_phase(Phase.EXITED, dead, failure="AlgorithmError: , exit code: 137")
     world.settle()
     assert world.served() == {"A": [alive]}
     assert dead not in world.seen.tasks
@@ -181,7 +181,7 @@ def test_a_crashed_replica_leaves_the_route_and_is_replaced_at_once():
 def test_a_replica_that_keeps_dying_is_replaced_ever_more_slowly():
     world = in_service()
     for deaths in (1, 2):
-        world.become(Phase.EXITED, failure="AlgorithmError: , exit code: 1")
+        world.set_phase(Phase.EXITED, failure="AlgorithmError: , exit code: 1")
         world.settle()
         assert len(world.seen.tasks) == (1 if deaths == 1 else 0)
     assert world.steps[-1] == Wait(NOW + timedelta(seconds=1))
@@ -193,7 +193,7 @@ def test_a_replica_that_keeps_dying_is_replaced_ever_more_slowly():
 def test_replicas_stopped_with_the_server_come_back_without_a_penalty():
     world = in_service()
     for _ in range(3):
-        world.become(Phase.EXITED, cause=Cause.STOPPED)
+        world.set_phase(Phase.EXITED, cause=Cause.STOPPED)
         world.settle()
         assert len(world.seen.tasks) == 1
     assert state_of(world.endpoint).failures == {}
@@ -209,7 +209,7 @@ def test_weights_move_at_once_and_counts_as_replicas_come():
     assert [variant.weight for variant in world.seen.route.variants] == [9.0, 1.0]
     assert len(world.served()["A"]) == 1
     assert world.served()["B"] == []
-    world.become(Phase.READY)
+    world.set_phase(Phase.READY)
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
     assert len(world.served()["A"]) == 2
@@ -230,7 +230,7 @@ def test_during_an_update_the_old_fleet_serves_until_all_of_the_new_answers():
     old = updating(world)
     assert world.served() == {"A": old}
     assert len(world.seen.tasks) == 3
-    world.become(Phase.READY)
+    world.set_phase(Phase.READY)
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
     assert state_of(world.endpoint).current.config_name == "config-2"
@@ -246,7 +246,7 @@ def test_a_failed_update_goes_back_to_the_old_fleet_with_a_reason():
     world = in_service()
     old = updating(world)
     (broken, *_) = [replica.task_id for replica in replicas(world.endpoint) if replica.task_id not in old]
-    world.become(Phase.EXITED, broken, failure="AlgorithmError: , exit code: 1")
+    world.set_phase(Phase.EXITED, broken, failure="AlgorithmError: , exit code: 1")
     world.settle()
     assert world.endpoint.status == Status.IN_SERVICE
     assert state_of(world.endpoint).current.config_name == "config-1"
@@ -267,7 +267,7 @@ def test_a_growing_endpoint_whose_replicas_die_gives_up_with_a_reason():
         world.now += timedelta(seconds=10)
         world.settle()
         for task_id in set(world.seen.tasks) - {good}:
-            world.become(Phase.EXITED, task_id, failure="AlgorithmError: , exit code: 1")
+            world.set_phase(Phase.EXITED, task_id, failure="AlgorithmError: , exit code: 1")
     assert world.endpoint.status == Status.IN_SERVICE
     assert "did not pass the ping" in world.endpoint.reason
     assert world.served() == {"A": [good]}
@@ -276,7 +276,7 @@ def test_a_growing_endpoint_whose_replicas_die_gives_up_with_a_reason():
 def test_an_endpoint_that_waits_too_long_for_room_fails():
     world = World(an_endpoint())
     world.settle()
-    world.become(Phase.PENDING)
+    world.set_phase(Phase.PENDING)
     world.settle()
     assert world.endpoint.status == Status.CREATING
     world.now += timedelta(seconds=241)

@@ -81,7 +81,7 @@ def seen(job: Record, phase: Phase, **task: Any) -> Seen:
     return Seen() if phase is Phase.ABSENT else Seen({task_id(job): TaskState(phase, **task)})
 
 
-def after(job: Record, move: Move) -> Record:
+def moved(job: Record, move: Move) -> Record:
     """The record once the move is written."""
     state = job.state if move.state is None else move.state
     return replace(job, status=move.status, detail=move.detail or job.detail, state=state)
@@ -144,7 +144,7 @@ def test_a_stage_enters_the_history_once(jobs):
     job = jobs.a_job()
     move = jobs.move(job, seen(job, Phase.PENDING))
     assert jobs.state(move).stages == ("Pending",)
-    assert jobs.decide(after(job, move), seen(job, Phase.PENDING)) == Wait()
+    assert jobs.decide(moved(job, move), seen(job, Phase.PENDING)) == Wait()
 
 
 @EACH_FAMILY
@@ -158,7 +158,7 @@ def test_a_quick_job_still_shows_every_stage_with_its_own_time(jobs):
     while (move := jobs.move(job, over)).status == IN_PROGRESS:
         assert move.at is not None
         stages.append((move.detail, move.at.timestamp()))
-        job = after(job, move)
+        job = moved(job, move)
     assert stages == [("Downloading", 10.0), (jobs.running, 11.0), ("Uploading", 12.0)]
     assert (move.status, move.detail) == (JobStatus.COMPLETED, "Completed")
     state = jobs.state(move)
@@ -216,11 +216,11 @@ def test_a_lost_job_with_a_retry_strategy_starts_again_as_another_task(jobs):
     job = jobs.a_job(stages=ALL, RetryStrategy={"MaximumRetryAttempts": 1})
     move = jobs.move(job, seen(job, Phase.LOST))
     assert (move.status, move.detail) == (IN_PROGRESS, "Restarting")
-    again = after(job, move)
+    again = moved(job, move)
     assert task_id(again) != task_id(job)
     starting = jobs.move(again, Seen())
     assert (starting.status, starting.detail) == (IN_PROGRESS, "Starting")
-    again = after(again, starting)
+    again = moved(again, starting)
     assert isinstance(jobs.decide(again, Seen()), Do)
     stage = jobs.move(again, seen(again, Phase.RUNNING, staging_at=1.0, started_at=2.0))
     assert stage.detail == "Downloading", "its history shows the stages of the second attempt too"

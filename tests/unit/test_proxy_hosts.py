@@ -16,7 +16,7 @@ def endpoints():
     """Every URL that botocore makes of a service."""
     session = botocore.session.get_session()
 
-    def ask(service):
+    def prepare_request(service):
         found = set()
         for region in REGIONS:
             for dualstack in (False, True):
@@ -29,7 +29,7 @@ def endpoints():
                     client.close()
         return sorted(found)
 
-    return ask
+    return prepare_request
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def run_command(
     )
 
 
-def after(command: list[str], option: str) -> list[str]:
+def values_of(command: list[str], option: str) -> list[str]:
     return [command[index + 1] for index, argument in enumerate(command) if argument == option]
 
 
@@ -31,7 +31,7 @@ def test_the_image_and_its_command_come_last() -> None:
     command = run_command()
     assert command[:4] == ["podman", "--root", "/r", "run"]
     assert command[-4:] == ["--runtime", "runc", "image:1", "train"]
-    assert after(command, "--name") == ["clary-t-algo-1"]
+    assert values_of(command, "--name") == ["clary-t-algo-1"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_opt_ml_is_never_mounted_whole() -> None:
         ),
         outputs=(Output("model", "s3://b/m.tar.gz"), Output("processing/output", "s3://b/o/", archive=False)),
     )  # fmt: skip
-    targets = [mount.split("target=")[1] for mount in after(run_command(task=task), "--mount")]
+    targets = [mount.split("target=")[1] for mount in values_of(run_command(task=task), "--mount")]
     assert targets == [
         "/opt/ml/checkpoints",
         "/opt/ml/config",
@@ -83,7 +83,7 @@ def test_of_a_processing_jobs_folders_each_is_mounted_for_itself() -> None:
         ),
         outputs=(Output("processing/output/train", "s3://b/o/", archive=False),),
     )  # fmt: skip
-    targets = [mount.split("target=")[1] for mount in after(run_command(task=task), "--mount")]
+    targets = [mount.split("target=")[1] for mount in values_of(run_command(task=task), "--mount")]
     assert targets == [
         "/opt/ml/config",
         "/opt/ml/output",
@@ -95,7 +95,7 @@ def test_of_a_processing_jobs_folders_each_is_mounted_for_itself() -> None:
 
 def test_keys_do_not_show_in_a_list_of_processes() -> None:
     command = run_command(AWS_SECRET_ACCESS_KEY="secret", PATH="/container/bin")
-    assert after(command, "--env") == ["AWS_SECRET_ACCESS_KEY", "PATH=/container/bin"]
+    assert values_of(command, "--env") == ["AWS_SECRET_ACCESS_KEY", "PATH=/container/bin"]
     assert not [argument for argument in command if "secret" in argument]
 
 
@@ -114,9 +114,9 @@ def test_networks(
 ) -> None:
     container = Container(("podman",), options, "image:1", None, None)
     command = run_command(container, Task("t", TASK.owner, "", isolated=isolated), port)
-    assert after(command, "--network") == network
-    assert after(command, "--publish") == published
-    assert after(command, "--add-host") == ["algo-1:127.1.1.1"]
+    assert values_of(command, "--network") == network
+    assert values_of(command, "--publish") == published
+    assert values_of(command, "--add-host") == ["algo-1:127.1.1.1"]
 
 
 def test_a_container_in_the_machines_network_binds_the_port_itself() -> None:
@@ -127,7 +127,7 @@ def test_a_container_in_the_machines_network_binds_the_port_itself() -> None:
 
 def test_limits_of_an_instance() -> None:
     command = run_command(task=Task("t", TASK.owner, "", resources=Resources(0.5, 512)))
-    assert (after(command, "--memory"), after(command, "--cpus"), after(command, "--shm-size")) == (
+    assert (values_of(command, "--memory"), values_of(command, "--cpus"), values_of(command, "--shm-size")) == (
         ["512m"],
         ["0.5"],
         ["256m"],

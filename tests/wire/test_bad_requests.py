@@ -15,7 +15,7 @@ LOGS = Services().named("logs")
 WIRED = Wired({(service.name, name): {} for service in (SERVICE, LOGS) for name in service.operations})
 
 
-def ask(operation, request):
+def call(operation, request):
     answer = WIRED.call(f"SageMaker.{operation}", json.dumps(request))
     return answer.status, json.loads(answer.body)
 
@@ -61,7 +61,7 @@ def test_there_are_many_cases():
     ids=[f"{case[0]}-{spelled(case[1])}-{case[3][:40]}" for case in CASES],
 )
 def test_a_member_that_breaks_a_rule_is_named_with_the_rule(operation, path, value, rule):
-    status, answer = ask(operation, with_value(operation, path, value))
+    status, answer = call(operation, with_value(operation, path, value))
     assert status == 400
     # Items of a list and values of a map that are no structures are reported at the container, as AWS does.
     assert f"at '{spelled(path)}" in answer["message"] or f"at '{spelled(path[:-1])}'" in answer["message"]
@@ -82,11 +82,11 @@ REQUIRED = [
 
 @pytest.mark.parametrize(("operation", "path"), REQUIRED, ids=[f"{op}-{spelled(path)}" for op, path in REQUIRED])
 def test_a_member_that_is_missing_is_named(operation, path):
-    status, answer = ask(operation, without(operation, path))
+    status, answer = call(operation, without(operation, path))
     assert (status, answer["__type"]) == (400, "ValidationException")
     assert f"Value null at '{spelled(path)}' failed to satisfy constraint: Member must not be null" in answer["message"]
 
 
 def test_the_unbroken_requests_are_accepted():
     for operation, request in GOOD.items():
-        assert ask(operation, request) == (200, {})
+        assert call(operation, request) == (200, {})

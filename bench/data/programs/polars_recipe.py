@@ -14,11 +14,11 @@ source, target, recipe = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 frame = pl.scan_parquet(source).select(recipe["columns"])
 
 
-def asked(frame: pl.LazyFrame, **wanted: pl.Expr) -> dict:
+def collected(frame: pl.LazyFrame, **wanted: pl.Expr) -> dict:
     return frame.select(**wanted).collect(engine="streaming").row(0, named=True)
 
 
-medians = asked(frame, **{name: pl.col(name).median() for name in recipe["impute"]})
+medians = collected(frame, **{name: pl.col(name).median() for name in recipe["impute"]})
 modes = {}
 for name in recipe["most_frequent"]:
     found = frame.group_by(name).len().drop_nulls().sort(["len", name], descending=[True, False]).head(1)
@@ -28,7 +28,7 @@ frame = frame.with_columns(
     *(pl.col(name).fill_null(value) for name, value in modes.items()),
 )
 frame = frame.with_columns(*(pl.col(name).log1p() for name in recipe["log1p"]))
-quartiles = asked(
+quartiles = collected(
     frame,
     **{
         f"{name} {q}": pl.col(name).quantile(q, interpolation="linear")
@@ -45,7 +45,7 @@ frame = frame.with_columns(
     (pl.col(name) - quartiles[f"{name} 0.5"]) / (quartiles[f"{name} 0.75"] - quartiles[f"{name} 0.25"])
     for name in recipe["robust"]
 )
-ends = asked(
+ends = collected(
     frame,
     **{f"{name} low": pl.col(name).min() for name in recipe["min_max"]},
     **{f"{name} high": pl.col(name).max() for name in recipe["min_max"]},

@@ -1,4 +1,4 @@
-"""The table whose rows are asked for one at a time: 5 numbers and 5 categories, some missing."""
+"""The table whose rows are transformed one at a time: 5 numbers and 5 categories, some missing."""
 
 import numpy as np
 import pandas as pd

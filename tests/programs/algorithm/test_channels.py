@@ -13,13 +13,13 @@ from clary.tasks.failure import ClientError
 from tests.programs.algorithm.example import ALGORITHM
 
 
-def given(**content_types: str) -> dict[str, Channel]:
+def channels_of(**content_types: str) -> dict[str, Channel]:
     return channels({name: {"ContentType": content_type} for name, content_type in content_types.items()})
 
 
 def test_the_algorithms_channels_are_read_and_others_reported(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        found = data_channels(given(code="", more="", test="", train=""), ALGORITHM)
+        found = data_channels(channels_of(code="", more="", test="", train=""), ALGORITHM)
     assert list(found) == ["train", "test"]
     assert [record.getMessage() for record in caplog.records] == [
         "Channel more is not read: the algorithm knows train and test"
@@ -28,7 +28,7 @@ def test_the_algorithms_channels_are_read_and_others_reported(caplog: pytest.Log
 
 def test_a_required_channel_must_be_there() -> None:
     with pytest.raises(ClientError, match=r"Missing required channel: train\. The job has test\."):
-        data_channels(given(test=""), ALGORITHM)
+        data_channels(channels_of(test=""), ALGORITHM)
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_a_required_channel_must_be_there() -> None:
 def test_a_channel_without_content_type_has_the_first_channels(
     train: str, test: str, expected: tuple[Format, int]
 ) -> None:
-    assert format_of_channel("test", given(train=train, test=test), ALGORITHM) == expected
+    assert format_of_channel("test", channels_of(train=train, test=test), ALGORITHM) == expected
 
 
 def test_a_format_that_the_manifest_does_not_declare_is_refused() -> None:
     with pytest.raises(ClientError, match="text/libsvm is not an accepted ContentType: application/x-recordio"):
-        format_of_channel("train", given(train="text/libsvm"), ALGORITHM)
+        format_of_channel("train", channels_of(train="text/libsvm"), ALGORITHM)
 
 
 def test_a_table_is_read_or_the_reason_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
-    channel = given(train="text/csv")["train"]
+    channel = channels_of(train="text/csv")["train"]
     channel.folder.mkdir(parents=True)
     with pytest.raises(ClientError, match="No data in train channel path"):
         read_table(channel, Format.CSV)

@@ -28,7 +28,7 @@ def tables(load: Any) -> dict[str, Table]:
     return {"train": table(load, slice(0, None, 2)), "validation": table(load, slice(1, None, 2))}
 
 
-def going(requested: bool = False) -> Any:
+def stop_request(requested: bool = False) -> Any:
     return SimpleNamespace(requested=requested)
 
 
@@ -38,7 +38,9 @@ def latest(folder: Path) -> Any:
 
 def train(load: Any, where: Path | None = None, stop: Any = None, **texts: str) -> Any:
     texts = {name.removesuffix("_"): text for name, text in texts.items()}
-    return boosting.boost(settings({"num_round": "10", "nthread": "1", **texts}), tables(load), where, stop or going())
+    return boosting.boost(
+        settings({"num_round": "10", "nthread": "1", **texts}), tables(load), where, stop or stop_request()
+    )
 
 
 def matrix(table: Table) -> Any:
@@ -110,7 +112,7 @@ def test_early_stopping_without_a_metric_uses_xgboosts_default() -> None:
 
 def test_early_stopping_needs_a_validation_channel(caplog: pytest.LogCaptureFixture) -> None:
     job = settings({"num_round": "8", "early_stopping_rounds": "1"})
-    booster = boosting.boost(job, {"train": table(load_diabetes, slice(0, 50))}, None, going())
+    booster = boosting.boost(job, {"train": table(load_diabetes, slice(0, 50))}, None, stop_request())
     assert booster.num_boosted_rounds() == 8
     assert "early_stopping_rounds has no effect" in caplog.text
 
@@ -120,13 +122,13 @@ def test_weights_and_queries_count() -> None:
     weights = np.linspace(0, 1, 200, dtype=np.float32)
     heavy = Table(data.features, labels=data.labels, weights=weights)
     expected = xgb.train({}, xgb.DMatrix(data.features, label=data.labels, weight=weights), num_boost_round=5)
-    got = boosting.boost(settings({"num_round": "5"}), {"train": heavy}, None, going())
+    got = boosting.boost(settings({"num_round": "5"}), {"train": heavy}, None, stop_request())
     np.testing.assert_array_equal(got.predict(matrix(data)), expected.predict(matrix(data)))
 
     groups = np.repeat(np.arange(10), 20)
     ranked = Table(data.features, labels=(data.labels > 140).astype(np.float32), groups=groups)  # type: ignore[operator]
     job = settings({"num_round": "5", "objective": "rank:ndcg", "eval_metric": "ndcg@5"})
-    got = boosting.boost(job, {"train": ranked}, None, going())
+    got = boosting.boost(job, {"train": ranked}, None, stop_request())
     expected = xgb.train(
         {"objective": "rank:ndcg"}, xgb.DMatrix(ranked.features, label=ranked.labels, qid=groups), num_boost_round=5
     )
@@ -137,12 +139,12 @@ def test_survival_times_may_be_censored() -> None:
     data = table(load_diabetes, slice(0, 100))
     labels = np.where(np.arange(100) % 2, data.labels, -data.labels).astype(np.float32)  # type: ignore[operator]
     job = settings({"num_round": "3", "objective": "survival:aft", "eval_metric": "aft-nloglik"})
-    booster = boosting.boost(job, {"train": Table(data.features, labels=labels)}, None, going())
+    booster = boosting.boost(job, {"train": Table(data.features, labels=labels)}, None, stop_request())
     assert booster.predict(matrix(data)).min() > 0
 
 
 def test_a_stop_ends_after_the_round_and_leaves_a_checkpoint(tmp_path: Path) -> None:
-    booster = train(load_diabetes, tmp_path, going(requested=True))
+    booster = train(load_diabetes, tmp_path, stop_request(requested=True))
     assert booster.num_boosted_rounds() == 1
     assert latest(tmp_path).num_boosted_rounds() == 1
 
@@ -194,11 +196,11 @@ def test_errors_of_xgboost_are_client_errors(load: Any, texts: dict[str, str], f
 def test_data_that_xgboost_cannot_use() -> None:
     bad = Table(np.array([[np.inf]], dtype=np.float32), labels=np.array([1], dtype=np.float32))
     with pytest.raises(ClientError, match=r"XGBoost cannot use the data: .*Input data contains `inf`"):
-        boosting.boost(settings({"num_round": "1"}), {"train": bad}, None, going())
+        boosting.boost(settings({"num_round": "1"}), {"train": bad}, None, stop_request())
 
 
 def test_channels_must_agree_on_the_features() -> None:
     data = tables(load_diabetes)
     data["validation"] = Table(data["validation"].features[:, :4], labels=data["validation"].labels)
     with pytest.raises(ClientError, match=r"number of features: train 10, validation 4\."):
-        boosting.boost(settings({"num_round": "1"}), data, None, going())
+        boosting.boost(settings({"num_round": "1"}), data, None, stop_request())
