@@ -50,7 +50,7 @@ class MetricStoreContract:
         await metrics.put([(LOSS, Sample.value(T0, 9.0))], "job.jsonl", 400, 500)
         assert [sample.sum for sample in await metrics.read(LOSS, *FOR_EVER)] == [3.0, 1.0, 2.0, 1.0, 9.0]
 
-    async def test_series_are_told_apart_by_every_part_of_them(self, metrics: MetricStore) -> None:
+    async def test_series_differ_by_each_of_their_parts(self, metrics: MetricStore) -> None:
         others = [
             Series.of("other", LOSS.name, dict(LOSS.dimensions)),
             Series.of(LOSS.namespace, "train:Loss", dict(LOSS.dimensions)),
@@ -122,7 +122,7 @@ class MetricStoreContract:
         assert await metrics.series(LOSS.namespace, dimensions=LOSS.dimensions) == [error, LOSS]
         assert await metrics.series("nothing") == []
 
-    async def test_old_samples_give_way_to_those_of_longer_periods_and_at_last_go(self, metrics: MetricStore) -> None:
+    async def test_old_samples_are_replaced_by_longer_periods_and_at_last_removed(self, metrics: MetricStore) -> None:
         sets = [a_set(T0 + 10 * i * SECOND, float(i), 2.0 * i) for i in range(36)]
         await metrics.put([(INVOCATIONS, sample) for sample in sets])
         total, count = sum(s.sum for s in sets), sum(s.count for s in sets)
@@ -138,7 +138,7 @@ class MetricStoreContract:
         assert await metrics.read(INVOCATIONS, *FOR_EVER) == []
         assert await metrics.series(INVOCATIONS.namespace) == []
 
-    async def test_values_of_programs_are_kept_as_printed_for_as_long_as_is_set(self, metrics: MetricStore) -> None:
+    async def test_values_of_programs_are_kept_as_printed_for_the_time_that_is_set(self, metrics: MetricStore) -> None:
         samples = [Sample.value(T0 + i * SECOND, float(i)) for i in range(10)]
         await metrics.put([(LOSS, sample) for sample in samples])
         await metrics.downsample(T0 + 14 * DAY, Retention())

@@ -215,7 +215,7 @@ class StoreContract:
         assert await store.get(first.ref) == second
         assert await store.history(second) == []
 
-    async def test_a_write_on_a_record_that_is_gone_is_stale(self, store: Store) -> None:
+    async def test_a_write_on_a_deleted_record_is_stale(self, store: Store) -> None:
         deleted = await store.create(a_record())
         await store.delete(deleted)
         for again in (False, True):
@@ -233,7 +233,7 @@ class StoreContract:
                 await store.replace(record, other)
         assert await store.get(record.ref) == record
 
-    async def test_a_deleted_record_is_gone_with_its_history(self, store: Store) -> None:
+    async def test_a_record_is_deleted_with_its_history(self, store: Store) -> None:
         record = await store.create(a_record(spec={"a": "b"}), a_line())
         await store.delete(record)
         with pytest.raises(RecordMissing):
@@ -268,7 +268,7 @@ class StoreContract:
 
     # Owners
 
-    async def test_what_the_loop_keeps_comes_back(self, store: Store) -> None:
+    async def test_node_placements_and_refusals_come_back(self, store: Store) -> None:
         kept: dict[str, Any] = {
             "node": "n1",
             "placements": {"r1-0": "n1"},
@@ -314,7 +314,7 @@ class StoreContract:
         with pytest.raises(RecordMissing):
             await store.get(child.ref)
 
-    async def test_a_record_with_children_is_deleted_once_they_are_gone(self, store: Store) -> None:
+    async def test_a_record_with_children_is_deleted_once_they_are(self, store: Store) -> None:
         owner = await store.create(a_record("owner", kind="tuning-job"))
         child = await store.create(a_record("child").owned_by(owner))
         with pytest.raises(ChildrenExist, match="child"):
@@ -370,7 +370,7 @@ class StoreContract:
         assert kept.version == 13
         assert [line.status for line in await store.history(kept)] == [str(number) for number in numbers]
 
-    async def test_one_of_many_gets_a_name(self, store: Store) -> None:
+    async def test_of_many_that_create_a_name_one_succeeds(self, store: Store) -> None:
         tries = (store.create(a_record(uid=f"u{number}")) for number in range(12))
         results = await asyncio.gather(*tries, return_exceptions=True)
         created = [result for result in results if isinstance(result, Record)]
@@ -444,7 +444,7 @@ class StoreContract:
         record = await store.replace(record, dataclasses.replace(record, state={"a": 2}))
         assert [await found(*pair) for pair in ("a1", "a2", "b1", "c1")] == [False, False, False, False]
 
-    async def test_a_list_goes_on_where_it_was_whatever_came_and_went(self, store: Store) -> None:
+    async def test_a_list_continues_after_records_were_created_and_deleted(self, store: Store) -> None:
         made = [await store.create(a_record(f"r{n}", created=T0 + n * SECOND)) for n in range(6)]
         query = Query("training-job", limit=2)
         page = await store.list(query)
@@ -489,7 +489,7 @@ class StoreContract:
                 await store.list(dataclasses.replace(query, after=token, **other))
         assert len((await store.list(dataclasses.replace(query, after=token, limit=100))).records) == 3
 
-    async def test_a_query_that_makes_no_sense_is_refused(self, store: Store) -> None:
+    async def test_an_invalid_query_is_refused(self, store: Store) -> None:
         for change in ({"limit": 0}, {"limit": -1}, {"equals": [(("spec",), "x")]}, {"equals": [(("name", "x"), "x")]}):
             with pytest.raises(ValueError, match=r"limit|equals"):
                 await store.list(Query("training-job", **change))
@@ -515,7 +515,7 @@ class StoreContract:
         assert await store.acquire("loop", "b", until + SECOND, until + 9 * SECOND)
         assert not await store.acquire("loop", "a", until + SECOND, until + 9 * SECOND)
 
-    async def test_whether_a_lease_is_held_can_be_asked_by_anybody(self, store: Store) -> None:
+    async def test_anybody_can_read_whether_a_lease_is_held(self, store: Store) -> None:
         until = T0 + 10 * SECOND
         assert not await store.is_held("node/a", T0)
         assert await store.acquire("node/a", "a", T0, until)
@@ -533,7 +533,7 @@ class StoreContract:
         await store.release("loop", "a")
         assert await store.acquire("loop", "b", T0, T0 + SECOND)
 
-    async def test_one_of_many_gets_a_lease(self, store: Store) -> None:
+    async def test_of_many_that_acquire_a_lease_one_succeeds(self, store: Store) -> None:
         for now in (T0, T0 + SECOND):  # a new lease, then one that has ended
             tries = (store.acquire("loop", f"{now} {holder}", now, now + SECOND) for holder in range(8))
             assert sorted(await asyncio.gather(*tries)) == [False] * 7 + [True]

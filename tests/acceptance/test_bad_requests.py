@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from clary.core.credentials import Credentials
-from tests.acceptance.broken import (
+from tests.acceptance.broken_requests import (
     ARN,
     BROKEN,
     BUCKET,
@@ -27,7 +27,7 @@ from tests.acceptance.broken import (
 )
 from tests.acceptance.raw_client import JSON11, Answer, RawClient
 from tests.live import LiveServer, live_server, until
-from tests.wire.requests import Path, spelled
+from tests.wire.requests import Path, aws_path
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def refused(answer: Answer) -> None:
 
 def _id(case: tuple[str, Path, Any, str, str]) -> str:
     operation, path, value, _, _ = case
-    return f"{operation} {spelled(path)}={ascii(value)[:30]}"
+    return f"{operation} {aws_path(path)}={ascii(value)[:30]}"
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=_id)
@@ -331,7 +331,7 @@ def test_what_the_gateway_refuses(client, endpoint, verb, headers, expected_text
     assert expected_text in answer.message
 
 
-# ---- good requests, broken along their shapes ----
+# ---- good requests, with members that violate their shapes ----
 
 ASKED: list[str] = []
 
@@ -358,7 +358,7 @@ def test_generated_requests_that_violate_their_shapes(client, server, case):
 def _names_member(path: Path, message: str) -> bool:
     """Whether the message names the member; items of plain lists and maps are named by their container, as at AWS."""
     # The keys of a map are spelled as they came.
-    return any(f"at '{spelled(there)}".lower() in message.lower() for there in (path, path[:-1]))
+    return any(f"at '{aws_path(there)}".lower() in message.lower() for there in (path, path[:-1]))
 
 
 def test_after_all_refusals_everything_is_as_before(client, before, server):

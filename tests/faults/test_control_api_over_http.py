@@ -1,4 +1,4 @@
-"""The application behind a real HTTP server, asked by an unmodified botocore."""
+"""The application behind a real HTTP server, called by an unmodified botocore."""
 
 import socket
 import threading

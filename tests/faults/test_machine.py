@@ -1,4 +1,4 @@
-"""What this machine has, asked of its drivers and programs; what the doctor reports of it."""
+"""What this machine has, read from its drivers and programs; what the doctor reports of it."""
 
 from clary.compute import machine
 from clary.compute.doctor import examine

@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.wire.test_bad_requests import SERVICE, WIRED, call
+from tests.wire.test_bad_requests import APP, SERVICE, call
 
 JSON = st.recursive(
     st.none()
@@ -63,7 +63,7 @@ def test_any_request_is_answered(case):
 @settings(max_examples=150, deadline=None)
 @given(body=st.binary(max_size=200) | st.text(max_size=100).map(lambda text: text.encode()))
 def test_any_body_is_answered(body):
-    answer = WIRED.call("SageMaker.CreateTrainingJob", body)
+    answer = APP.call("SageMaker.CreateTrainingJob", body)
     assert answer.status == 400
     assert json.loads(answer.body)["__type"] in ("ValidationException", "SerializationException")
 
@@ -77,5 +77,5 @@ def test_any_signature_is_answered(header, query):
     escaped = "".join(f"%{byte:02x}" if byte % 2 else chr(byte) for byte in query if byte > 32 and byte not in b"#[]?")
     for authorization in (header, f"AWS4-HMAC-SHA256 {header}"):
         headers = {"Authorization": authorization.encode("latin-1"), "X-Amz-Target": "SageMaker.ListModels"}
-        answer = WIRED.send("POST", f"http://h/?X-Amz-Algorithm=x&{escaped}", headers, b"{}")
+        answer = APP.send("POST", f"http://h/?X-Amz-Algorithm=x&{escaped}", headers, b"{}")
         assert answer.status in (400, 403)

@@ -1,4 +1,4 @@
-"""Which variant and which replica: tables, with the dice as an argument."""
+"""Which variant and which replica: tables, with the random number as an argument."""
 
 import random
 from collections import Counter

@@ -61,8 +61,8 @@ Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 @dataclass
-class Wired:
-    """The application, with these operations; `seen` is what they were asked."""
+class App:
+    """The application, with these operations; `seen` has the requests they received."""
 
     answers: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=lambda: Settings(home=Path("/nowhere")))

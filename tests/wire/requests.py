@@ -171,6 +171,6 @@ def without(operation: str, path: Path) -> dict[str, Any]:
     return request
 
 
-def spelled(path: Path) -> str:
+def aws_path(path: Path) -> str:
     """A path as AWS's messages have it: names start small, items count from one."""
     return ".".join(f"{step + 1}.member" if isinstance(step, int) else step[:1].lower() + step[1:] for step in path)

@@ -5,18 +5,18 @@ import json
 import pytest
 
 from clary.wire.shapes import Services
-from tests.wire.asgi import Wired
-from tests.wire.requests import GOOD, leaves, spelled, with_value, without
+from tests.wire.asgi import App
+from tests.wire.requests import GOOD, aws_path, leaves, with_value, without
 
 SERVICE = Services().named("sagemaker")
 LOGS = Services().named("logs")
 
 # Everything is built, and answers with nothing: what gets that far was taken for a good request.
-WIRED = Wired({(service.name, name): {} for service in (SERVICE, LOGS) for name in service.operations})
+APP = App({(service.name, name): {} for service in (SERVICE, LOGS) for name in service.operations})
 
 
 def call(operation, request):
-    answer = WIRED.call(f"SageMaker.{operation}", json.dumps(request))
+    answer = APP.call(f"SageMaker.{operation}", json.dumps(request))
     return answer.status, json.loads(answer.body)
 
 
@@ -58,13 +58,13 @@ def test_there_are_many_cases():
 @pytest.mark.parametrize(
     ("operation", "path", "value", "rule"),
     CASES,
-    ids=[f"{case[0]}-{spelled(case[1])}-{case[3][:40]}" for case in CASES],
+    ids=[f"{case[0]}-{aws_path(case[1])}-{case[3][:40]}" for case in CASES],
 )
 def test_a_member_that_breaks_a_rule_is_named_with_the_rule(operation, path, value, rule):
     status, answer = call(operation, with_value(operation, path, value))
     assert status == 400
     # Items of a list and values of a map that are no structures are reported at the container, as AWS does.
-    assert f"at '{spelled(path)}" in answer["message"] or f"at '{spelled(path[:-1])}'" in answer["message"]
+    assert f"at '{aws_path(path)}" in answer["message"] or f"at '{aws_path(path[:-1])}'" in answer["message"]
     if rule == "SerializationException":
         assert answer["__type"] == rule
     else:
@@ -80,11 +80,13 @@ REQUIRED = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "path"), REQUIRED, ids=[f"{op}-{spelled(path)}" for op, path in REQUIRED])
+@pytest.mark.parametrize(("operation", "path"), REQUIRED, ids=[f"{op}-{aws_path(path)}" for op, path in REQUIRED])
 def test_a_member_that_is_missing_is_named(operation, path):
     status, answer = call(operation, without(operation, path))
     assert (status, answer["__type"]) == (400, "ValidationException")
-    assert f"Value null at '{spelled(path)}' failed to satisfy constraint: Member must not be null" in answer["message"]
+    assert (
+        f"Value null at '{aws_path(path)}' failed to satisfy constraint: Member must not be null" in answer["message"]
+    )
 
 
 def test_the_unbroken_requests_are_accepted():

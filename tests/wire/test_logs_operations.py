@@ -12,7 +12,7 @@ from clary.resources.logs import filter_pattern
 from clary.resources.logs.operations import OPERATIONS
 from clary.wire.shapes import Services
 from clary.wire.validate import Validator
-from tests.wire.asgi import Wired
+from tests.wire.asgi import App
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 SERVICE = Services().named("logs")
@@ -39,7 +39,7 @@ def client(logs):
 
         return operation
 
-    return Wired({key: checked(key) for key in OPERATIONS}).client("logs")
+    return App({key: checked(key) for key in OPERATIONS}).client("logs")
 
 
 def write(logs, stream, *lines, group=GROUP):
