@@ -84,9 +84,10 @@ class LiveServer:
         return pid
 
     def supervisor(self, task_id: str) -> int:
-        """The supervisor of a task."""
+        """The supervisor of a task. Raises ProcessLookupError while it has none."""
         content = read_lock(self.home / "tasks" / task_id / "supervisor.lock")
-        assert content is not None
+        if content is None:
+            raise ProcessLookupError(f"{task_id} has no supervisor")
         return content[1]
 
     def processes(self) -> list[psutil.Process]:

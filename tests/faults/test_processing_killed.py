@@ -185,7 +185,7 @@ def alive(world: LiveWorld, task: str) -> int | None:
     """The supervisor's process, once it has become one."""
     try:
         return world.supervisor(task)
-    except ValueError:
+    except ProcessLookupError:
         return None
 
 

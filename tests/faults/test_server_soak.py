@@ -180,7 +180,7 @@ class Chaos:
     def kill_supervisor(self) -> None:
         if task := self.a_task(""):
             self.known.lost_processes.add(task.rsplit("-", 2)[0])
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(ProcessLookupError):
                 kill(self.world.supervisor(task))
 
     def a_task(self, start: str) -> str:
@@ -192,7 +192,7 @@ class Chaos:
     def supervised(self, task: str) -> bool:
         try:
             return self.world.supervisor(task) > 0
-        except (OSError, ValueError):
+        except ProcessLookupError:
             return False
 
 
