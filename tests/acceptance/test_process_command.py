@@ -22,8 +22,8 @@ from clary.core.errors import ClaryError
 from clary.data import FittedRecipe, Recipe
 from clary.demo.server import free_port
 from tests.data_jobs import held
+from tests.data_library.recipe_support import passengers
 from tests.live import LiveServer, live_server, until
-from tests.unit.data.recipe_support import passengers
 
 DONE, COULD_NOT, WRONG_USAGE = 0, 1, 2
 STEPS: list[Any] = [

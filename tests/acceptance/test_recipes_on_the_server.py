@@ -16,9 +16,9 @@ import pytest
 import xgboost
 
 from clary.data import Recipe
+from tests.data_library.recipe_support import passengers
 from tests.faults.live_world import PATIENCE_S, LiveWorld, live_world
 from tests.live import until
-from tests.unit.data.recipe_support import passengers
 
 IMAGE = "clary/data:1"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"

@@ -12,9 +12,9 @@ import pytest
 from clary.core.tasks import Phase
 from clary.data import FittedRecipe, Recipe
 from tests.data_jobs import held
+from tests.data_library.recipe_support import passengers
 from tests.faults.live_world import PATIENCE_S, LiveWorld, live_world
 from tests.live import kill, until
-from tests.unit.data.recipe_support import passengers
 
 WHOLE = ["features/part.parquet", "model.tar.gz", "recipe.clary", "told.json"]
 STEPS: list[Any] = [
