@@ -1,4 +1,4 @@
-"""What a family makes a new record of, beside the request."""
+"""What a family makes a new record from, together with the request."""
 
 from __future__ import annotations
 

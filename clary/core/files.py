@@ -11,17 +11,17 @@ def write_whole(path: Path, text: str, mode: int = 0o644, durable: bool = True) 
 
     durable   False: the caller does not wait for the disk, and a power cut may leave an empty file
     """
-    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -1,4 +1,4 @@
-"""Settings that clients of the embedded S3 need beside its address and keys."""
+"""Settings that clients of the embedded S3 need in addition to its address and keys."""
 
 from __future__ import annotations
 

@@ -236,4 +236,4 @@ def _check(settings: Settings) -> None:
         if not 0 <= getattr(settings, name) <= 36500:
             raise SettingsError(f"{name} = {getattr(settings, name)}: must be from 0 to 36500")
     if settings.s3_endpoint_url and not (settings.s3_access_key_id and settings.s3_secret_access_key):
-        raise SettingsError("s3_endpoint_url needs s3_access_key_id and s3_secret_access_key beside it")
+        raise SettingsError("s3_endpoint_url needs s3_access_key_id and s3_secret_access_key too")

@@ -134,7 +134,7 @@ class Task:
     image         an image URI: one that resolves to a runtime of this machine, or a container image
     command       the argument of the image's own program: "train", "serve", or "" for nothing; ignored where entrypoint
                   or arguments are given
-    environment   beside what the platform itself sets
+    environment   in addition to what the platform itself sets
     files         text files to write as they are, path relative to /opt/ml
     host_files    likewise, but {host} in them stands for the host's name, {network_interface} for the interface over
                   which hosts reach each other
@@ -148,7 +148,7 @@ class Task:
     queued_at     when it was asked for, epoch seconds: first come, first served
     isolated      no network (EnableNetworkIsolation)
     layout        of /opt/ml, a training job's (and a replica's) or a processing job's: which folders there are
-                  beside those of inputs, outputs and files, which SM_* variables are set, whether a message is read
+                  besides those of inputs, outputs and files, which SM_* variables are set, whether a message is read
     pipeline      of a replica whose requests go through several containers: host -> what it runs. Requests go through
                   them in the order of `hosts`; `image`, `environment` and `inputs` are not used then
     """

@@ -42,18 +42,18 @@ def test_children_that_end_wake_their_owner(tmp_path):
     run_scenario(scenario, tmp_path)
 
 
-@pytest.mark.parametrize("deed", ["Stop", "Delete"])
-def test_an_operation_on_a_child_wakes_its_owner(tmp_path, deed):
+@pytest.mark.parametrize("verb", ["Stop", "Delete"])
+def test_an_operation_on_a_child_wakes_its_owner(tmp_path, verb):
     async def scenario(mortal: MortalServer) -> None:
         batch = await mortal.create(1)
         await mortal.server.settle()
         (task,) = mortal.server.backend.tasks
-        if deed == "Delete":
+        if verb == "Delete":
             mortal.server.backend.move(task, Phase.EXITED, exit_code=0)
             await mortal.server.settle()
         woken: list[Ref] = []
         mortal.server.changes.subscribe(woken.append)
-        await mortal.server.call(f"{deed}TrainingJob", TrainingJobName=batches.job_names(batch)[0])
+        await mortal.server.call(f"{verb}TrainingJob", TrainingJobName=batches.job_names(batch)[0])
         assert woken[-1] == BATCH
 
     run_scenario(scenario, tmp_path)

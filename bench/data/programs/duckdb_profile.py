@@ -23,8 +23,8 @@ for name in numbers:
     wanted += [f"quantile_cont({name}, {q})", f"count_if({name} = 0)"]
 for name in texts:
     wanted += [f"avg(length({name}))", f"min(length({name}))", f"max(length({name}))"]
-for place, name in enumerate(numbers):
-    wanted += [f"corr({name}, {other})" for other in numbers[:place]]
+for index, name in enumerate(numbers):
+    wanted += [f"corr({name}, {other})" for other in numbers[:index]]
 first = base.execute(f"select {', '.join(wanted)} from t").fetchone()
 
 where = wanted.index

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-NUMBERS = [f"number {place}" for place in range(5)]
-CATEGORIES = [f"category {place}" for place in range(5)]
+NUMBERS = [f"number {index}" for index in range(5)]
+CATEGORIES = [f"category {index}" for index in range(5)]
 
 
 def table(rows: int = 5_000) -> pd.DataFrame:
@@ -14,8 +14,8 @@ def table(rows: int = 5_000) -> pd.DataFrame:
         values = draw.normal(50, 20, rows)
         values[draw.random(rows) < 0.1] = np.nan
         columns[name] = values
-    for place, name in enumerate(CATEGORIES):
-        values = draw.choice([f"level {number}" for number in range(5 + 3 * place)], rows).astype(object)
+    for index, name in enumerate(CATEGORIES):
+        values = draw.choice([f"level {number}" for number in range(5 + 3 * index)], rows).astype(object)
         values[draw.random(rows) < 0.1] = np.nan
         columns[name] = values
     return pd.DataFrame(columns)
