@@ -81,19 +81,19 @@ def each_batch(
     rows: int = BATCH_ROWS,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
-    ahead: int = _QUEUED_RESULTS,
+    max_queued: int = _QUEUED_RESULTS,
 ) -> Iterator[T]:
     """`work` of each batch, computed on all cores, in the table's order.
 
-    ahead     results of a part that may wait for those before them: with as many as a part has batches every core stays
-              busy, where the results are small
-    progress  called with the number of rows of each batch that is done
-    Raises    what reading or `work` raised, at that batch's position; nothing goes on running after that.
+    max_queued  results of a part that may wait for those before them: with as many as a part has batches every core
+                stays busy, where the results are small
+    progress    called with the number of rows of each batch that is done
+    Raises      what reading or `work` raised, at that batch's position; nothing goes on running after that.
     """
     parts = scan.parts()
     if not parts:
         return
-    lanes = [_Lane(part, columns, rows, work, ahead) for part in parts]
+    lanes = [_Lane(part, columns, rows, work, max_queued) for part in parts]
     with ThreadPoolExecutor(max(1, threads or cores())) as pool:
         running = [pool.submit(lane.run) for lane in lanes]
         try:
@@ -142,10 +142,12 @@ class _Lane(Generic[T]):
     Threads take parts in order, so the part that the consumer waits for always has a thread of its own.
     """
 
-    def __init__(self, part: Part, columns: Sequence[str], rows: int, work: Callable[[Batch], T], ahead: int) -> None:
+    def __init__(
+        self, part: Part, columns: Sequence[str], rows: int, work: Callable[[Batch], T], max_queued: int
+    ) -> None:
         self.stopped = threading.Event()
         self._part, self._columns, self._rows, self._work = part, columns, rows, work
-        self._queue: queue.Queue[tuple[int, T] | None] = queue.Queue(ahead)
+        self._queue: queue.Queue[tuple[int, T] | None] = queue.Queue(max_queued)
 
     def run(self) -> None:
         try:

@@ -234,7 +234,7 @@ def test_truncated_svd_of_a_sparse_block_equals_scikit_learns():
     batch = sparse_batch()
     step = TruncatedSvd(n_components=3)
     base = components.DerivedColumns(("words",), batch["words"].names, step.named(3), False)
-    ours = step._of_sums(base, merged(Gram(("words",)), batch, 13))
+    ours = step._fit_sums(base, merged(Gram(("words",)), batch, 13))
     close(ours.transform(batch).to_pandas(), TruncatedSVD(3, algorithm="arpack").fit_transform(batch["words"].matrix))
 
 

@@ -20,7 +20,7 @@ from clary.data.recipe.steps.image import decoding
 from clary.data.recipe.steps.image import pixels as p
 from clary.data.recipe.steps.image.decoding import IMAGE, packed, pixels_of
 from clary.data.recipe.steps.image.features import ImageFlatten, ImageHog
-from clary.data.recipe.steps.image.statistics import FIGURES, ImageStatistics
+from clary.data.recipe.steps.image.statistics import STATISTICS, ImageStatistics
 from clary.data.recipe.steps.image.transforms import ImageConvert, ImageCrop, ImageFilter, ImageGrey, ImageResize
 from tests.data_library.feature_checks import Pieces, assert_made_as_declared, assert_same_by_row, fitted
 
@@ -462,7 +462,7 @@ def test_figures_of_images():
     assert_same_by_row(ours, data)
     found = ours.transform(Batch.of_arrow(data)).to_pandas()
     found.columns = [name.removeprefix("photo_") for name in found]
-    assert list(found) == list(FIGURES)
+    assert list(found) == list(STATISTICS)
     first = found.iloc[0]
     assert (first["width"], first["height"], first["channels"]) == (48, 40, 1)
     np.testing.assert_allclose(first[["mean", "std"]].tolist(), [grey.mean(), grey.std()])

@@ -64,10 +64,10 @@ def draw_named(axes: Axes, labels: Sequence[str], heights: Sequence[float], name
     """Bars from top to bottom, the amount at the end of each; those behind the first `named` are grey."""
     places = np.arange(len(heights))
     colours = [COLOURS[0] if named is None or place < named else OTHER_COLOUR for place in places]
-    drawn = axes.barh(places, heights, color=colours)
+    bars = axes.barh(places, heights, color=colours)
     axes.set_yticks(places, [shown_text(label) for label in labels])
     axes.invert_yaxis()
-    axes.bar_label(drawn, [f"{height:,.6g}" for height in heights], padding=2, fontsize=7)
+    axes.bar_label(bars, [f"{height:,.6g}" for height in heights], padding=2, fontsize=7)
     axes.margins(x=0.12)
 
 

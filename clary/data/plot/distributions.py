@@ -170,8 +170,8 @@ def _draw_groups(axes: Axes, batch: Any, name: str, by: str, found: Numbers) -> 
     groups = groups_of(batch[by], by, MAX_BOXES)
     codes = groups.codes[found.present]
     groups_found = [(label, found.values[codes == code]) for code, label in enumerate(groups.labels)]
-    drawn = [(label, values) for label, values in groups_found if len(values)]
-    _draw_boxes(axes, [values for _, values in drawn], [f"{label} ({len(values):,})" for label, values in drawn])
+    filled = [(label, values) for label, values in groups_found if len(values)]
+    _draw_boxes(axes, [values for _, values in filled], [f"{label} ({len(values):,})" for label, values in filled])
     label_axes(axes, by, name)
     show_times(axes, found, "y")
 

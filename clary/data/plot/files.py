@@ -27,13 +27,13 @@ def svg(figure: Figure, alt: str = "") -> str:
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = buffer.getvalue()
-    drawn = drawn[drawn.index("<svg") :].rstrip()
-    mark = "p" + hashlib.sha256(drawn.encode()).hexdigest()[:10]
-    drawn = re.sub(r'\bid="', f'id="{mark}-', drawn)
-    drawn = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{mark}-", drawn)
+    markup = buffer.getvalue()
+    markup = markup[markup.index("<svg") :].rstrip()
+    mark = "p" + hashlib.sha256(markup.encode()).hexdigest()[:10]
+    markup = re.sub(r'\bid="', f'id="{mark}-', markup)
+    markup = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{mark}-", markup)
     text = html.escape(_alt(figure, alt), quote=True)
-    return drawn.replace("<svg", f'<svg role="img" aria-label="{text}"', 1)
+    return markup.replace("<svg", f'<svg role="img" aria-label="{text}"', 1)
 
 
 def image(figure: Figure, alt: str = "", dpi: int = 110) -> str:

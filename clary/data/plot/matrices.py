@@ -175,7 +175,7 @@ def missingness(data: Data, columns: Sequence[str] = ()) -> Figure:
     shares = counts.sum(axis=0) / rows
     figure = new_figure(max(6.4, min(20.0, 1.6 + 0.34 * len(names))), 5.4)
     axes = figure.add_subplot()
-    drawn = axes.imshow(
+    image = axes.imshow(
         counts / sizes[:, None],
         cmap="Greys",
         vmin=0,
@@ -187,7 +187,7 @@ def missingness(data: Data, columns: Sequence[str] = ()) -> Figure:
     labels = [f"{shown_text(name, 24)} {_percent(share)}" for name, share in zip(names, shares, strict=True)]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8)
     axes.set_ylabel("row")
-    figure.colorbar(drawn, ax=axes, label="share missing", fraction=0.04)
+    figure.colorbar(image, ax=axes, label="share missing", fraction=0.04)
     order = [place for place in np.argsort(-shares) if shares[place] > 0]
     most = ", ".join(f"{names[place]} {_percent(shares[place])}" for place in order[:5])
     note = f"{rows:,} row{'' if rows == 1 else 's'}" + (f" in {bands} bands" if bands < rows else "")

@@ -75,12 +75,12 @@ def draw_points(
     return axes.scatter(x[known], y[known], c=amount, cmap=AMOUNTS, vmin=low, vmax=high, linewidths=0, **style)
 
 
-def add_legend(figure: Figure, axes: Axes, hue: Hue | None, drawn: Any, *, outside: bool = False) -> None:
+def add_legend(figure: Figure, axes: Axes, hue: Hue | None, points: Any, *, outside: bool = False) -> None:
     """Add a legend or a colour bar for the colours; outside: beside all the figure's axes."""
     if hue is None:
         return
-    if hue.scale is not None and drawn is not None:
-        bar = figure.colorbar(drawn, ax=figure.axes if outside else axes, label=shown_text(hue.name))
+    if hue.scale is not None and points is not None:
+        bar = figure.colorbar(points, ax=figure.axes if outside else axes, label=shown_text(hue.name))
         show_times(bar.ax, hue.scale, "y")
     elif hue.groups is not None and outside:
         handles, labels = axes.get_legend_handles_labels()

@@ -112,7 +112,7 @@ def pairs(data: Data, columns: Sequence[str] = (), *, by: str = "") -> Figure:
     found = [numbers_of(sample.batch, name) for name in names]
     side = max(4.8, 1.9 * len(names))
     figure = new_figure(side, side)
-    hue, drawn = hue_of(sample.batch, by), None
+    hue, dots = hue_of(sample.batch, by), None
     grid = figure.subplots(len(names), len(names), squeeze=False, sharex="col")
     for row, up in enumerate(found):
         for place, across in enumerate(found):
@@ -123,13 +123,13 @@ def pairs(data: Data, columns: Sequence[str] = (), *, by: str = "") -> Figure:
             else:
                 both = across.present & up.present
                 points = _values_at(across.values, across.present, both), _values_at(up.values, up.present, both)
-                drawn = draw_points(axes, *points, hue, both)
+                dots = draw_points(axes, *points, hue, both)
                 show_times(axes, up, "y")
             show_times(axes, across, "x")
             label_axes(axes, names[place] if row == len(names) - 1 else "", names[row] if place == 0 else "")
             axes.tick_params(labelsize=7)
     if len(names) > 1:
-        add_legend(figure, grid[1][0], hue, drawn, outside=True)
+        add_legend(figure, grid[1][0], hue, dots, outside=True)
     title = f"Pairs of {', '.join(names)}" + (f" by {by}" if by else "")
     return finish(
         figure, title, (sample.note, *(column.note for column in found)), f"{len(names)} columns against each other."

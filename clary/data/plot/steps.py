@@ -107,9 +107,9 @@ def _draw_made(axes: Axes, before: Batch, after: Batch, column: str) -> str:
     blocks = [name for name in made if kind_of(after[name]) is Kind.BLOCK]
     own = [name for name in made if name.startswith(column)] or made
     if not own:
-        axes.text(0.5, 0.5, "the column is gone", ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "the column was removed", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
-        return "gone"
+        return "removed"
     if blocks and (len(own) == 1 or not set(own) - set(blocks)):
         _draw_block(axes, after[blocks[0]])
         return f"{len(after[blocks[0]].names):,} columns"

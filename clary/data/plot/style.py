@@ -87,12 +87,12 @@ def shown_text(text: object, limit: int = MAX_TEXT) -> str:
 
     A character that no font of this machine has is written as Python writes it: \\u4eba.
     """
-    one_line = " ".join(str(text).split())
-    if len(one_line) > limit:
+    line = " ".join(str(text).split())
+    if len(line) > limit:
         half = (limit - 1) // 2
-        one_line = f"{one_line[:half]}…{one_line[-half:]}"
-    drawn = "".join(letter if _has(letter) else letter.encode("unicode_escape").decode() for letter in one_line)
-    return drawn.replace("$", r"\$")
+        line = f"{line[:half]}…{line[-half:]}"
+    shown = "".join(letter if _has(letter) else letter.encode("unicode_escape").decode() for letter in line)
+    return shown.replace("$", r"\$")
 
 
 def _has(character: str) -> bool:

@@ -60,7 +60,7 @@ def declared(given: Mapping[str, Any]) -> Declared:
         wrong.append("steps: a list of steps is wanted" + ("" if "steps" in given else "; the key is not there"))
         steps = ()
     if wrong:
-        raise RecipeError(_all_of(wrong))
+        raise RecipeError(_joined(wrong))
     target = str(words["target"])
     made = declared_steps(steps, target)
     return Declared(made, target, str(words["name"]), str(words["description"]), version)
@@ -78,11 +78,11 @@ def declared_steps(given: Sequence[Step | Mapping[str, Any] | str], target: str 
         except _Wrong as error:
             wrong += [f"step {place + 1}{error.step}: {reason}" for reason in error.reasons]
     if wrong:
-        raise RecipeError(_all_of(wrong))
+        raise RecipeError(_joined(wrong))
     return tuple(made)
 
 
-def _all_of(wrong: Sequence[str]) -> str:
+def _joined(wrong: Sequence[str]) -> str:
     return (
         wrong[0]
         if len(wrong) == 1
@@ -130,7 +130,7 @@ def _made(kind: type[Step], values: Mapping[str, Any], target: str) -> Step:
             wrong.append(f"there is no parameter {shown(name)}; {registry.nearest(name, list(fields))}")
             continue
         try:
-            checked[name] = _of_type(name, value, types[name])
+            checked[name] = _checked(name, value, types[name])
         except Mismatch as mismatch:
             wrong.append(f"{name}: {shown(value)} is not {mismatch}")
     for name, field in fields.items():
@@ -146,7 +146,7 @@ def _made(kind: type[Step], values: Mapping[str, Any], target: str) -> Step:
         raise _Wrong([str(error)], kind.name) from None
 
 
-def _of_type(name: str, value: Any, wanted: Any) -> Any:
+def _checked(name: str, value: Any, wanted: Any) -> Any:
     value = converted(value, wanted)
     return (value,) if name == "columns" and isinstance(value, str) and value not in KIND_WORDS else value
 

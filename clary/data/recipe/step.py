@@ -264,6 +264,6 @@ def need(true: bool, reason: str, parameter: str = "") -> None:
         raise RecipeError(f"{parameter}: {reason}" if parameter else reason)
 
 
-def one_of(parameter: str, value: object, allowed: Iterable[object]) -> None:
+def check_choice(parameter: str, value: object, allowed: Iterable[object]) -> None:
     options = tuple(allowed)
     need(value in options, f"{value!r} is not one of {some(options, 30)}", parameter)

@@ -166,10 +166,10 @@ class Reader:
 
     def _pass(self) -> bool:
         """Read the whole file. Whether it must be read again, since a column turned out to be text."""
-        again = False
+        reread = False
         limit = self._options.rows
         for block, texts, columns in self._converted():
-            again |= self._store(block, texts, columns)
+            reread |= self._store(block, texts, columns)
             if limit is not None and self._spill.rows >= limit:
                 break
         for state in self._states:
@@ -180,8 +180,8 @@ class Reader:
                         state.name,
                     )
                 )
-                state.type, again = Type.TEXT, True
-        return again
+                state.type, reread = Type.TEXT, True
+        return reread
 
     def _converted(self) -> Iterator[tuple[TextBlock, TextColumns, list[Converted]]]:
         """Blocks as typed columns, in order; several are parsed at a time."""
@@ -208,13 +208,13 @@ class Reader:
         """Put a block's rows into the spill. Whether the file must be read again."""
         self._bad.add(texts.bad)
         keep = np.ones(texts.rows, dtype=bool)
-        again = False
+        reread = False
         for place, state in enumerate(self._states):
             found = columns[place]
             if found.misfits is not None and self._is_bad(state, found):
                 self._refuse(block, state, texts.columns[place], found, keep)
             elif not lossless(found.type, wider(state.type, found.needed)) or found.misfits is not None:
-                again |= self._widen(state, found, texts.columns[place])
+                reread |= self._widen(state, found, texts.columns[place])
                 columns[place] = convert(texts.columns[place], state.type, self._dialect.cells)
             state.missing = (state.missing or Counter()) + columns[place].missing
         arrays = [self._checked(state, found) for state, found in zip(self._states, columns, strict=True)]
@@ -224,7 +224,7 @@ class Reader:
             wanted = batch.num_rows if self._options.rows is None else self._options.rows - self._spill.rows
             if batch.num_rows:
                 self._spill.add(batch.slice(0, wanted))
-        return again
+        return reread
 
     def _is_bad(self, state: ColumnState, found: Converted) -> bool:
         """Whether misfits are rows to leave out, rather than a reason for another type."""

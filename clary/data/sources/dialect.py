@@ -118,10 +118,10 @@ def _delimiter(text: str, quote: str, newline: str) -> str:
     best, best_score = ",", 0.0
     for delimiter in DELIMITERS:
         counts = Counter(len(row) for row, _ in islice(fields_of(text, delimiter, quote, newline), SAMPLE_ROWS))
-        counts_of_many = {fields: rows for fields, rows in counts.items() if fields > 1}
-        if not counts_of_many:
+        rows_by_fields = {fields: rows for fields, rows in counts.items() if fields > 1}
+        if not rows_by_fields:
             continue
-        fields, rows = max(counts_of_many.items(), key=lambda item: (item[1], item[0]))
+        fields, rows = max(rows_by_fields.items(), key=lambda item: (item[1], item[0]))
         share = rows / counts.total()
         score = share * share * (1 + 0.01 * min(fields, 50))
         if score > best_score + 1e-9:

@@ -17,7 +17,7 @@ from clary.data.sources.wrappers import Concatenation, Selection, WithConstants,
 
 def scan_files(files: Sequence[InputFile], wanted: Format | None, options: ReadOptions) -> Scan:
     """Raises ReadError where they are of several formats, or their columns do not fit."""
-    chosen = wanted or _format_of_all(files)
+    chosen = wanted or _common_format(files)
     check_options(chosen, options)
     if chosen.together:
         return Selection(chosen.scan(list(files), options), options.columns, options.rows)
@@ -45,7 +45,7 @@ def check_options(chosen: Format, options: ReadOptions) -> None:
         raise ReadError(f"{chosen.name} has no option {some(unknown)}; it has {some(sorted(chosen.options))}")
 
 
-def _format_of_all(files: Sequence[InputFile]) -> Format:
+def _common_format(files: Sequence[InputFile]) -> Format:
     first = format_of(files[0])
     for file in files[1:]:
         other = format_of(file)

@@ -35,7 +35,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
     with file.reading_as("HDF5"), file.seekable() as stream, h5py.File(stream, "r") as archive:
         found = _chosen(archive, options.format_options.get("key"), file, h5py)
         if isinstance(found, h5py.Group):
-            return FrameScan(_of_pandas(found, file, notes), notes)
+            return FrameScan(_pandas_table(found, file, notes), notes)
         return FrameScan(table_of_array(_values(found, h5py), file.name, notes, _names(found)), notes)
 
 
@@ -77,7 +77,7 @@ def _texts(values: Any) -> list[str]:
     return [item.decode() if isinstance(item, bytes) else str(item) for item in np.asarray(values).tolist()]
 
 
-def _of_pandas(group: Any, file: InputFile, notes: list[Note]) -> pa.Table:
+def _pandas_table(group: Any, file: InputFile, notes: list[Note]) -> pa.Table:
     kind = _texts([group.attrs["pandas_type"]])[0]
     notes.append(Note("pandas wrote it; the index was left out."))
     if kind == "frame" and "axis0" in group:

@@ -15,7 +15,7 @@ from clary.data.scans import FrameScan, Part, Scan, cores
 from clary.data.sources.chunks import spill_chunks
 from clary.data.sources.input_file import InputFile
 from clary.data.sources.read_options import ReadOptions
-from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns
+from clary.data.sources.spill import PARTS_PER_CORE, batches_without_columns
 
 OPTIONS: frozenset[str] = frozenset()
 
@@ -100,7 +100,7 @@ class IpcScan:
 
     def read(self, places: range, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         if not columns:
-            yield from of_no_columns(sum(self._counts[place] for place in places), rows)
+            yield from batches_without_columns(sum(self._counts[place] for place in places), rows)
             return
         wanted = [self._names.index(name) for name in columns]
         order = sorted(wanted)

@@ -50,7 +50,7 @@ def _below(found: Any, path: object, file: InputFile) -> Any:
 
 def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
     if isinstance(found, list):
-        return _of_list(found, file, notes)
+        return _columns_of_list(found, file, notes)
     if not isinstance(found, Mapping) or not found:
         raise ReadError(f"{file.name} holds {_described(found)}, which is not a table; a list of objects is")
     if {"columns", "data"} <= set(found) <= {"columns", "data", "index", "index_names", "column_names"}:
@@ -58,7 +58,7 @@ def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[A
         return named(found["data"], [str(name) for name in found["columns"]], notes)
     if "data" in found and isinstance(found.get("schema"), Mapping) and "fields" in found["schema"]:
         notes.append(Note("It is in pandas' layout 'table'."))
-        return _of_list(found["data"], file, notes)
+        return _columns_of_list(found["data"], file, notes)
     values = list(found.values())
     if all(isinstance(value, list) for value in values):
         if len({len(value) for value in values}) == 1:
@@ -66,17 +66,17 @@ def _columns(found: Any, file: InputFile, notes: list[Note]) -> dict[str, list[A
         lengths = some(f"{name}: {len(value)}" for name, value in found.items())
         raise ReadError(f"{file.name}: its columns are of different lengths ({lengths})")
     if all(isinstance(value, Mapping) for value in values):
-        return _of_mappings(found, notes)
+        return _columns_of_mappings(found, notes)
     lists = [key for key, value in found.items() if isinstance(value, list) and value and isinstance(value[0], Mapping)]
     if len(lists) == 1:
         notes.append(Note(f"The records are those of {lists[0]!r}; other members were left out."))
-        return _of_list(found[lists[0]], file, notes)
+        return _columns_of_list(found[lists[0]], file, notes)
     if lists:
         raise ReadError(f"{file.name} has several lists of records: choose one by records=: {some(lists)}")
     return columns_of([found])
 
 
-def _of_mappings(found: Mapping[str, Any], notes: list[Note]) -> dict[str, list[Any]]:
+def _columns_of_mappings(found: Mapping[str, Any], notes: list[Note]) -> dict[str, list[Any]]:
     """{column: {row: value}}, as pandas writes by default, or {row: {column: value}}: the keys decide."""
     inner = [list(value) for value in found.values()]
     outer = list(found)
@@ -88,7 +88,7 @@ def _of_mappings(found: Mapping[str, Any], notes: list[Note]) -> dict[str, list[
     return columns_of([{"key": key, **record} for key, record in found.items()])
 
 
-def _of_list(found: list[Any], file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
+def _columns_of_list(found: list[Any], file: InputFile, notes: list[Note]) -> dict[str, list[Any]]:
     if not isinstance(found, list) or not found:
         raise ReadError(f"{file.name} holds {_described(found)}, which is not a table")
     if all(isinstance(item, Mapping) for item in found):

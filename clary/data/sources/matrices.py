@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clary.data.notes import Note
 from clary.data.scans import BATCH_ROWS, Part, cores
-from clary.data.sources.spill import of_no_columns
+from clary.data.sources.spill import batches_without_columns
 
 
 class MatrixScan:
@@ -65,7 +65,7 @@ class MatrixPart:
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         if not columns:
-            yield from of_no_columns(self.end - self.first_row, rows)
+            yield from batches_without_columns(self.end - self.first_row, rows)
             return
         for start in range(self.first_row, self.end, rows):
             yield self.scan.read(start, min(start + rows, self.end), columns)

@@ -29,7 +29,7 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
                 return FrameScan(table_of_array(found, file.name, notes), notes)
             with found:
                 arrays = {name: found[name] for name in _wanted(found.files, key, file)}
-            return FrameScan(_of_several(arrays, file, notes), notes)
+            return FrameScan(_table_of_arrays(arrays, file, notes), notes)
     except ReadError as error:
         if "allow_pickle=False" not in str(error):
             raise
@@ -47,7 +47,7 @@ def _wanted(names: list[str], key: object, file: InputFile) -> list[str]:
     return [str(key)]
 
 
-def _of_several(arrays: dict[str, Any], file: InputFile, notes: list[Note]) -> pa.Table:
+def _table_of_arrays(arrays: dict[str, Any], file: InputFile, notes: list[Note]) -> pa.Table:
     if len(arrays) == 1:
         (array,) = arrays.values()
         return table_of_array(array, file.name, notes)

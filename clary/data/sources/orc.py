@@ -14,7 +14,7 @@ from clary.data.notes import Note
 from clary.data.scans import Part, Scan
 from clary.data.sources.input_file import InputFile
 from clary.data.sources.read_options import ReadOptions
-from clary.data.sources.spill import of_no_columns
+from clary.data.sources.spill import batches_without_columns
 
 OPTIONS: frozenset[str] = frozenset()
 
@@ -74,7 +74,7 @@ class OrcPart:
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         if not columns:
-            yield from of_no_columns(self.count, rows)
+            yield from batches_without_columns(self.count, rows)
             return
         with self.scan.opened() as reader:
             whole = reader.read_stripe(self.stripe, columns=list(columns)).select(list(columns))

@@ -14,7 +14,7 @@ from clary.data.notes import Note
 from clary.data.scans import Part, Scan, cores
 from clary.data.sources.input_file import InputFile
 from clary.data.sources.read_options import ReadOptions
-from clary.data.sources.spill import PARTS_PER_CORE, of_no_columns
+from clary.data.sources.spill import PARTS_PER_CORE, batches_without_columns
 
 OPTIONS: frozenset[str] = frozenset()
 # Pages are read through a buffer of this size for each column, so that a row group of any size needs little memory.
@@ -76,7 +76,7 @@ class ParquetScan:
 
     def read(self, groups: Sequence[int], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         if not columns:
-            yield from of_no_columns(sum(self._metadata.row_group(group).num_rows for group in groups), rows)
+            yield from batches_without_columns(sum(self._metadata.row_group(group).num_rows for group in groups), rows)
             return
         names = self._schema.names
         unchanged = names == self._written

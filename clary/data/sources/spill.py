@@ -64,7 +64,7 @@ class Spill:
         if self._descriptor < 0:
             self.chunks.append(Chunk(batch.num_rows, self.rows, batch=batch))
         else:
-            data = _stream_of(batch)
+            data = _ipc_stream(batch)
             self._write(data)
             self.chunks.append(Chunk(batch.num_rows, self.rows, self._end, len(data)))
             self._end += len(data)
@@ -122,7 +122,7 @@ def _filled(batch: pa.RecordBatch | None, columns: Sequence[str], rows: int) -> 
     return pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
-def _stream_of(batch: pa.RecordBatch) -> pa.Buffer:
+def _ipc_stream(batch: pa.RecordBatch) -> pa.Buffer:
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, batch.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
         writer.write_batch(batch)
@@ -175,7 +175,7 @@ class SpillPart:
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         for chunk in self._chunks:
             if not columns:
-                yield from of_no_columns(chunk.rows, rows)
+                yield from batches_without_columns(chunk.rows, rows)
                 continue
             batch = self._spill.read(chunk, columns)
             arrays = [fitted(batch.column(place), self._schema.field(name).type) for place, name in enumerate(columns)]
@@ -194,7 +194,7 @@ def fitted(array: pa.Array, wanted: pa.DataType) -> Any:
     return array.cast(wanted, safe=not pa.types.is_floating(wanted))
 
 
-def of_no_columns(count: int, rows: int) -> Iterator[pa.RecordBatch]:
+def batches_without_columns(count: int, rows: int) -> Iterator[pa.RecordBatch]:
     """Batches of so many rows in all, without a column: a table without columns would have no rows in Arrow."""
     for start in range(0, count, rows):
         nothing = pa.nulls(min(rows, count - start))

@@ -13,7 +13,7 @@ from clary.data.batch import some
 from clary.data.errors import ReadError
 from clary.data.notes import Note
 from clary.data.scans import Part, Scan
-from clary.data.sources.spill import fitted, of_no_columns
+from clary.data.sources.spill import batches_without_columns, fitted
 
 
 class ScanWrapper:
@@ -99,7 +99,7 @@ class FirstRows:
             elif columns:
                 yield batch.slice(0, remaining)
             else:
-                yield from of_no_columns(remaining, rows)
+                yield from batches_without_columns(remaining, rows)
             remaining -= batch.num_rows
             if remaining <= 0:
                 return

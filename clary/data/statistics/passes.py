@@ -22,7 +22,7 @@ from clary.data.scans import BATCH_ROWS, Scan, each_batch
 from clary.data.statistics.base import AnotherPass, Sample, Statistic
 from clary.data.statistics.samples import SampleRows
 
-_AHEAD = 16  # states of a part that may wait for those before it: they are small
+_QUEUED_STATES = 16  # states of a part that may wait for those before it: they are small
 
 
 class Source(Protocol):
@@ -194,7 +194,7 @@ class Passes:
             [name for name in self._scan.arrow_schema.names if name in names],
             work,
             rows=self._rows,
-            ahead=_AHEAD,
+            max_queued=_QUEUED_STATES,
             threads=1 if any(source.in_order for source in sources) else None,
             progress=row_counter(self._progress, f"{self._title}, pass {self._count}", self._scan.rows),
         )

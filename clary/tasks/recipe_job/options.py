@@ -85,7 +85,9 @@ class Option:
 def declared() -> Mapping[str, Option]:
     """The options by name, without recipe, input and output."""
     return {
-        one.name: Option(one.name, one.default, **one.metadata) for one in fields(Options) if one.default is not MISSING
+        field.name: Option(field.name, field.default, **field.metadata)
+        for field in fields(Options)
+        if field.default is not MISSING
     }
 
 

@@ -57,7 +57,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "tf_idf": ("tf_idf",),
     "tokens": ("tokenize", "stop_words", "n_grams"),
 }
-_MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
+_MODULE_BY_STEP = {name: module for module, names in MODULES.items() for name in names}
 GROUP = "clary.recipe_steps"
 
 
@@ -75,7 +75,7 @@ def installed() -> Mapping[str, tuple[EntryPoint, ...]]:
     """The entry points of installed packages by the step's name: one, unless packages are at odds."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name not in _MODULE_OF:
+        if entry.name not in _MODULE_BY_STEP:
             found[entry.name] = (*found.get(entry.name, ()), entry)
     return found
 
@@ -104,8 +104,8 @@ def all_steps() -> Mapping[str, type[Step]]:
 
 def step_named(name: str) -> type[Step]:
     """The step of this name. Raises RecipeError, with the nearest name there is."""
-    if name in _MODULE_OF:
-        importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    if name in _MODULE_BY_STEP:
+        importlib.import_module(f"{__name__}.{_MODULE_BY_STEP[name]}")
     elif name in installed():
         _load_installed(name)
     if name not in STEPS:

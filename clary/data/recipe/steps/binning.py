@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column, Field, Kind, Schema, numbers
 from clary.data.errors import StepError
-from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, need, one_of, step
+from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, check_choice, need, step
 from clary.data.recipe.steps.presence import may_have_missing
 from clary.data.statistics.base import Sample
 from clary.data.statistics.moments import Moment, Moments
@@ -53,8 +53,8 @@ class Bin(Step):
     kinds: ClassVar[tuple[Kind, ...]] = (Kind.NUMBER,)
 
     def __post_init__(self) -> None:
-        one_of("strategy", self.strategy, ("equal_width", "equal_frequency", "kmeans"))
-        one_of("encode", self.encode, ("ordinal", "one_hot"))
+        check_choice("strategy", self.strategy, ("equal_width", "equal_frequency", "kmeans"))
+        check_choice("encode", self.encode, ("ordinal", "one_hot"))
         need(2 <= self.n_bins <= _MOST_BINS, f"from 2 to {_MOST_BINS:,}", "n_bins")
         need(len(self.edges) != 1, "at least two are needed", "edges")
         need(len(self.edges) <= _MOST_BINS, f"at most {_MOST_BINS:,}", "edges")

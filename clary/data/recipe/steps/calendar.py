@@ -63,7 +63,7 @@ def _leap(days: Days) -> Days:
     return leaps.astype(np.int64)
 
 
-OF_DAYS: Mapping[str, Callable[[Days], Days]] = {
+DATE_PARTS: Mapping[str, Callable[[Days], Days]] = {
     "year": _year,
     "quarter": lambda days: (_month(days) + 2) // 3,
     "month": _month,
@@ -81,12 +81,12 @@ OF_DAYS: Mapping[str, Callable[[Days], Days]] = {
     "is_leap_year": _leap,
 }
 # (microseconds of one, how many until it begins anew)
-OF_DAY: Mapping[str, tuple[int, int]] = {
+CLOCK_PARTS: Mapping[str, tuple[int, int]] = {
     "hour": (3_600_000_000, 24),
     "minute": (60_000_000, 60),
     "second": (1_000_000, 60),
 }
-PARTS = (*OF_DAYS, *OF_DAY)
+PARTS = (*DATE_PARTS, *CLOCK_PARTS)
 
 
 def microseconds(times: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -100,8 +100,8 @@ class Calendar:
     """Parts of some times, each as float64, NaN where missing."""
 
     def __init__(self, times: NDArray[np.datetime64]) -> None:
-        self._values, self._gone = microseconds(times)
-        self._any_gone = bool(self._gone.any())
+        self._values, self._missing = microseconds(times)
+        self._any_missing = bool(self._missing.any())
         self._days = self._values // DAY_US
 
     def part(self, name: str) -> NDArray[np.float64]:
@@ -109,25 +109,25 @@ class Calendar:
 
     def mapped(self, name: str, table: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """The part, or what stands at its place in a table."""
-        if name in OF_DAYS:
-            found = self._of_days(name, table)
+        if name in DATE_PARTS:
+            found = self._date_part(name, table)
         else:
-            unit, period = OF_DAY[name]
+            unit, period = CLOCK_PARTS[name]
             whole = (self._values - self._days * DAY_US) // unit % period
             found = whole.astype(np.float64) if table is None else table.take(whole)
-        if self._any_gone:
-            found[self._gone] = np.nan
+        if self._any_missing:
+            found[self._missing] = np.nan
         return found
 
-    def _of_days(self, name: str, table: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    def _date_part(self, name: str, table: NDArray[np.float64] | None) -> NDArray[np.float64]:
         days = self._days
         if not len(days):
             return np.empty(0)
         first, last = int(days.min()), int(days.max())
         if last - first >= len(days):
-            values = OF_DAYS[name](days)
+            values = DATE_PARTS[name](days)
             return values.astype(np.float64) if table is None else table.take(values)
-        values = OF_DAYS[name](np.arange(first, last + 1))
+        values = DATE_PARTS[name](np.arange(first, last + 1))
         return (values.astype(np.float64) if table is None else table.take(values)).take(days - first)
 
 
@@ -140,8 +140,8 @@ def day_of(microseconds_since_1970: int) -> tuple[int, datetime.date | None]:
 
 ONE_DAY = datetime.timedelta(days=1)
 
-# As OF_DAYS, of one date.
-_OF_DATE: Mapping[str, Callable[[datetime.date], int]] = {
+# As DATE_PARTS, of one date.
+_PARTS_OF_DATE: Mapping[str, Callable[[datetime.date], int]] = {
     "year": lambda date: date.year,
     "quarter": lambda date: (date.month + 2) // 3,
     "month": lambda date: date.month,
@@ -175,12 +175,12 @@ class PartsOfTime:
         return tuple(float(self._part(name, value, days, date)) for name in self._names)
 
     def _part(self, name: str, value: int, days: int, date: datetime.date | None) -> int:
-        if name in OF_DAY:
-            unit, period = OF_DAY[name]
+        if name in CLOCK_PARTS:
+            unit, period = CLOCK_PARTS[name]
             return (value - days * DAY_US) // unit % period
         if date is None:
-            return int(OF_DAYS[name](np.array([days]))[0])
-        return _OF_DATE[name](date)
+            return int(DATE_PARTS[name](np.array([days]))[0])
+        return _PARTS_OF_DATE[name](date)
 
 
 def times_of(column: Column) -> NDArray[np.datetime64]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Column, Field, Kind, Schema, coded, some
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, PerColumn, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, PerColumn, Step, check_choice, need, step
 from clary.data.recipe.steps.conversions import SCALARS, SURE, Conversion
 from clary.data.statistics.misfits import Converter, Misfit, Misfits, examples_of
 from clary.data.statistics.samples import SampleColumns
@@ -42,8 +42,8 @@ class Cast(Step):
     kinds: ClassVar[tuple[Kind, ...]] = (Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT, Kind.TIME)
 
     def __post_init__(self) -> None:
-        one_of("to", self.to, ("number", "text", "boolean", "time"))
-        one_of("errors", self.errors, ("raise", "missing"))
+        check_choice("to", self.to, ("number", "text", "boolean", "time"))
+        check_choice("errors", self.errors, ("raise", "missing"))
         need(bool(self.columns), "name at least one", "columns")
 
     def fitting(self, schema: Schema) -> Fitting:
@@ -160,7 +160,7 @@ class ParseDates(Step):
     kinds: ClassVar[tuple[Kind, ...]] = (Kind.TEXT,)
 
     def __post_init__(self) -> None:
-        one_of("errors", self.errors, ("raise", "missing"))
+        check_choice("errors", self.errors, ("raise", "missing"))
         need(bool(self.columns), "name at least one", "columns")
         need(self.format is None or "%" in self.format or self.format == "ISO8601", "holds no %", "format")
         if self.format is not None:

@@ -47,12 +47,12 @@ class PerSource(PerColumn):
     """A fitted step that makes, from each of its columns alone, several of other names (or a block) in its place."""
 
     @abstractmethod
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         """What comes of the column that stands at this place in `names`."""
 
     @abstractmethod
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
-        """The columns that `made_of` lists. Raises StepError."""
+        """The columns that `made_fields` lists. Raises StepError."""
 
     @property
     def keeps_source(self) -> bool:
@@ -61,7 +61,7 @@ class PerSource(PerColumn):
 
     @property
     def made(self) -> tuple[Field, ...]:
-        return tuple(field for place in range(len(self.names)) for field in self.made_of(place))
+        return tuple(field for place in range(len(self.names)) for field in self.made_fields(place))
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class PerSource(PerColumn):
         return batch.replaced(self.removed, made)
 
     def only(self, wanted: Collection[str]) -> FittedStep | None:
-        places = [p for p in range(len(self.names)) if any(field.name in wanted for field in self.made_of(p))]
+        places = [p for p in range(len(self.names)) if any(field.name in wanted for field in self.made_fields(p))]
         if len(places) == len(self.names):
             return self
         return self.at(places) if places else None
@@ -147,9 +147,9 @@ def refuse_unknown(codes: NDArray[np.int32], table: NDArray[np.int32], dictionar
     unknown = np.flatnonzero(table == UNKNOWN)
     if not len(unknown):
         return
-    of_unknown = np.isin(codes, unknown)
-    if of_unknown.any():
-        values = dictionary.take(pa.array(np.unique(codes[of_unknown])))
+    is_unknown = np.isin(codes, unknown)
+    if is_unknown.any():
+        values = dictionary.take(pa.array(np.unique(codes[is_unknown])))
         raise StepError(unknown_levels(values, remedy))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block, Field, Kind, Schema, numbers, some
 from clary.data.errors import StepError
-from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, step
+from clary.data.recipe.step import FittedStep, Fitting, Step, check_choice, need, step
 
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
@@ -146,7 +146,7 @@ class Normalize(Step):
     keeps_schema: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        one_of("norm", self.norm, ("l1", "l2", "max"))
+        check_choice("norm", self.norm, ("l1", "l2", "max"))
 
     def fitting(self, schema: Schema) -> Fitting:
         yield from ()  # nothing is learnt from the table

@@ -201,13 +201,13 @@ class TruncatedSvd(Extraction):
         check_free(schema, base.removed, base.outputs)
         if len(flat) > MOST_EXACT:
             (sample,) = yield [SampleColumns(names)]
-            return self._of_sample(base, sample.batch, sample.complete)
+            return self._fit_sample(base, sample.batch, sample.complete)
         (sums,) = yield [Gram(names)]
         if sums.left_out:
             yield from refuse_gaps(names, [feature.name for feature in flat])
-        return self._of_sums(base, sums)
+        return self._fit_sums(base, sums)
 
-    def _of_sums(self, base: DerivedColumns, sums: Sums) -> FittedSvd:
+    def _fit_sums(self, base: DerivedColumns, sums: Sums) -> FittedSvd:
         self._fits(sums.count, len(base.features))
         squares, vectors = np.linalg.eigh(sums.products)
         components = np.ascontiguousarray(signed(vectors.T[::-1])[: self.n_components])
@@ -224,7 +224,7 @@ class TruncatedSvd(Extraction):
             sample=(),
         )
 
-    def _of_sample(self, base: DerivedColumns, batch: Batch, complete: bool) -> FittedSvd:
+    def _fit_sample(self, base: DerivedColumns, batch: Batch, complete: bool) -> FittedSvd:
         from sklearn.decomposition import TruncatedSVD
 
         matrix = whole_matrix(batch, base.names)

@@ -125,7 +125,7 @@ class Conversion:
     def _by_levels(self, column: Column) -> tuple[Column, NDArray[np.bool_]]:
         """Each distinct value once."""
         codes, levels = coded(column if self.given is not Kind.BOOLEAN else numbers(column))
-        made, misfits = self._of_levels(levels)
+        made, misfits = self._converted_levels(levels)
         misfits = np.append(misfits, False)  # a missing value, code -1, is no misfit
         if self.to is Kind.TEXT:
             return pa.DictionaryArray.from_arrays(
@@ -135,7 +135,7 @@ class Conversion:
         values = np.append(np.array(made, "datetime64[us]" if self.to is Kind.TIME else np.float64), nothing)[codes]
         return (narrowed(values) if self.to is Kind.BOOLEAN else values), misfits[codes]
 
-    def _of_levels(self, levels: pa.Array) -> tuple[Any, NDArray[np.bool_]]:
+    def _converted_levels(self, levels: pa.Array) -> tuple[Any, NDArray[np.bool_]]:
         if self.to is Kind.NUMBER:
             try:  # what Arrow reads, the rule above reads too, and as the same number
                 return pc.cast(levels, pa.float64()).to_numpy(zero_copy_only=False), np.zeros(len(levels), bool)

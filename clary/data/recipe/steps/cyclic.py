@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Column, Field, Kind, Schema, numbers
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.calendar import Calendar, PartsOfTime, refuse_text, times_of
 from clary.data.recipe.steps.categories import PerSource, check_free
 
@@ -57,7 +57,7 @@ class Cyclic(Step):
     def __post_init__(self) -> None:
         need(bool(self.parts), "name at least one", "parts")
         for part in self.parts:
-            one_of("parts", part, PERIODS)
+            check_choice("parts", part, PERIODS)
         need(len(set(self.parts)) == len(self.parts), "a part is given twice", "parts")
         if self.period is not None:
             need(0 < self.period < math.inf, f"{self.period} is not a number above 0", "period")
@@ -93,13 +93,13 @@ class CyclicFitted(PerSource):
     def keeps_source(self) -> bool:
         return not self.drop
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         name = self.names[place]
         before = [name] if self.kinds[place] == Kind.NUMBER else [f"{name}_{part}" for part in self.parts]
         return tuple(Field(f"{prefix}_{which}", Kind.NUMBER) for prefix in before for which in ("sin", "cos"))
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
-        names = [field.name for field in self.made_of(place)]
+        names = [field.name for field in self.made_fields(place)]
         if self.kinds[place] == Kind.NUMBER:
             with np.errstate(invalid="ignore", over="ignore"):  # of infinity there is none
                 angle = numbers(column) * self._step
@@ -113,14 +113,14 @@ class CyclicFitted(PerSource):
         return 2 * math.pi / self.period
 
     def row(self, code: RowCode) -> None:
-        of_one, tables = PartsOfTime(tuple(self.parts)), [circle(part) for part in self.parts]
+        parts_of_time, tables = PartsOfTime(tuple(self.parts)), [circle(part) for part in self.parts]
         for place, name in enumerate(self.names):
-            names, value = [field.name for field in self.made_of(place)], code.read(name)
+            names, value = [field.name for field in self.made_fields(place)], code.read(name)
             if self.kinds[place] == Kind.NUMBER:
                 for made, function in zip(names, (np.sin, np.cos), strict=True):
                     code.write(made, code.ufunc(function, f"{value} * {code.constant(self._step)}"))
             else:
-                code.write_many(names, f"{code.constant(OnCircle(of_one, tables))}({value})")
+                code.write_many(names, f"{code.constant(OnCircle(parts_of_time, tables))}({value})")
 
 
 def circle(part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -133,13 +133,13 @@ def circle(part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 class OnCircle:
     """Sines and cosines of one time's parts."""
 
-    def __init__(self, of_one: PartsOfTime, tables: Sequence[Sequence[NDArray[np.float64]]]) -> None:
-        self._of_one = of_one
+    def __init__(self, parts_of_time: PartsOfTime, tables: Sequence[Sequence[NDArray[np.float64]]]) -> None:
+        self._parts_of_time = parts_of_time
         self._tables = [[table.tolist() for table in pair] for pair in tables]
         self._missing = (math.nan,) * (2 * len(tables))
 
     def __call__(self, time: np.datetime64) -> tuple[float, ...]:
         if time != time:
             return self._missing
-        parts = self._of_one(time)
+        parts = self._parts_of_time(time)
         return tuple(table[int(part)] for part, pair in zip(parts, self._tables, strict=True) for table in pair)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from clary.data.batch import Column, Field, Kind, Schema
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.calendar import PARTS, Calendar, PartsOfTime, refuse_text, times_of
 from clary.data.recipe.steps.categories import PerSource, check_free
 
@@ -37,7 +37,7 @@ class DateParts(Step):
     def __post_init__(self) -> None:
         need(bool(self.parts), "name at least one", "parts")
         for part in self.parts:
-            one_of("parts", part, PARTS)
+            check_choice("parts", part, PARTS)
         need(len(set(self.parts)) == len(self.parts), "a part is given twice", "parts")
 
     def chosen(self, schema: Schema) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class DatePartsFitted(PerSource):
     def keeps_source(self) -> bool:
         return not self.drop
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         return tuple(Field(f"{self.names[place]}_{part}", Kind.NUMBER) for part in self.parts)
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
@@ -72,4 +72,4 @@ class DatePartsFitted(PerSource):
     def row(self, code: RowCode) -> None:
         parts = code.constant(PartsOfTime(tuple(self.parts)))
         for place, name in enumerate(self.names):
-            code.write_many([field.name for field in self.made_of(place)], f"{parts}({code.read(name)})")
+            code.write_many([field.name for field in self.made_fields(place)], f"{parts}({code.read(name)})")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Field, Kind, Schema
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, step
+from clary.data.recipe.step import FittedStep, Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.calendar import microseconds, refuse_text, times_of
 from clary.data.recipe.steps.categories import check_free
 
@@ -52,7 +52,7 @@ class Elapsed(Step):
     drop: bool = True
 
     def __post_init__(self) -> None:
-        one_of("unit", self.unit, UNITS_US)
+        check_choice("unit", self.unit, UNITS_US)
         need(bool(self.since) != bool(self.since_column), "give one of the two", "since, since_column")
         if self.since:
             parsed(self.since)

@@ -55,7 +55,7 @@ def embedding(
         raise DataError(f"method: {method!r} is not one of {some(METHODS)}")
     if n_components < 1 or rows < 3:
         raise DataError("n_components has to be 1 at least, and rows 3")
-    sample = _drawn(scan_of(data), columns, leave, rows, seed)
+    sample = _sample(scan_of(data), columns, leave, rows, seed)
     matrix, kept, notes = _usable(sample)
     if scale:
         deviation = matrix.std(axis=0)
@@ -69,7 +69,7 @@ def embedding(
     return frame
 
 
-def _drawn(scan: Scan, columns: tuple[str, ...] | str, leave: tuple[str, ...], rows: int, seed: int) -> Sample:
+def _sample(scan: Scan, columns: tuple[str, ...] | str, leave: tuple[str, ...], rows: int, seed: int) -> Sample:
     names = select(schema_of(scan), columns, NUMERIC, leave)
     if not names:
         raise StepError("there are no columns of numbers to make a map of")

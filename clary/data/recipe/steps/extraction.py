@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Schema
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.components import Pca, TruncatedSvd
 from clary.data.recipe.steps.derived_columns import DerivedColumns, Extraction
 from clary.data.recipe.steps.discriminant import Lda
@@ -54,7 +54,7 @@ class KMeansDistance(Extraction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("algorithm", self.algorithm, ("lloyd", "mini_batch"))
+        check_choice("algorithm", self.algorithm, ("lloyd", "mini_batch"))
         for parameter in ("n_clusters", "n_init", "max_iter"):
             need(getattr(self, parameter) >= 1, "1 at least", parameter)
 

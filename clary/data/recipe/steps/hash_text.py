@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from clary.data.batch import Block, Column, Field, Kind, Schema
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.categories import check_free
 from clary.data.recipe.steps.terms import Norm, TermsFitted, TermsStep, normalized
 
@@ -38,7 +38,7 @@ class HashText(TermsStep):
         super().__post_init__()
         # Every column has a name: more of them cost more than they help.
         need(1 <= self.n_features <= 2**20, f"{self.n_features} is not in 1 … 2^20", "n_features")
-        one_of("norm", self.norm, ("l1", "l2", "none"))
+        check_choice("norm", self.norm, ("l1", "l2", "none"))
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -56,7 +56,7 @@ class HashTextFitted(TermsFitted):
     alternate_sign: bool
     norm: str
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         return (Field(self.names[place], Kind.BLOCK, self.made_names[place]),)
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:

@@ -56,7 +56,7 @@ class HashFitted(PerSource):
     n_features: int
     alternate_sign: bool
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         if self.n_features > MOST_COLUMNS:
             return (Field(self.names[place], Kind.BLOCK, self.made_names[place]),)
         return tuple(Field(name, Kind.NUMBER) for name in self.made_names[place])

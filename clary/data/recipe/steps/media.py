@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column, Field, Kind
 from clary.data.errors import DataError, StepError
-from clary.data.recipe.step import FittedStep, Step, need, one_of
+from clary.data.recipe.step import FittedStep, Step, check_choice, need
 
 T = TypeVar("T")
 Errors = Literal["raise", "missing"]
@@ -31,7 +31,7 @@ class MediaStep(Step):
     errors: Errors = "raise"
 
     def __post_init__(self) -> None:
-        one_of("errors", self.errors, ("raise", "missing"))
+        check_choice("errors", self.errors, ("raise", "missing"))
 
     def some_chosen(self, schema: Any) -> tuple[str, ...]:
         """Its columns. Raises StepError where there is none."""

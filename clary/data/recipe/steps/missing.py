@@ -11,7 +11,7 @@ import numpy as np
 
 from clary.data.batch import Batch, Field, Kind, Schema, missing
 from clary.data.errors import StepError
-from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, select, step
+from clary.data.recipe.step import FittedStep, Fitting, Step, check_choice, need, select, step
 from clary.data.recipe.steps.imputed import Carried, Filled, estimated, most_frequent
 from clary.data.statistics.base import Statistic
 from clary.data.statistics.counts import Counts
@@ -61,8 +61,8 @@ class Impute(Step):
 
     def __post_init__(self) -> None:
         strategies = ("mean", "median", "most_frequent", "constant", "knn", "iterative", "forward_fill")
-        one_of("strategy", self.strategy, strategies)
-        one_of("weights", self.weights, ("uniform", "distance"))
+        check_choice("strategy", self.strategy, strategies)
+        check_choice("weights", self.weights, ("uniform", "distance"))
         if self.strategy == "constant":
             need(self.value is not None, "needed: what to put where a value is missing", "value")
             need(not isinstance(self.value, float) or math.isfinite(self.value), "a finite number is needed", "value")
@@ -170,7 +170,7 @@ class MissingIndicator(Step):
     kinds: ClassVar[tuple[Kind, ...]] = _ANY
 
     def __post_init__(self) -> None:
-        one_of("features", self.features, ("all", "missing-only"))
+        check_choice("features", self.features, ("all", "missing-only"))
 
     def writes(self, schema: Schema) -> tuple[str, ...]:
         return tuple(f"{name}_missing" for name in self.chosen(schema))

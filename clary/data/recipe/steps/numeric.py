@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Column, Kind, Schema, numbers
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, PerColumn, Step, one_of, step
+from clary.data.recipe.step import Fitting, PerColumn, Step, check_choice, step
 
 if TYPE_CHECKING:
     from clary.data.recipe.row.code import RowCode
@@ -45,7 +45,7 @@ class OfFunction(Step):
     keeps_schema: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        one_of("errors", self.errors, ("raise", "missing"))
+        check_choice("errors", self.errors, ("raise", "missing"))
 
     def fitting(self, schema: Schema) -> Fitting:
         yield from ()  # nothing is learnt from the table

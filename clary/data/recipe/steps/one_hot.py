@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Block, Column, Field, Kind, Schema
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.categories import (
     MISSING,
     MOST_COLUMNS,
@@ -76,7 +76,7 @@ class OneHot(CategoryStep):
     prefix_sep: str = "_"
 
     def __post_init__(self) -> None:
-        one_of("unknown", self.unknown, ("ignore", "error", "other"))
+        check_choice("unknown", self.unknown, ("ignore", "error", "other"))
         need(self.min_count >= 0, f"{self.min_count} is below 0", "min_count")
         need(self.max_levels is None or self.max_levels >= 1, f"{self.max_levels} is below 1", "max_levels")
         need(len(set(self.categories)) == len(self.categories), "a level is given twice", "categories")
@@ -146,7 +146,7 @@ class OneHotFitted(PerSource):
     dummy_na: bool
     prefix_sep: str
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         made = self.made_names[place]
         if self.blocks[place]:
             return (Field(self.names[place], Kind.BLOCK, made),)

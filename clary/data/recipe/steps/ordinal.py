@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from clary.data.batch import Column, Kind, Schema, some
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, PerColumn, need, one_of, step
+from clary.data.recipe.step import Fitting, PerColumn, check_choice, need, step
 from clary.data.recipe.steps.categories import (
     MISSING,
     UNKNOWN,
@@ -62,8 +62,8 @@ class Ordinal(CategoryStep):
     encoded_missing_value: float | None = None
 
     def __post_init__(self) -> None:
-        one_of("order", self.order, ("sorted", "frequency", "appearance"))
-        one_of("unknown", self.unknown, ("error", "value", "missing"))
+        check_choice("order", self.order, ("sorted", "frequency", "appearance"))
+        check_choice("unknown", self.unknown, ("error", "value", "missing"))
         twice = [value for place, value in enumerate(self.categories) if value in self.categories[:place]]
         need(not twice, f"{some(twice, 5)} is given twice", "categories")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from clary.data.batch import Batch, Column, Kind, Schema, numbers
-from clary.data.recipe.step import Fitting, PerColumn, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, PerColumn, Step, check_choice, need, step
 from clary.data.recipe.steps.training import RowStep
 from clary.data.statistics.quantiles import Quantiles
 
@@ -102,8 +102,8 @@ class Outliers(Step):
     keeps_schema: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        one_of("method", self.method, ("iqr", "robust_z"))
-        one_of("action", self.action, ("clip", "missing", "drop_rows"))
+        check_choice("method", self.method, ("iqr", "robust_z"))
+        check_choice("action", self.action, ("clip", "missing", "drop_rows"))
         need(self.factor is None or (self.factor > 0 and math.isfinite(self.factor)), "more than 0", "factor")
 
     @property

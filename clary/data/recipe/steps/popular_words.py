@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from clary.data.batch import Block, Column, Schema
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.categories import check_free, examples
 from clary.data.recipe.steps.terms import KnownTerms, TermsStep
 from clary.data.statistics.terms import Analysis, TermCounts, Terms
@@ -37,8 +37,8 @@ class PopularWords(TermsStep):
     def __post_init__(self) -> None:
         super().__post_init__()
         need(1 <= self.n <= 1_000_000, f"{self.n} is not in 1 … 1,000,000", "n")
-        one_of("by", self.by, ("documents", "occurrences"))
-        one_of("values", self.values, ("count", "indicator"))
+        check_choice("by", self.by, ("documents", "occurrences"))
+        check_choice("values", self.values, ("count", "indicator"))
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)

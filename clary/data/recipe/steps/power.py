@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Column, Kind, Schema, numbers, some
 from clary.data.errors import StepError
-from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, need, one_of, step
+from clary.data.recipe.step import FittedStep, Fitting, PerColumn, Step, check_choice, need, step
 from clary.data.statistics.base import Sample
 from clary.data.statistics.samples import SampleColumns
 
@@ -226,7 +226,7 @@ class Quantile(Step):
 
     def __post_init__(self) -> None:
         need(1 <= self.n_quantiles <= 100_000, "from 1 to 100,000", "n_quantiles")
-        one_of("output_distribution", self.output_distribution, ("uniform", "normal"))
+        check_choice("output_distribution", self.output_distribution, ("uniform", "normal"))
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
@@ -234,7 +234,7 @@ class Quantile(Step):
         for name in names:
             _values(name, sample)
         references = np.linspace(0, 1, max(1, min(self.n_quantiles, sample.batch.rows)))
-        # nanpercentile's own arithmetic, so that the figures are scikit-learn's.
+        # nanpercentile's own arithmetic, so that the results are scikit-learn's.
         with np.errstate(all="ignore"):
             rows = [np.nanpercentile(numbers(sample.batch[name]), references * 100) for name in names]
         for name, found in zip(names, rows, strict=True):

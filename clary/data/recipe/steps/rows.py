@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Field, Kind, Schema, missing, some
 from clary.data.errors import StepError
-from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, select, step
+from clary.data.recipe.step import FittedStep, Fitting, Step, check_choice, need, select, step
 from clary.data.recipe.steps.training import RowStep
 from clary.data.statistics.gaps import Gaps
 from clary.data.statistics.repeats import Repeats
@@ -43,8 +43,8 @@ class DropMissing(Step):
     changes_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        one_of("axis", self.axis, ("rows", "columns"))
-        one_of("how", self.how, ("any", "all"))
+        check_choice("axis", self.axis, ("rows", "columns"))
+        check_choice("how", self.how, ("any", "all"))
         need(self.thresh is None or self.thresh >= 0, "at least 0", "thresh")
 
     def chosen(self, schema: Schema) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ class Deduplicate(Step):
     changes_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        one_of("keep", self.keep, ("first", "last", "none"))
+        check_choice("keep", self.keep, ("first", "last", "none"))
 
     def chosen(self, schema: Schema) -> tuple[str, ...]:
         return select(schema, self.columns, self.kinds, self.leave)

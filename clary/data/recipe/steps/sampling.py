@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Kind, Schema
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.training import RowStep
 from clary.data.statistics.counts import Counts
 from clary.data.statistics.hashes import splitmix64
@@ -86,7 +86,7 @@ class Balance(Step):
     def __post_init__(self) -> None:
         need(not self.columns, "give `column`, or the recipe's target", "columns")
         need(bool(self.column or self.target), "needed, unless the recipe has a target", "column")
-        one_of("strategy", self.strategy, ("down", "up"))
+        check_choice("strategy", self.strategy, ("down", "up"))
         need(self.seed >= 0, "at least 0", "seed")
 
     @property

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Block, Column, Field, Kind, Schema, numbers
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, PerColumn, Step, need, one_of, select, step
+from clary.data.recipe.step import Fitting, PerColumn, Step, check_choice, need, select, step
 from clary.data.statistics.base import Statistic
 from clary.data.statistics.block_moments import BlockMoment, BlockMoments
 from clary.data.statistics.moments import Moment, Moments
@@ -61,7 +61,7 @@ class Scale(Step):
     keeps_schema: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        one_of("method", self.method, ("standard", "min_max", "max_abs", "robust"))
+        check_choice("method", self.method, ("standard", "min_max", "max_abs", "robust"))
         need(self.feature_range[0] < self.feature_range[1], "the first has to be below the second", "feature_range")
         need(all(map(math.isfinite, self.feature_range)), "both have to be finite", "feature_range")
         low, high = self.quantile_range
@@ -76,7 +76,7 @@ class Scale(Step):
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)
         found = yield [self._statistic(schema[name]) for name in names]
-        pairs = [self._fitted_column(name, figures) for name, figures in zip(names, found, strict=True)]
+        pairs = [self._fitted_column(name, result) for name, result in zip(names, found, strict=True)]
         return Scaled(
             names,
             tuple(offset for offset, _, _ in pairs),
@@ -112,10 +112,8 @@ class Scale(Step):
     def _fitted_column(self, name: str, found: Any) -> tuple[Any, Any, bool]:
         """(offset, scale, constant): floats, or arrays for a block, and whether the column has no variance."""
         if isinstance(found, Moment):
-            figures = (found.count, found.missing, found.mean, found.m2, found.low, found.high, found.infinite)
-            offset, scale = self._from_moments(
-                name, BlockMoment(*(np.array([figure], np.float64) for figure in figures))
-            )
+            moments = (found.count, found.missing, found.mean, found.m2, found.low, found.high, found.infinite)
+            offset, scale = self._from_moments(name, BlockMoment(*(np.array([value], np.float64) for value in moments)))
             return float(offset[0]), float(scale[0]), found.low == found.high
         if isinstance(found, np.ndarray):
             return self._from_quantiles(name, found)

@@ -71,7 +71,7 @@ class SimilarityFitted(PerSource):
     low: int
     high: int
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         return tuple(Field(name, Kind.NUMBER) for name in self.made_names[place])
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Field, Kind, Schema, missing, numbers
 from clary.data.errors import StepError
-from clary.data.recipe.step import FittedStep, Fitting, Step, need, one_of, step
+from clary.data.recipe.step import FittedStep, Fitting, Step, check_choice, need, step
 from clary.data.statistics.counts import Counts
 from clary.data.statistics.hashes import hashes_of, splitmix64
 from clary.data.statistics.moments import Moments
@@ -57,7 +57,7 @@ class Split(Step):
         need(all(0 <= share <= 1 for share in shares), "shares are from 0 to 1")
         need(math.isclose(sum(shares), 1, abs_tol=1e-9), f"the shares' sum is {sum(shares):g}, not 1")
         need(self.train > 0, "there have to be rows to learn from", "train")
-        one_of("method", self.method, ("random", "stratified", "group", "time"))
+        check_choice("method", self.method, ("random", "stratified", "group", "time"))
         need(self.method != "random" or not self.by, "random takes no column", "by")
         need(
             self.method in ("random", "stratified") or bool(self.by),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column, Field, Kind, Schema
 from clary.data.errors import RecipeError, StepError
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.categories import (
     MISSING,
     UNKNOWN,
@@ -73,9 +73,9 @@ class TargetEncode(CategoryStep):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        one_of("target_type", self.target_type, ("auto", "binary", "multiclass", "continuous"))
+        check_choice("target_type", self.target_type, ("auto", "binary", "multiclass", "continuous"))
         if isinstance(self.smooth, str):
-            one_of("smooth", self.smooth, ("auto",))
+            check_choice("smooth", self.smooth, ("auto",))
         else:
             need(0 <= self.smooth < float("inf"), f"{self.smooth} is not a number from 0 on", "smooth")
         need(2 <= self.cv <= 100, f"{self.cv} is not in 2 … 100", "cv")
@@ -220,7 +220,7 @@ class TargetEncodeFitted(PerSource):
         """The same for the rows that it was fitted on: each gets what the other folds taught."""
         return replace(self, in_training=True)
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         return tuple(Field(name, Kind.NUMBER) for name in self.made_names[place])
 
     def transform(self, batch: Batch) -> Batch:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.data.batch import Column, Field, Kind
-from clary.data.recipe.step import Step, need, one_of
+from clary.data.recipe.step import Step, check_choice, need
 from clary.data.recipe.steps.categories import MOST_COLUMNS, PerSource
 from clary.data.recipe.steps.stop_words import LISTS, stop_words
 from clary.data.statistics.terms import TOKEN_PATTERN, Analysis, finder
@@ -42,10 +42,10 @@ class TermsStep(Step):
     ngram_range: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        one_of("analyzer", self.analyzer, ("word", "char", "char_wb"))
+        check_choice("analyzer", self.analyzer, ("word", "char", "char_wb"))
         finder(self.token_pattern)  # raises RecipeError
         if isinstance(self.stop_words, str) and self.stop_words:
-            one_of("stop_words", self.stop_words, LISTS)
+            check_choice("stop_words", self.stop_words, LISTS)
         low, high = self.ngram_range
         need(1 <= low <= high <= 20, f"{low}, {high} are not two lengths, 1 … 20, the shorter first", "ngram_range")
 
@@ -81,7 +81,7 @@ class KnownTerms(TermsFitted):
     terms: tuple[pa.Array, ...]
     made_names: tuple[tuple[str, ...], ...]
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         if self.in_block(place):
             return (Field(self.names[place], Kind.BLOCK, self.made_names[place]),)
         return tuple(Field(name, Kind.NUMBER) for name in self.made_names[place])

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.batch import Column, Field, Kind, Schema, strings
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.categories import PerSource, check_free
 from clary.data.statistics.words import SPACE, bytes_of, in_two, runs, text_of
 
@@ -45,7 +45,7 @@ class TextLength(Step):
     def __post_init__(self) -> None:
         need(bool(self.measures), "name at least one", "measures")
         for measure in self.measures:
-            one_of("measures", measure, MEASURES)
+            check_choice("measures", measure, MEASURES)
         need(len(set(self.measures)) == len(self.measures), "one is given twice", "measures")
 
     def fitting(self, schema: Schema) -> Fitting:
@@ -66,7 +66,7 @@ class TextLengthFitted(PerSource):
     def keeps_source(self) -> bool:
         return not self.drop
 
-    def made_of(self, place: int) -> Sequence[Field]:
+    def made_fields(self, place: int) -> Sequence[Field]:
         return tuple(Field(f"{self.names[place]}_{measure}", Kind.NUMBER) for measure in self.measures)
 
     def apply(self, place: int, column: Column) -> Mapping[str, Column]:
@@ -90,7 +90,7 @@ class TextLengthFitted(PerSource):
     def row(self, code: RowCode) -> None:
         measure = code.constant(Measured(tuple(map(MEASURES.index, self.measures))))
         for place, name in enumerate(self.names):
-            code.write_many([field.name for field in self.made_of(place)], f"{measure}({code.read(name)})")
+            code.write_many([field.name for field in self.made_fields(place)], f"{measure}({code.read(name)})")
 
 
 class Measured:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Block, Column, Schema
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.categories import check_free
 from clary.data.recipe.steps.terms import KnownTerms, Norm, TermsStep, normalized
 from clary.data.statistics.terms import Analysis, TermCounts, Terms
@@ -59,7 +59,7 @@ class TfIdf(TermsStep):
                 parameter,
             )
         need(self.max_features is None or self.max_features >= 1, f"{self.max_features} is below 1", "max_features")
-        one_of("norm", self.norm, ("l1", "l2", "none"))
+        check_choice("norm", self.norm, ("l1", "l2", "none"))
 
     def fitting(self, schema: Schema) -> Fitting:
         names = self.chosen(schema)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clary.data.batch import Schema
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.stop_words import LISTS, PARTS_OF_SPEECH, stop_words
 from clary.data.recipe.steps.text import TextFitted, TextStep
 from clary.data.statistics.terms import QUICK_PATTERNS, finder
@@ -84,9 +84,9 @@ class StopWords(TextStep):
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        one_of("language", self.language, LISTS)
+        check_choice("language", self.language, LISTS)
         for part in self.parts:
-            one_of("parts", part, PARTS_OF_SPEECH)
+            check_choice("parts", part, PARTS_OF_SPEECH)
         need(not (self.words and self.parts), "give one of the two", "words, parts")
         need(all(len(word.split()) == 1 for word in self.words), "each is one word, without blanks", "words")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block, Field, Kind, Schema
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.audio import mel
 from clary.data.recipe.steps.audio.decoding import MAX_RATE, Sound, sound_of
 from clary.data.recipe.steps.audio.filters import AudioStep, resampled
@@ -47,7 +47,7 @@ class _Spectral(AudioStep):
         need(bool(self.statistics), "at least one is needed", "statistics")
         need(len(set(self.statistics)) == len(self.statistics), "a statistic is named twice", "statistics")
         for statistic in self.statistics:
-            one_of("statistics", statistic, mel.STATISTICS)
+            check_choice("statistics", statistic, mel.STATISTICS)
 
     @property
     def count(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from clary.data.batch import Batch, Schema
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.audio.decoding import MAX_RATE, Sound, bounded, packed, sound_of
 from clary.data.recipe.steps.media import InvalidMedia, MediaStep, SameColumns, counts
 
@@ -118,7 +118,7 @@ class AudioBand(AudioStep):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("btype", self.btype, BANDS)
+        check_choice("btype", self.btype, BANDS)
         wanted = 1 if self.btype in ("lowpass", "highpass") else 2
         need(len(self.cutoff) == wanted, f"{self.btype} wants {wanted}", "cutoff")
         need(

@@ -216,17 +216,17 @@ class Comparison(Node):
 
     def values(self, batch: Batch) -> Any:
         left, right = self.left.values(batch), self.right.values(batch)
-        of_numbers, of_texts = COMPARE[self.sign]
+        compare_numbers, compare_texts = COMPARE[self.sign]
         if self.left.type is not Type.TEXT:
-            return of_numbers(left, right)
+            return compare_numbers(left, right)
         if isinstance(right, str) and isinstance(left, str):
-            return bool(of_texts(pa.scalar(left), pa.scalar(right)).as_py())
+            return bool(compare_texts(pa.scalar(left), pa.scalar(right)).as_py())
         if isinstance(right, str):
-            return _of_levels(left, lambda levels: of_texts(levels, right), self.sign == "!=")
+            return _test_levels(left, lambda levels: compare_texts(levels, right), self.sign == "!=")
         if isinstance(left, str):
             mirrored = COMPARE[MIRRORED[self.sign]][1]
-            return _of_levels(right, lambda levels: mirrored(levels, left), self.sign == "!=")
-        found = of_texts(strings(left), strings(right)).fill_null(self.sign == "!=")
+            return _test_levels(right, lambda levels: mirrored(levels, left), self.sign == "!=")
+        found = compare_texts(strings(left), strings(right)).fill_null(self.sign == "!=")
         return found.to_numpy(zero_copy_only=False)
 
     def code(self, code: RowCode) -> str:
@@ -261,7 +261,7 @@ class Membership(Node):
         if isinstance(found, str):
             return (found in self.members) != self.negated
         members = pa.array(self.members, pa.string())
-        inside = _of_levels(found, lambda levels: pc.is_in(levels, value_set=members), False)
+        inside = _test_levels(found, lambda levels: pc.is_in(levels, value_set=members), False)
         return ~inside if self.negated else inside
 
     def code(self, code: RowCode) -> str:
@@ -269,7 +269,7 @@ class Membership(Node):
         return f"({self.operand.code(code)} {word} {code.constant(self.members)})"
 
 
-def _of_levels(column: Any, test: Callable[[pa.Array], pa.Array], if_missing: bool) -> NDArray[np.bool_]:
+def _test_levels(column: Any, test: Callable[[pa.Array], pa.Array], if_missing: bool) -> NDArray[np.bool_]:
     """A condition of each text, computed once per distinct text."""
     codes, levels = coded(column)
     found = np.append(test(levels).to_numpy(zero_copy_only=False).astype(bool), if_missing)

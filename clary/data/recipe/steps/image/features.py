@@ -1,4 +1,4 @@
-"""Images made into numbers: their pixels, their outlines, their figures."""
+"""Images made into numbers: their pixels, their outlines, their statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Block, Field, Kind, Schema
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.features import check_free
 from clary.data.recipe.steps.image import hog
 from clary.data.recipe.steps.image.decoding import pixels_of
@@ -195,7 +195,7 @@ class ImageHog(_ToBlock):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("block_norm", self.block_norm, hog.BLOCK_NORMS)
+        check_choice("block_norm", self.block_norm, hog.BLOCK_NORMS)
         counts("orientations", self.orientations, most=360)
         for parameter in ("pixels_per_cell", "cells_per_block"):
             value = getattr(self, parameter)

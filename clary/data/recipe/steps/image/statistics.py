@@ -1,4 +1,4 @@
-"""Figures of images: how large, how bright, how sharp, how colourful."""
+"""Statistics of images: how large, how bright, how sharp, how colourful."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from clary.data.recipe.steps.image.pixels import Pixels, converted
 from clary.data.recipe.steps.image.transforms import ImageStep
 from clary.data.recipe.steps.media import PerRow, stacked
 
-FIGURES = ("width", "height", "channels", "mean", "std", "min", "max", "entropy", "sharpness", "colourfulness")
+STATISTICS = ("width", "height", "channels", "mean", "std", "min", "max", "entropy", "sharpness", "colourfulness")
 
 
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageStatistics(ImageStep):
-    """Ten figures of each image, of any size: photo_width, photo_height, photo_channels; of its grey values _mean,
+    """Ten statistics of each image, of any size: photo_width, photo_height, photo_channels; of its grey values _mean,
     _std, _min, _max, _entropy (bits, of 256 steps), _sharpness (variance of the Laplacian); and _colourfulness.
 
     keep_columns  whether the images stay
@@ -48,7 +48,7 @@ class FittedStatistics(PerRow):
 
     @property
     def made(self) -> tuple[Field, ...]:
-        return tuple(Field(f"{name}_{figure}", Kind.NUMBER) for name in self.names for figure in FIGURES)
+        return tuple(Field(f"{name}_{statistic}", Kind.NUMBER) for name in self.names for statistic in STATISTICS)
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -57,13 +57,13 @@ class FittedStatistics(PerRow):
     def transform(self, batch: Batch) -> Batch:
         made: dict[str, Any] = {}
         for name in self.names:
-            rows = self.rows_of(batch, name, _figures, lambda value: pixels_of(value, self.shape))
-            matrix = stacked(cast("list[Any]", rows), len(FIGURES))
-            made |= columns_of(matrix, [f"{name}_{figure}" for figure in FIGURES])
+            rows = self.rows_of(batch, name, _statistics, lambda value: pixels_of(value, self.shape))
+            matrix = stacked(cast("list[Any]", rows), len(STATISTICS))
+            made |= columns_of(matrix, [f"{name}_{statistic}" for statistic in STATISTICS])
         return batch.replaced(self.removed, made)
 
 
-def _figures(pixels: Pixels) -> tuple[float, ...]:
+def _statistics(pixels: Pixels) -> tuple[float, ...]:
     from scipy import ndimage
 
     grey = converted(pixels, "L")[:, :, 0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clary.data.batch import Batch, Schema
-from clary.data.recipe.step import Fitting, need, one_of, step
+from clary.data.recipe.step import Fitting, check_choice, need, step
 from clary.data.recipe.steps.image import pixels as operations
 from clary.data.recipe.steps.image.decoding import packed, pixels_of
 from clary.data.recipe.steps.image.pixels import Pixels
@@ -73,8 +73,8 @@ class ImageResize(ImageStep):
         super().__post_init__()
         need(len(self.size) == 2, "(width, height) is wanted", "size")
         counts("size", *self.size, most=MOST_A_SIDE)
-        one_of("resample", self.resample, RESAMPLE)
-        one_of("method", self.method, ("stretch", "fit", "pad"))
+        check_choice("resample", self.resample, RESAMPLE)
+        check_choice("method", self.method, ("stretch", "fit", "pad"))
 
     def fitting(self, schema: Schema) -> Fitting:
         yield []  # nothing is learnt
@@ -177,7 +177,7 @@ class ImageConvert(ImageStep):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("mode", self.mode, ("L", "RGB", "RGBA"))
+        check_choice("mode", self.mode, ("L", "RGB", "RGBA"))
 
     def fitting(self, schema: Schema) -> Fitting:
         yield []  # nothing is learnt
@@ -219,7 +219,7 @@ class ImageFilter(ImageStep):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("filter", self.filter, FILTERS)
+        check_choice("filter", self.filter, FILTERS)
         need(0 < self.sigma <= 1_000, "a figure in (0, 1000] is wanted", "sigma")
         counts("size", self.size, most=99)
         need(self.size % 2 == 1, "an odd number is wanted", "size")

@@ -29,7 +29,7 @@ class Selection(FittedStep):
     places   of each of these blocks, the places of the columns that stay
     kept     of each of these blocks, their names
     reasons  a sentence for each feature dropped, and further notes
-    figures  of every feature, the figure that decided
+    figures  of every feature, the statistic that decided
     """
 
     dropped: tuple[str, ...]

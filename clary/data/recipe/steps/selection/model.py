@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Schema
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.estimators import TASKS, checked, errors_reported, model_of, task_of, wanted
 from clary.data.recipe.steps.features import NUMERIC, Feature, features, sampled, whole_matrix
 from clary.data.recipe.steps.imports import check_parameters
@@ -33,7 +33,7 @@ class _ByModel(Step):
     def __post_init__(self) -> None:
         checked(self.model)
         check_parameters(self.params)
-        one_of("task", self.task, TASKS)
+        check_choice("task", self.task, TASKS)
 
     def reads(self, schema: Schema) -> tuple[str, ...]:
         return with_target(self, self.chosen(schema))
@@ -43,8 +43,8 @@ class _ByModel(Step):
         flat = features(schema, names)
         target = target_of(self, schema, names)
         (sample,) = yield [SampleColumns((*names, target))]
-        keep, reasons, figures, sentences = self._judged(sample, names, flat, target)
-        return selection(flat, keep, reasons, figures, (*sentences, *sampled(sample.complete, sample.batch.rows)))
+        keep, reasons, importances, sentences = self._judged(sample, names, flat, target)
+        return selection(flat, keep, reasons, importances, (*sentences, *sampled(sample.complete, sample.batch.rows)))
 
     def _judged(
         self, sample: Sample, names: tuple[str, ...], flat: tuple[Feature, ...], target: str
@@ -55,14 +55,14 @@ class _ByModel(Step):
         with errors_reported(f"the model {self.model!r}"):
             selector.fit(matrix, wanted(task, sample.batch, target))
             keep: NDArray[np.bool_] = selector.get_support()
-        figures, reasons = self._reasons(selector)
-        return keep, reasons, figures, (why,) if why else ()
+        importances, reasons = self._reasons(selector)
+        return keep, reasons, importances, (why,) if why else ()
 
     def _selector(self, model: Any, width: int) -> Any:
         raise NotImplementedError
 
     def _reasons(self, selector: Any) -> tuple[NDArray[np.float64], list[str]]:
-        """(the figure that decided, why it would go), for each feature."""
+        """(the importance that decided, why it would go), for each feature."""
         raise NotImplementedError
 
 
@@ -105,17 +105,17 @@ class SelectModel(_ByModel):
     def _reasons(self, selector: Any) -> tuple[NDArray[np.float64], list[str]]:
         estimator = selector.estimator_
         if hasattr(estimator, "feature_importances_"):
-            figures = np.asarray(estimator.feature_importances_, np.float64)
+            importances = np.asarray(estimator.feature_importances_, np.float64)
         else:
-            figures = np.abs(np.atleast_2d(estimator.coef_)).sum(axis=0)
+            importances = np.abs(np.atleast_2d(estimator.coef_)).sum(axis=0)
         least = selector.threshold_
         reasons = [
-            f"its importance {figure:.6g} is below {least:.6g}"
-            if figure < least
-            else f"its importance {figure:.6g} is not among the best {self.max_features}"
-            for figure in figures
+            f"its importance {importance:.6g} is below {least:.6g}"
+            if importance < least
+            else f"its importance {importance:.6g} is not among the best {self.max_features}"
+            for importance in importances
         ]
-        return figures, reasons
+        return importances, reasons
 
 
 @step

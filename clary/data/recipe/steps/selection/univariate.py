@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Schema
 from clary.data.errors import StepError
-from clary.data.recipe.step import Fitting, Step, need, one_of, step
+from clary.data.recipe.step import Fitting, Step, check_choice, need, step
 from clary.data.recipe.steps.features import NUMERIC, Feature, features, refuse_gaps, sampled, whole_matrix
 from clary.data.recipe.steps.selection import scores
 from clary.data.recipe.steps.selection.fitted import Selection, selection
@@ -52,10 +52,10 @@ class SelectUnivariate(Step):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        one_of("score_func", self.score_func, SCORES)
+        check_choice("score_func", self.score_func, SCORES)
         need(self.k is None or self.percentile is None, "give k or percentile, not both", "percentile")
         need(self.k is None or self.k >= 1, "1 at least", "k")
-        need(self.percentile is None or 0 < self.percentile <= 100, "a figure in (0, 100] is wanted", "percentile")
+        need(self.percentile is None or 0 < self.percentile <= 100, "a percentage in (0, 100] is needed", "percentile")
         need(self.n_neighbors >= 1, "1 at least", "n_neighbors")
 
     def reads(self, schema: Schema) -> tuple[str, ...]:
@@ -75,14 +75,14 @@ class SelectUnivariate(Step):
             (classes,) = yield [Groups(names, target)]
             if classes.left_out:
                 yield from refuse_gaps(names, [feature.name for feature in flat])
-            found = self._of_classes(classes, flat, target)
+            found = self._scores_of_classes(classes, flat, target)
         else:
             (sample,) = yield [SampleColumns((*names, target))]
-            found = self._mutual(sample.batch, names, target)
+            found = self._mutual_information(sample.batch, names, target)
             notes = sampled(sample.complete, sample.batch.rows)
         return self._selected(flat, *found, notes)
 
-    def _of_classes(self, classes: Classes, flat: tuple[Feature, ...], target: str) -> tuple[Any, Any]:
+    def _scores_of_classes(self, classes: Classes, flat: tuple[Feature, ...], target: str) -> tuple[Any, Any]:
         if classes.unlabelled:
             raise StepError(f"{classes.unlabelled} rows have no value; drop them first", column=target)
         if self.score_func == "f_classif":
@@ -91,7 +91,7 @@ class SelectUnivariate(Step):
             raise StepError("chi² is for values that are not below zero", column=flat[int(below.argmax())].name)
         return scores.chi2(classes)
 
-    def _mutual(self, batch: Batch, names: tuple[str, ...], target: str) -> tuple[Any, None]:
+    def _mutual_information(self, batch: Batch, names: tuple[str, ...], target: str) -> tuple[Any, None]:
         from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
         matrix = whole_matrix(batch, names)
@@ -107,24 +107,24 @@ class SelectUnivariate(Step):
             raise StepError(f"mutual information cannot be estimated: {error}") from None
 
     def _selected(
-        self, flat: tuple[Feature, ...], figures: NDArray[Any], p: NDArray[Any] | None, notes: tuple[str, ...]
+        self, flat: tuple[Feature, ...], feature_scores: NDArray[Any], p: NDArray[Any] | None, notes: tuple[str, ...]
     ) -> Selection:
-        keep = self._best(figures)
+        keep = self._best(feature_scores)
         wanted = f"the best {np.count_nonzero(keep)}"
         reasons = [
-            f"its {self.score_func} {figure:.6g}{'' if p is None else f' (p = {p[place]:.3g})'} is not among {wanted}"
-            for place, figure in enumerate(figures)
+            f"its {self.score_func} {score:.6g}{'' if p is None else f' (p = {p[place]:.3g})'} is not among {wanted}"
+            for place, score in enumerate(feature_scores)
         ]
-        return selection(flat, keep, reasons, figures, notes)
+        return selection(flat, keep, reasons, feature_scores, notes)
 
-    def _best(self, figures: NDArray[Any]) -> NDArray[np.bool_]:
+    def _best(self, feature_scores: NDArray[Any]) -> NDArray[np.bool_]:
         """Which stay: scikit-learn's own choice, ties and NaN too."""
         from sklearn.feature_selection import SelectKBest, SelectPercentile
 
         if self.percentile is not None:
             chooser = SelectPercentile(percentile=self.percentile)
         else:
-            chooser = SelectKBest(k=min(len(figures), _DEFAULT_K if self.k is None else self.k))
-        chooser.scores_ = figures
+            chooser = SelectKBest(k=min(len(feature_scores), _DEFAULT_K if self.k is None else self.k))
+        chooser.scores_ = feature_scores
         kept: NDArray[np.bool_] = chooser.get_support()
         return kept

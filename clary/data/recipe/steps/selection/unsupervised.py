@@ -51,7 +51,7 @@ class SelectVariance(Step):
                 column=flat[place].name,
             )
         # Of equal values rounding may make a tiny variance; their range is exactly zero. As in scikit-learn.
-        figures = np.fmin(variance, reach) if self.threshold == 0 else variance
+        variances = np.fmin(variance, reach) if self.threshold == 0 else variance
         reasons = [
             "it has no values"
             if np.isnan(value)
@@ -60,7 +60,7 @@ class SelectVariance(Step):
             else f"its variance {value:.6g} is not above {self.threshold:g}"
             for value, extent in zip(variance, reach, strict=True)
         ]
-        return selection(flat, figures > self.threshold, reasons, variance)
+        return selection(flat, variances > self.threshold, reasons, variance)
 
 
 def _moments(schema: Schema, name: str) -> Statistic[Any, Any]:
