@@ -37,7 +37,7 @@ def to_numpy(array: pa.Array) -> NDArray[Any]:
 
 
 def dictionary_codes(array: pa.DictionaryArray) -> NDArray[np.int32]:
-    """The codes of a dictionary's values, -1 where one is missing."""
+    """The codes of a dictionary's values, -1 where a value is missing."""
     indices = array.indices
     codes = np.frombuffer(indices.buffers()[1] or b"", np.int32)[indices.offset : indices.offset + len(indices)]
     if not len(codes):

@@ -67,7 +67,7 @@ class Block:
         return self.matrix if isinstance(self.matrix, np.ndarray) else cast("NDArray[Any]", self.matrix.toarray())
 
 
-Column = Any  # NDArray | pa.Array | Block; numpy's and pyarrow's own types say no more
+Column = Any  # NDArray | pa.Array | Block; numpy's and pyarrow's own types are no more precise
 
 
 def kind_of(column: Column) -> Kind:
@@ -191,7 +191,7 @@ def missing(column: Column) -> NDArray[np.bool_]:
 class Field:
     """What is known of a column before its values are.
 
-    aside  it describes the rows and is no feature (`split`): no pattern and no word chooses it, only its name
+    aside  it describes the rows and is no feature (`split`): no pattern and no keyword chooses it, only its name
     """
 
     name: str
@@ -234,7 +234,7 @@ class Schema:
         return tuple(column.name for column in self.fields if column.kind in kinds)
 
     def replaced(self, removed: Iterable[str], made: Sequence[Field]) -> Schema:
-        """Without the columns `removed`; each of `made` stands where one of its name stood, else at the end."""
+        """Without the columns `removed`; each of `made` stands where the column of its name stood, else at the end."""
         new = {column.name: column for column in made}
         kept = [
             new.pop(column.name, column)
@@ -257,7 +257,7 @@ class Batch:
     """Rows in columns, of one length.
 
     first_row, places  which rows of the table these are: the run from first_row on, or, where rows were left out of it,
-                       the ones at these places.
+                       the rows at these places.
     """
 
     columns: Mapping[str, Column]
@@ -298,7 +298,7 @@ class Batch:
         return Batch({name: self[name] for name in names}, self.rows, self.first_row, self.places)
 
     def replaced(self, removed: Iterable[str], made: Mapping[str, Column]) -> Batch:
-        """Without the columns `removed`; each of `made` stands where one of its name stood, else at the end."""
+        """Without the columns `removed`; each of `made` stands where the column of its name stood, else at the end."""
         new = dict(made)
         out = set(removed) - set(new)
         columns = {name: new.pop(name, column) for name, column in self.columns.items() if name not in out}

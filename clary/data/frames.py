@@ -59,7 +59,7 @@ def _array_of(series: pd.Series, name: str, notes: list[Note]) -> pa.Array:
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """The same names, with a number behind each that repeats an earlier one: a, a.1, a.2."""
+    """The same names, with a number behind each that repeats an earlier name: a, a.1, a.2."""
     taken = set(names)
     seen: set[str] = set()
     distinct = []

@@ -93,18 +93,18 @@ def each_batch(
     parts = scan.parts()
     if not parts:
         return
-    lanes = [_Lane(part, columns, rows, work, max_queued) for part in parts]
+    results_of_parts = [_PartResults(part, columns, rows, work, max_queued) for part in parts]
     with ThreadPoolExecutor(max(1, threads or cores())) as pool:
-        running = [pool.submit(lane.run) for lane in lanes]
+        running = [pool.submit(part_results.run) for part_results in results_of_parts]
         try:
-            for lane, future in zip(lanes, running, strict=True):
-                for done, result in lane.results(future):
+            for part_results, future in zip(results_of_parts, running, strict=True):
+                for done, result in part_results.results(future):
                     if progress is not None:
                         progress(done)
                     yield result
         finally:
-            for lane in lanes:
-                lane.stopped.set()
+            for part_results in results_of_parts:
+                part_results.stopped.set()
 
 
 class _OneBlasThread:
@@ -136,7 +136,7 @@ class _OneBlasThread:
 _ONE_BLAS_THREAD = _OneBlasThread()
 
 
-class _Lane(Generic[T]):
+class _PartResults(Generic[T]):
     """A bounded queue of a part's results, which a thread fills and the consumer empties.
 
     Threads take parts in order, so the part that the consumer waits for always has a thread of its own.

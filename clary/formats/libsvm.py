@@ -60,7 +60,7 @@ class _Piece:
 
 
 def _pieces(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Whole lines without comments, and the number of the first one."""
+    """Whole lines without comments, and the number of the first line."""
     start, line = 0, 1
     while start < len(data):
         end = data.find(b"\n", start + PIECE_BYTES) + 1 or len(data)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = 0xCED7230A
-# The upper three bits of a frame's length say whether a record goes on in the next frame.
+# The upper three bits of a frame's length show whether a record goes on in the next frame.
 LENGTH_BITS = 29
 WHOLE, FIRST, MIDDLE, LAST = range(4)
 # numpy types of the tensors of a Value, by field number.
@@ -186,7 +186,7 @@ def _tensor(value: int | bytes) -> Tensor | None:
 
 
 def _unpack(packed: int | bytes, kind: str) -> Any:
-    """The numbers of a packed field, or the number of an unpacked one."""
+    """The numbers of a packed field, or the number of an unpacked field."""
     import numpy as np
 
     if kind.startswith("<"):

@@ -151,7 +151,7 @@ def test_formulas_have_a_graph(frame, formula):
         ("n0 % 3", "its formula has %"),
         ("n0 // 3", "its formula has //"),
         ("c0 > 'b'", "orders texts"),
-        ("c0 == ''", "stands for a missing one"),
+        ("c0 == ''", "stands for a missing text"),
         ("day > '2024-01-01'", "holds time"),
     ],
 )

@@ -84,7 +84,7 @@ def bin_edges(values: NDArray[np.float64], bins: Bins = "auto", whole: bool = Fa
         if isinstance(bins, bool) or not 1 <= bins <= 10_000:
             raise DataError(f"bins: give a number from 1 to 10,000, not {bins}")
         if low == high or (high - low) / bins < 4 * np.spacing(max(abs(low), abs(high))):
-            # Too close to each other to be told apart by so many edges.
+            # Too close to each other to be separated by so many edges.
             wide = max(0.5, 1e-9 * max(abs(low), abs(high)))
             low, high, bins = low - wide, high + wide, 1
         return np.linspace(low, high, int(bins) + 1)
@@ -93,7 +93,7 @@ def bin_edges(values: NDArray[np.float64], bins: Bins = "auto", whole: bool = Fa
     except (TypeError, ValueError):
         raise DataError(f"bins: give a number, edges, or 'auto', not {bins!r}") from None
     if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
-        raise DataError("bins: edges are two or more finite numbers, each larger than the one before it")
+        raise DataError("bins: edges are two or more finite numbers, each larger than the edge before it")
     return edges
 
 

@@ -76,7 +76,7 @@ def _placed(
 def _matrix(
     batch: Batch, columns: Sequence[str], label: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[str, ...]]:
-    """(standardised values of the rows without missing ones, which rows these are, the columns that vary)."""
+    """(standardised values of the rows without missing values, which rows these are, the columns that vary)."""
     names = tuple(dict.fromkeys(columns)) or batch.schema.of_kind(Kind.NUMBER, Kind.BOOLEAN)
     found = {name: numbers_of(batch, name) for name in names if columns or name != label}
     if len(found) < 2:

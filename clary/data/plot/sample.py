@@ -122,7 +122,7 @@ def numbers_of(batch: Batch, name: str) -> Numbers:
 class Groups:
     """Each row's group, the most frequent first.
 
-    named   labels that are values; those behind them stand for other values, and for missing ones
+    named   labels that are values; those behind them stand for other values, and for missing values
     counts  rows of each label
     """
 

@@ -30,8 +30,7 @@ MAX_BARS = 12
 def before_after(step: Any, data: Data, column: str) -> Figure:
     """A column before and after a step or recipe, side by side.
 
-    step  a step (as recipes write it: {"log1p": {}}) or a Recipe, which is fitted on all of the data, or one that is
-          fitted already
+    step  a step (as recipes write it: {"log1p": {}}) or a Recipe, which is fitted on all of the data, or a FittedRecipe
     Where the column was removed, the columns that replaced it are drawn: how many rows have a value in each.
     Raises DataError, and what fitting and transforming raise.
     """

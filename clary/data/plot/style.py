@@ -20,7 +20,7 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 OTHER_COLOUR = "#6E6E6E"
 LINE_COLOUR = "#D55E00"
 CAPTION_COLOUR = "#404040"
-# One colour map for amounts, one for what has a middle: both even to the eye, neither red beside green.
+# A colour map for amounts, and another for what has a middle: both even to the eye, neither red beside green.
 AMOUNTS = "cividis"
 BALANCE = "RdBu_r"
 MAX_TEXT = 32

@@ -123,7 +123,7 @@ class FittedSteps:
         """From the table's columns to those that come out.
 
         target    whether the table has the target
-        training  whether the table is the one that the recipe was fitted on
+        training  whether this is the table that the recipe was fitted on
         """
         pairs = tuple(zip(self.labels, self.steps, strict=True)) if training else self.inference_steps
         steps = [step.training() if training else step for _, step in pairs]
@@ -202,7 +202,7 @@ class FittedSteps:
         row  a mapping from column to value, None where missing; or a sequence with the values of all columns but the
              target in the order in which the table had them, None or "" where missing
 
-        Numbers come out as floats, whole ones beyond 2**53 too. Raises DataError for values that do not fit.
+        Numbers come out as floats, whole numbers beyond 2**53 too. Raises DataError for values that do not fit.
         """
         return self.row_function()(row)
 

@@ -45,7 +45,7 @@ class Step(ABC):
               columns of the kinds that the step is for (`kinds`) but for the target
     leave     names or patterns of columns that `columns` takes in and the step leaves alone
     target    the column that is to be predicted: the recipe's own; steps that learn from it read it, no step chooses
-              it by a pattern or a word
+              it by a pattern or a keyword
     """
 
     columns: tuple[str, ...] | str = ()

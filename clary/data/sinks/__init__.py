@@ -44,7 +44,7 @@ class Sink(Protocol):
 def sink(
     target: str | os.PathLike[str],
     *,
-    format: str | None = None,  # noqa: A002 (the word callers know)
+    format: str | None = None,  # noqa: A002 (the name callers know)
     label: str | None = None,
     header: bool = True,
     delimiter: str = ",",
@@ -57,7 +57,7 @@ def sink(
     target         a path or s3:// URI: of a file; or, with rows_per_file or shards, of a folder of part-00000.csv …
     format         csv, parquet, libsvm, recordio, feather or jsonl; by default according to the target's ending
     label          the label's column: first in CSV, separate in libsvm (which requires it) and recordio
-    header         of CSV: whether a first line names the columns. Without one, booleans are 1 and 0, as algorithms want
+    header         of CSV: whether a first line names the columns. Otherwise booleans are 1 and 0, as algorithms want
     rows_per_file  the number of rows after which a new file begins
     shards         the number of files over which rows are distributed; their order is kept within each
     schema         the columns' Arrow types, where they are known: integers stay integers if values are missing in a

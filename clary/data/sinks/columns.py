@@ -47,7 +47,7 @@ class Columns:
             self._check_names(batch)
         blocks = {name for name, column in batch.columns.items() if isinstance(column, Block)}
         if set(batch.columns) != set(self._order) or blocks != set(self.blocks):
-            raise DataError(f"this batch has the columns {some(batch.columns)}; earlier ones had {some(self._order)}")
+            raise DataError(f"this batch has the columns {some(batch.columns)}; those before had {some(self._order)}")
         return batch if list(batch.columns) == self._order else batch.only(self._order)
 
     def _check_label(self) -> None:
@@ -70,7 +70,7 @@ class Columns:
             column = batch[name]
             if isinstance(column, Block):
                 if column.names != self.blocks[name]:
-                    raise DataError(f"block {name!r} has other columns in this batch than in earlier ones")
+                    raise DataError(f"block {name!r} has other columns in this batch than in earlier batches")
                 dense = column.dense()
                 arrays |= {
                     inner: pa.array(dense[:, place], from_pandas=True) for place, inner in enumerate(column.names)
@@ -94,7 +94,7 @@ class Columns:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise DataError(
                 f"column {name!r} holds {kind_of_arrow(array.type)} ({array.type}) in this batch, which does not fit "
-                f"{wanted}, as in earlier ones; cast it (step `cast`) to one type"
+                f"{wanted}, as in earlier batches; cast it (step `cast`) to one type"
             ) from None
 
     def empty(self) -> pa.Table:

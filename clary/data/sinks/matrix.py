@@ -27,7 +27,7 @@ def features_of(batch: Batch, columns: Columns) -> Any:
             continue
         if isinstance(column, Block):
             if name in columns.blocks and column.names != columns.blocks[name]:
-                raise DataError(f"block {name!r} has other columns in this batch than in earlier ones")
+                raise DataError(f"block {name!r} has other columns in this batch than in earlier batches")
             parts.append(column.matrix)
         else:
             parts.append(_numbers(name, column)[:, None])

@@ -30,7 +30,7 @@ __all__ = ["Note", "read", "scan", "types"]
 def read(
     source: Source | Sequence[Source],
     *,
-    format: str | None = None,  # noqa: A002 (the word callers know)
+    format: str | None = None,  # noqa: A002 (the name callers know)
     columns: Sequence[str] | None = None,
     rows: int | None = None,
     allow_pickle: bool = False,

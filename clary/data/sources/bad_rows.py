@@ -23,7 +23,7 @@ class BadRow:
 
 
 class BadRows:
-    """Rows that cannot be read: counted, the first ones kept for messages, all written to a file where that is wanted.
+    """Rows that cannot be read: counted, the first rows kept for messages, all written to a file where that is wanted.
 
     mode    "error", "skip", or the path of a CSV file
     """

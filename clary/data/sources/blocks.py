@@ -20,7 +20,7 @@ NO_QUOTES = 'read with quote="" if quotes mean nothing in this file'
 
 @dataclass(frozen=True)
 class TextBlock:
-    """Whole rows, and the number of the line that the first one begins on."""
+    """Whole rows, and the number of the line that the first row begins on."""
 
     data: bytes
     first_line: int

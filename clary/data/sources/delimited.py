@@ -1,8 +1,9 @@
 """CSV and other delimited text: parsed once, block by block on all cores, and spilled as typed columns.
 
     bytes ──> blocks of whole rows ──> texts ──> typed columns ──> spill
-The types are guessed from the first block and widened where a later one requires it. Where values that were read cannot
-be widened without loss (a number as it was written, once its column turns out to be text), the file is read again.
+The types are guessed from the first block and widened where a later block requires it. Where values that were read
+cannot be widened without loss (a number as it was written, once its column turns out to be text), the file is read
+again.
 """
 
 from __future__ import annotations

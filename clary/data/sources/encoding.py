@@ -16,7 +16,7 @@ _UNUSED_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
 def encoding_of(head: bytes, given: str | None, notes: list[Note]) -> str:
-    """The encoding, guessed where none is given; utf-8 in case of doubt. Raises ReadError for an unknown one."""
+    """The encoding, guessed where none is given; utf-8 in case of doubt. Raises ReadError for an unknown encoding."""
     if given is not None:
         try:
             name = codecs.lookup(given).name

@@ -77,7 +77,7 @@ def _name(value: Any) -> str:
 
 
 def _cells(values: list[Any], name: str, missing: frozenset[str], notes: list[Note]) -> list[Any]:
-    """A sheet's numbers are all floats: whole ones are integers where all are; an empty cell is a missing value."""
+    """A sheet's numbers are floats: they become integers where all are whole. An empty cell is a missing value."""
     markers: Counter[str] = Counter()
     cells: list[Any] = []
     for value in values:

@@ -1,4 +1,4 @@
-"""Which formats there are, and which one a file is in: by its name, then by its first bytes."""
+"""Which formats there are, and which of them a file has: by its name, then by its first bytes."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _no_decimals(texts: pa.Array, fits: NDArray[np.bool_], cells: Cells) -> bool
 
 
 def _quick(texts: pa.Array, wanted: Type) -> pa.Array | None:
-    """The texts converted by Arrow; None where one does not fit, or might be misread."""
+    """The texts converted by Arrow; None where a text does not fit, or might be misread."""
     if wanted in (Type.INTEGER, Type.NUMBER) and _leading_zeros(texts):
         return None
     try:

@@ -16,7 +16,7 @@ from clary.data.sources.input_file import InputFile
 from clary.data.sources.parallel import map_in_order
 from clary.data.sources.read_options import ReadOptions
 
-# A chunk holds the files' bytes: of so many files, or of fewer large ones.
+# A chunk holds the files' bytes: of so many files, or of fewer large files.
 CHUNK_FILES = 256
 CHUNK_BYTES = 32 << 20
 

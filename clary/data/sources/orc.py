@@ -35,7 +35,7 @@ class OrcScan:
             self._schema = reader.schema
             names = self._schema.names
             if len(set(names)) < len(names):
-                raise ReadError(f"{file.name}: columns are named twice, which ORC cannot tell apart")
+                raise ReadError(f"{file.name}: columns are named twice, which ORC cannot distinguish")
             # Arrow shows no footer with the rows of a stripe: a column of each is read.
             first = [names[0]] if names else None
             self._counts = [reader.read_stripe(place, columns=first).num_rows for place in range(reader.nstripes)]

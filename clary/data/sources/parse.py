@@ -115,7 +115,7 @@ def _without_faults(block: TextBlock, dialect: Dialect) -> tuple[bytes, list[Bad
 
 
 def _placed(ragged: list[tuple[str, str]], block: TextBlock) -> list[BadRow]:
-    """With their line numbers: each text is searched behind the one before."""
+    """With their line numbers: each text is searched behind the text before."""
     rows, position, line = [], 0, block.first_line
     for reason, text in ragged:
         raw = text.encode()

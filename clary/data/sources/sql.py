@@ -58,7 +58,7 @@ def scan_url(url: str, options: ReadOptions) -> Scan:
         raise ReadError(f"{shown} cannot be opened: {error}; a database needs its driver installed") from None
     database = make_url(url)
     if database.get_backend_name() == "sqlite" and database.database and not Path(database.database).is_file():
-        raise ReadError(f"there is no file {database.database}")  # SQLite would make an empty one
+        raise ReadError(f"there is no file {database.database}")  # SQLite would create an empty database
     return _scan(engine, options, shown)
 
 

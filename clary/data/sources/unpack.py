@@ -1,4 +1,4 @@
-"""Compressed files as what they hold: gzip, Zstandard, bzip2, xz, and zip with one member or a named one.
+"""Compressed files as what they hold: gzip, Zstandard, bzip2, xz, and zip with one member or a named member.
 
 Nothing is ever written to a path that an archive names.
 """

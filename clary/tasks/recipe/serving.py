@@ -99,7 +99,7 @@ class RecipeHandlers:
 
 
 def find(model_dir: Path) -> Path:
-    """The recipe's file: recipe.clary, or the only one that ends so. Raises DataError."""
+    """The recipe's file: recipe.clary, or the only file that ends so. Raises DataError."""
     from clary.data.errors import DataError
 
     if (model_dir / NAME).is_file():

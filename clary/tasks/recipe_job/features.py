@@ -83,7 +83,7 @@ def check_replaceable(features: Path) -> None:
 
 
 def clear(features: Path) -> None:
-    """Remove the features of an earlier run, which must not stay among the new ones."""
+    """Remove the features of an earlier run, which must not stay among those of this run."""
     check_replaceable(features)
     if features.exists():
         shutil.rmtree(features)

@@ -29,7 +29,7 @@ class Host:
 
     @classmethod
     def current(cls) -> Host:
-        """Read from resourceconfig.json; a single host where there is none. Raises DataError for a malformed one."""
+        """Read from resourceconfig.json; a single host where there is none. Raises DataError for a malformed file."""
         file = paths.base_dir() / "config" / "resourceconfig.json"
         if not file.exists():
             return cls()
@@ -48,7 +48,7 @@ class Host:
 def is_sharded(folder: Path) -> bool:
     """Whether this input is ShardedByS3Key, so that no host sees all of its objects.
 
-    Read from processingjobconfig.json. Raises DataError for a malformed one.
+    Read from processingjobconfig.json. Raises DataError for a malformed file.
     """
     file = paths.base_dir() / "config" / "processingjobconfig.json"
     if not file.exists():

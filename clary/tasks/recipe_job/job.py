@@ -1,6 +1,6 @@
 """A recipe applied to files, as the image `clary/data` does it in a processing job.
 
-    recipe/     a recipe (.yaml, .json), or one that is fitted already (.clary)
+    recipe/     a recipe (.yaml, .json), or a fitted recipe (.clary)
     input/      the table's files, in any format that clary.data reads
     output/     features/part.parquet (by split: features/train/ …), recipe.clary, model.tar.gz, told.json,
                 profile.html where it is wanted

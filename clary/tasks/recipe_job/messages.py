@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# An option of a format in a message: a word of its own, not a piece of a path or of a value.
+# An option of a format in a message: an argument of its own, not a piece of a path or of a value.
 _READ_OPTIONS = (
     "colspecs|currency|decimal|delimiter|encoding|escape|header|key|member|missing|names|query|quote|records|sheet|skip"
     "|table|thousands|trim|types|widths"

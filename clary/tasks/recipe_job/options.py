@@ -17,7 +17,7 @@ FORMATS = ("parquet", "csv", "libsvm", "recordio", "feather", "jsonl")
 _NO_READ_OPTIONS = ("format", "columns", "rows", "allow_pickle", "bad_rows", "spill", "in_memory")
 
 
-def _option(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 (the word of argparse and click)
+def _option(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 (the name in argparse and click)
     return field(default=default, metadata={"help": help, **more})
 
 
@@ -57,7 +57,7 @@ class Options:
                     words += [f"{option.flag}={value}" for value in values]
                 case False | None | "":
                     pass
-                case value:  # in one word with its flag: it may begin with a hyphen
+                case value:  # in one argument with its flag: it may begin with a hyphen
                     words.append(f"{option.flag}={value}")
         return words
 
@@ -66,7 +66,7 @@ class Options:
 class Option:
     """How a command line declares an option.
 
-    default  False for a switch, () for one that may be repeated, None or "" where there is none
+    default  False for a switch, () for an option that may be repeated, None or "" where there is none
     minimum  of a whole number; None for anything else
     """
 

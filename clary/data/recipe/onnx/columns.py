@@ -83,7 +83,7 @@ def _one_hot(step: OneHotFitted, graph: Graph) -> None:
     for place, name in enumerate(step.names):
         levels, made = step.levels[place], step.made_names[place]
         places = np.array([*range(len(levels)), UNKNOWN, MISSING], np.int32)
-        # Which of the new columns is 1: for each level, for an unknown one, for a missing one; -1 for none.
+        # Which of the new columns is 1: for each level, for an unknown level, for a missing value; -1 for none.
         *known, unknown, missing = step._columns(places, len(levels), len(made)).astype(float).tolist()
         code = _looked_up(graph, name, levels, known, unknown, missing)
         numbers_ = graph.constant(np.arange(len(made), dtype=np.float64)[None, :])

@@ -146,5 +146,5 @@ def _membership(node: nodes.Membership, graph: Graph) -> str:
 
 def _text(value: str) -> str:
     if value == MISSING_TEXT:
-        raise NoForm('its formula has the text "", which in ONNX stands for a missing one')
+        raise NoForm('its formula has the text "", which in ONNX stands for a missing text')
     return value

@@ -1,7 +1,7 @@
 """An ONNX graph that grows step by step, and where in it each column is at this point.
 
 Each column is a tensor of shape (rows, 1): numbers and booleans as doubles, NaN where missing; texts as strings, ""
-where missing, since ONNX has no other word for it. A block is one tensor of doubles, (rows, columns).
+where missing, since ONNX has no other value for it. A block is one tensor of doubles, (rows, columns).
 """
 
 from __future__ import annotations

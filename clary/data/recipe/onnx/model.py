@@ -90,7 +90,7 @@ def _by_skl2onnx(step: FittedStep, graph: Graph) -> None:
         raise NoForm(_reason(step))
     made = Schema(step.made)
     if any(field.kind is not Kind.NUMBER for field in made.fields):
-        raise NoForm("it makes a block of columns, and skl2onnx dense ones")
+        raise NoForm("it makes a block of columns, and skl2onnx dense columns")
     try:
         from skl2onnx import convert_sklearn
         from skl2onnx.common.data_types import DoubleTensorType

@@ -138,7 +138,7 @@ class Absent:
 
 @dataclass(frozen=True)
 class Ordered:
-    """The values needed of a row that is no plain dict, or of one that lacks some."""
+    """The values needed of a row that is no plain dict, or that lacks some."""
 
     columns: tuple[str, ...]
     needed: tuple[int, ...]

@@ -38,7 +38,7 @@ def is_missing(value: object) -> bool:
 
 
 def number(value: object, name: str) -> float:
-    """A float, NaN where missing. Raises DataError for what is not a number, and for text that is not wholly one."""
+    """A float, NaN where missing. Raises DataError for other values, and for text that is not wholly a number."""
     if isinstance(value, str):
         text = value.strip()
         if text and "_" not in text:

@@ -38,10 +38,10 @@ class Bin(Step):
     n_bins    how many
     strategy  equal_width: all as wide; equal_frequency: all with as many values, by exact quantiles (linear
               interpolation); kmeans: around the centres of clusters, learnt from a sample of a table that is larger
-    edges     given ones instead, ascending: the first bin begins at the first, the last ends at the last one
+    edges     of the bins, ascending, instead of `n_bins`: the first bin begins at the first edge, the last ends at the last
     encode    ordinal: the number of the bin, from 0 on; one_hot: a column `<name>_<bin>.0` of 0 and 1 for each bin
-    A bin holds its lower edge, not its upper one. Values outside of all edges lie in the first or the last bin. Missing
-    values stay missing; with one_hot they are 0 in every column. Bins without width are left out.
+    A bin holds its lower edge, not its upper edge. Values outside of all edges lie in the first or the last bin.
+    Missing values stay missing; with one_hot they are 0 in every column. Bins without width are left out.
     """
 
     n_bins: int = 5
@@ -148,7 +148,7 @@ def _clusters(name: str, sample: Sample, bins: int) -> NDArray[np.float64]:
 
 
 def _bins_of(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[Any]:
-    """The number of each value's bin; 0 or the last one for NaN."""
+    """The number of each value's bin; 0 or the last bin for NaN."""
     inner = edges[1:-1]
     if len(inner) > _FEW_EDGES:
         return np.searchsorted(inner, values, side="right")

@@ -80,7 +80,7 @@ DATE_PARTS: Mapping[str, Callable[[Days], Days]] = {
     "is_year_end": _last_in("Y"),
     "is_leap_year": _leap,
 }
-# (microseconds of one, how many until it begins anew)
+# (microseconds in a unit, number of units until it begins anew)
 CLOCK_PARTS: Mapping[str, tuple[int, int]] = {
     "hour": (3_600_000_000, 24),
     "minute": (60_000_000, 60),

@@ -189,7 +189,7 @@ def _is_format(given: str) -> bool:
 
 
 def _inferred(name: str, column: pa.Array, dayfirst: bool) -> str:
-    """The format that most of these values have. Raises StepError where none has one."""
+    """The format that most of these values have. Raises StepError where none has a format."""
     from pandas.tseries.api import guess_datetime_format
 
     codes, levels = coded(column)
@@ -202,7 +202,7 @@ def _inferred(name: str, column: pa.Array, dayfirst: bool) -> str:
         guesses = [guess_datetime_format(value, dayfirst=dayfirst) for value in values.to_pylist()[:100]]
     formats = ["ISO8601", *dict.fromkeys(guess for guess in guesses if guess)]
     fits = {format_: int(len(values) - Dates(format_)(values)[1].sum()) for format_ in formats}
-    best = max(formats, key=lambda format_: fits[format_])  # of equal ones the first
+    best = max(formats, key=lambda format_: fits[format_])  # of equal formats the first
     if not fits[best]:
         examples = some(values.to_pylist(), 3)
         raise StepError(f"its values have no known format, as {examples}; give `format`", column=name)

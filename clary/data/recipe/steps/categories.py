@@ -87,7 +87,7 @@ class PerSource(PerColumn):
 
 
 def check_free(schema: Schema, removed: Iterable[str], made: Iterable[Field]) -> None:
-    """Raise StepError where two columns would have one name afterwards."""
+    """Raise StepError where two columns would have the same name."""
     out = set(removed)
     left = Schema(tuple(field for field in schema.fields if field.name not in out))
     taken, blocks = set(left.flat_names), {field.name for field in left.fields if field.kind is Kind.BLOCK}
@@ -105,7 +105,7 @@ def check_free(schema: Schema, removed: Iterable[str], made: Iterable[Field]) ->
 
 
 def same_kind(column: Column, levels: pa.Array) -> Column:
-    """The column in the form that its levels have. One without any value fits all levels. Raises StepError."""
+    """The column in the form that its levels have. A column without any value fits all levels. Raises StepError."""
     found = category(column)
     text = not isinstance(found, np.ndarray)
     if text == pa.types.is_string(levels.type):
@@ -197,7 +197,7 @@ def at(levels: Levels, places: NDArray[Any]) -> Levels:
 def frequent(levels: Levels, min_count: float, max_levels: int | None) -> NDArray[np.bool_]:
     """Which levels are there often enough: min_count rows (a share of those with a value where below 1).
 
-    At most `max_levels` of them; of equally frequent ones those that sort first.
+    At most `max_levels` of them; of equally frequent levels those that sort first.
     """
     least = min_count * float(levels.counts.sum()) if min_count < 1 else min_count
     kept: NDArray[np.bool_] = levels.counts >= least

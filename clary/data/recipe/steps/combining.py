@@ -214,7 +214,7 @@ class Normalized(FittedStep):
             code.statement(f"{length} = max({', '.join(['0.0', *parts])})")
         else:
             code.statement(f"{length} = 0.0 + {' + '.join(parts)}")
-        # Missing values, and infinite ones, make the sum so; max does not see all of them.
+        # Missing and infinite values make the sum so; max does not see all of them.
         seen = f"{' + '.join(parts)}" if self.norm == "max" else length
         code.statement(f"if not {seen} < {code.constant(float('inf'))}: {code.leave()}")
         if self.norm == "l2":

@@ -43,7 +43,7 @@ class SklearnStep(Step):
 
     transformer   module and class, joined by a dot; or, from Python, an estimator that is not fitted
     params        its parameters
-    supervised    whether it is fitted with the target, too; None: where the recipe names one and its `fit` takes it
+    supervised    whether it is fitted with the target, too; None: where there is a target and its `fit` takes it
     frame         whether it is given a DataFrame (text stays text); otherwise a matrix of numbers
     prefix        of the new columns' names, where the transformer names none
     keep_columns  whether the columns it was made from stay

@@ -78,7 +78,7 @@ class DerivedColumns(FittedStep):
         return estimator
 
     def shared(self) -> dict[str, Any]:
-        """These fields, for one that adds what it has learnt."""
+        """These fields, for a subclass that adds what it has learnt."""
         return {
             "names": self.names,
             "features": self.features,

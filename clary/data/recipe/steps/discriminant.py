@@ -156,7 +156,7 @@ class FittedLda(DerivedColumns):
         if len(self.levels) == 2:
             coefficients, offsets = coefficients[1:] - coefficients[:1], offsets[1:] - offsets[:1]
         # Fitted on a few rows of as many classes, to be what it is after fitting; then it is given what the table
-        # taught. Random ones, since rows of one class must not lie in a plane.
+        # taught. Random values, since rows of one class must not lie in a plane.
         classes = np.arange(len(self.levels)).repeat(2)
         rows = np.random.default_rng(0).normal(size=(len(classes), len(self.outputs)))
         return self.as_fitted(

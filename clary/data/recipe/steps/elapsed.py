@@ -38,7 +38,7 @@ class Elapsed(Step):
     since         a date or time as ISO 8601 writes it ("2020-01-31", "2020-01-31T12:00:00"); UTC where it has no zone
     since_column  the other column; give one of the two
     unit          "weeks", "days", "hours", "minutes", "seconds", "milliseconds"; results have fractions
-    drop          whether the column itself goes; the other one stays
+    drop          whether the column itself goes; the other column stays
 
     Negative before that time. Missing where either time is.
     """

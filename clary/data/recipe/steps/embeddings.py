@@ -1,4 +1,4 @@
-"""Maps of rows for plots: t-SNE, UMAP, principal components. They place the rows given, and cannot place new ones."""
+"""Maps of rows for plots: t-SNE, UMAP, principal components. They place the rows given, and cannot place new rows."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def wanted(task: str, batch: Batch, target: str) -> NDArray[Any]:
 
 
 def model_of(model: str, task: str, seed: int, params: Mapping[str, Any]) -> Any:
-    """A fresh estimator. Raises RecipeError for one that is not there, or parameters it does not know."""
+    """A fresh estimator. Raises RecipeError for an unknown model, or parameters it does not know."""
     if model in MODELS:
         maker: Callable[..., Any] = _named(model, task == "classification")
     else:
@@ -68,7 +68,7 @@ def model_of(model: str, task: str, seed: int, params: Mapping[str, Any]) -> Any
 
 
 def _named(model: str, classes: bool) -> Callable[..., Any]:
-    """Cheap ones. Linear models go behind the step `scale`, trees need it not."""
+    """Cheap estimators. Linear models go behind the step `scale`, trees need it not."""
     if model in ("forest", "extra_trees"):
         from sklearn import ensemble
 

@@ -26,8 +26,8 @@ class OfExpression(Step):
     expression  of columns by their names, or `col("odd name")`; numbers, texts in quotes, True and False; + - * / // %
                 **; comparisons; in [...]; and, or, not; `a if condition else b`; the functions abs, ceil, exp, floor,
                 isnull, log, log1p, max, min, round, sqrt, where(condition, a, b). Numbers are float64; arithmetic with
-                a missing value is missing, a comparison with one false (!= and not in: true); what has no value, as
-                the logarithm of -1, is missing. A time may be compared with a text: `day >= "2030-12-31"`.
+                a missing value is missing, a comparison with it is false (!= and not in: true); what has no
+                value, as the logarithm of -1, is missing. A time may be compared with a text: `day >= "2030-12-31"`.
     """
 
     expression: str
@@ -58,7 +58,7 @@ class OfExpression(Step):
 class Expression(OfExpression):
     """A new column, computed from others.
 
-    into  the name of the column; one of that name is replaced
+    into  the name of the column; a column of that name is replaced
     A condition makes a boolean column, everything else a number column.
     """
 

@@ -83,7 +83,7 @@ class KMeansDistance(Extraction):
 
 
 def _distinct(matrix: Any) -> int:
-    """How many different rows there are. Looked at along one random direction, so that sparse rows stay sparse."""
+    """How many different rows there are. Projected on a random direction, so that sparse rows stay sparse."""
     direction = np.random.default_rng(0).normal(size=(matrix.shape[1], 1))
     return len(np.unique(by_row(matrix, direction)))
 

@@ -93,7 +93,7 @@ def _name_at(batch: Batch, place: int) -> str:
 
 
 def refuse_gaps(names: tuple[str, ...], flat: Sequence[str]) -> Generator[Sequence[Statistic[Any, Any]], Any, NoReturn]:
-    """Look once more which column has values missing or infinite, and raise StepError naming the worst."""
+    """Read the table once more, and raise StepError naming the column with the most missing or infinite values."""
     (gaps,) = cast("Sequence[Gap]", (yield [Gaps(names)]))
     bad = gaps.missing + gaps.infinite
     worst = int(bad.argmax())
@@ -110,7 +110,7 @@ def by_row(matrix: Any, weights: NDArray[np.float64], mean: NDArray[np.float64] 
     """(matrix - mean) @ weights, (rows, outputs): the same bits for a row whatever rows are around it.
 
     BLAS adds up in an order that depends on how many rows there are. scipy's product of a sparse matrix goes row by
-    row and feature by feature, so a dense matrix is handed to it as a sparse one that lacks no entry.
+    row and feature by feature, so a dense matrix is handed to it as a sparse matrix that lacks no entry.
     """
     from scipy.sparse import csr_matrix
 

@@ -50,7 +50,7 @@ class Hash(CategoryStep):
 
 @dataclass(frozen=True)
 class HashFitted(PerSource):
-    """made_names: of each column, the new ones."""
+    """made_names: of each column, the new columns."""
 
     made_names: tuple[tuple[str, ...], ...]
     n_features: int

@@ -94,7 +94,7 @@ class Filled(PerColumn):
             return None  # of texts SimpleImputer makes objects
         import pandas as pd
 
-        # One row of the values that stand for missing ones has them as its mean, median and most frequent value.
+        # One row of the values that stand for missing values has them as its mean, median and most frequent value.
         row = pd.DataFrame([list(self.fills)], columns=list(self.names), dtype=np.float64)
         constant = {"fill_value": self.fills[0]} if self.strategy == "constant" else {}
         return SimpleImputer(strategy=self.strategy, **constant).fit(row)
@@ -219,7 +219,7 @@ class Estimated(FittedStep):
 
 @dataclass(frozen=True)
 class Carried(FittedStep):
-    """The value of the last row before that had one. What has none before it stays missing."""
+    """The value of the last row before that had a value. What has none before it stays missing."""
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -288,5 +288,5 @@ def _carried(column: Column, before: Any) -> tuple[Column, Any]:
 
 
 def _last_places(present: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Of each row the place of the last one up to it that has a value, -1 where none has."""
+    """Of each row the place of the last row up to it that has a value, -1 where none has."""
     return np.maximum.accumulate(np.where(present, np.arange(len(present)), -1))

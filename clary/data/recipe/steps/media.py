@@ -77,7 +77,7 @@ class PerRow(FittedStep):
 
 @dataclass(frozen=True)
 class SameColumns(PerRow):
-    """A step that replaces each column by one of the same form."""
+    """A step that replaces each column by a column of the same form."""
 
     @property
     def made(self) -> tuple[Field, ...]:

@@ -36,7 +36,7 @@ class Impute(Step):
                  most_frequent: of any column; of values equally frequent the smallest;
                  constant: `value`;
                  knn: the mean of the column in the rows that are nearest by the other chosen columns (KNNImputer);
-                 iterative: each column predicted from the other chosen ones, in rounds (IterativeImputer);
+                 iterative: each column predicted from the other chosen columns, in rounds (IterativeImputer);
                  forward_fill: the value of the row before; a row that comes alone has none before it, and stays
     value        constant: a number, a text, true or false, or, for columns of times, a time such as 2030-12-31
     n_neighbors  knn: how many rows

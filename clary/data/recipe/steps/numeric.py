@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Function(NamedTuple):
-    """lowest: of the values it is for; open_end: whether that one itself is not; remedy: for what is below it."""
+    """lowest: of the values it is for; open_end: whether it is excluded itself; remedy: for what is below it."""
 
     ufunc: Callable[..., Any]
     lowest: float

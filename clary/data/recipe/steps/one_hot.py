@@ -160,7 +160,7 @@ class OneHotFitted(PerSource):
         hot = self._columns(table, len(levels), len(made)).take(codes)
         if self.blocks[place]:
             return {self.names[place]: Block(made, _sparse(hot, len(made)))}
-        # One array for all: a new one for each column takes six times as long.
+        # One array for all: a new array for each column takes six times as long.
         flags = np.empty((len(made), len(codes)), np.uint8)
         if len(made) < 255:
             hot = hot.astype(np.uint8)  # -1 becomes 255
@@ -204,7 +204,7 @@ class OneHotFitted(PerSource):
     def row(self, code: RowCode) -> None:
         for place, name in enumerate(self.names):
             value, levels, made = code.read(name), self.levels[place], self.made_names[place]
-            # What `_columns` makes of every level, and of an unknown one and a missing one after them.
+            # What `_columns` makes of every level, and of an unknown level and a missing value after them.
             numbers = self._columns(np.array([*range(len(levels)), UNKNOWN, MISSING], np.int32), len(levels), len(made))
             hot = Hot(len(made))
             rows = [hot(number) for number in numbers.tolist()] if not self.blocks[place] else numbers.tolist()

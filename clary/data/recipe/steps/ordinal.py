@@ -42,7 +42,7 @@ class Ordinal(CategoryStep):
     """Each level becomes its place in an order, counted from 0.
 
     order                  learnt from the data: "sorted" (text by code points, as Python sorts; numbers by size),
-                           "frequency" (the most frequent first, equal ones sorted), "appearance" (as in the table)
+                           "frequency" (the most frequent first, ties sorted), "appearance" (as in the table)
     categories             the order given, the first becomes 0; `order` plays no part then
     unknown                a level that was not there at fitting: "error", "value" (it becomes `unknown_value`) or
                            "missing"

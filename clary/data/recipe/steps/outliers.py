@@ -27,7 +27,7 @@ _NORMAL_MAD = 0.6745
 class Clip(Step):
     """Bring number columns between two limits, as pandas' `clip` does. Missing values stay missing.
 
-    lower, upper  the limits; without one there is none on that side
+    lower, upper  the limits; None: no limit on that side
     """
 
     lower: float | None = None

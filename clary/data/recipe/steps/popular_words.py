@@ -22,7 +22,7 @@ class PopularWords(TermsStep):
     """How often each text has each of the most popular words, a column `<column>_<word>` each; the column itself goes.
 
     n       so many words
-    by      popular is what is in many "documents", or has many "occurrences"; of equally popular ones what sorts first
+    by      popular is what is in many "documents", or has many "occurrences"; of equally popular words what sorts first
     values  "count", or "indicator": 1 where the text has it
     and how a text becomes words, as in `tf_idf`: analyzer, lowercase, strip_accents, token_pattern, stop_words,
     ngram_range. A missing text is 0 everywhere. Beyond 256 words they are one sparse block.

@@ -53,7 +53,7 @@ class Power(Step):
 
         if self.name == "box_cox" and values.min() <= 0:
             raise StepError(
-                f"its smallest value is {values.min():g}; box_cox is for positive ones: use yeo_johnson", column=name
+                f"its smallest value is {values.min():g}; box_cox is for positive values: use yeo_johnson", column=name
             )
         if self.name == "box_cox" and values.min() == values.max():
             raise StepError("all its values are the same; drop it (step `select_variance`)", column=name)
@@ -73,7 +73,7 @@ class Power(Step):
 
 
 def _values(name: str, sample: Sample) -> NDArray[np.float64]:
-    """Those of the sample that are there. Raises StepError where there are none, or an infinite one."""
+    """Those of the sample that are there. Raises StepError where there are none, or an infinite value."""
     values = numbers(sample.batch[name])
     values = values[~np.isnan(values)]
     if not len(values):
@@ -129,7 +129,7 @@ class Powered(PerColumn):
         if self.method == "box_cox" and (values <= 0).any():
             least = np.nanmin(values)
             raise StepError(
-                f"a value is {least:g}, and box_cox is for positive ones: clip it first, or use yeo_johnson"
+                f"a value is {least:g}, and box_cox is for positive values: clip it first, or use yeo_johnson"
             )
         with np.errstate(all="ignore"):
             made = _power(np.log(values), power) if self.method == "box_cox" else _yeo_johnson(values, power)
@@ -181,7 +181,7 @@ class Powered(PerColumn):
 
 
 def _yeo_johnson(values: NDArray[np.float64], power: float) -> NDArray[np.float64]:
-    """Of values from 0 on Box-Cox of 1 + value; of negative ones the mirror image, with power 2 - power."""
+    """Of values from 0 on Box-Cox of 1 + value; of negative values the mirror image, with power 2 - power."""
     made = _power(np.log1p(values), power)
     below = values < 0
     if below.any():

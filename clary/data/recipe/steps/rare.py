@@ -26,8 +26,8 @@ class Rare(Step):
     Missing values stay missing, and play no part in shares.
 
     min_count   levels in fewer rows are rare; below 1: a share of the rows that have a value
-    max_levels  so many levels stay at most, the most frequent (of equally frequent ones those that sort first)
-    other       what the rare ones become
+    max_levels  so many levels stay at most, the most frequent (of equally frequent levels those that sort first)
+    other       what rare levels become
     """
 
     name: ClassVar[str] = "rare"

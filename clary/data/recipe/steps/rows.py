@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class DropMissing(Step):
     """Leave out rows, or columns, in which values are missing, as pandas' `dropna` does.
 
-    columns  in which to look for missing values, or, for axis: columns, which may be dropped; without it, all,
+    columns  whose missing values count, or, for axis: columns, which may be dropped; without it, all,
              the target among them
     axis     rows: only of the rows that are learnt from; columns: always
     how      any: where a value is missing; all: where every value is
@@ -226,7 +226,7 @@ class Keep(Step):
 class Rename(Step):
     """Give columns other names.
 
-    names  from the old name to the new one
+    names  from the old name to the new name
     """
 
     names: dict[str, str]
@@ -252,7 +252,7 @@ class Rename(Step):
 
     def fitting(self, schema: Schema) -> Fitting:
         yield from ()  # nothing is learnt from the table
-        self.chosen(schema)  # raises where one is not there
+        self.chosen(schema)  # raises where a column does not exist
         for name in self.names.values():
             if name in schema and name not in self.names:
                 raise StepError("there is a column of that name already", column=name)

@@ -1,4 +1,4 @@
-"""Levels as their similarity to the most frequent ones: misspelt and related names come out alike."""
+"""Levels as their similarity to the most frequent levels: misspelt and related names come out alike."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class TfIdf(TermsStep):
     and how a text becomes terms: analyzer ("word"; "char": runs of characters; "char_wb": these within words),
     lowercase, strip_accents, token_pattern, stop_words ("english", "german", or words), ngram_range.
 
-    As scikit-learn's TfidfVectorizer. A missing text is one without terms.
+    As scikit-learn's TfidfVectorizer. A missing text counts as a text without terms.
     """
 
     name: ClassVar[str] = "tf_idf"

@@ -1,4 +1,4 @@
-"""Sounds in a column. Every audio step takes any of these forms, and those that make sounds give the last one:
+"""Sounds in a column. Every audio step takes any of these forms, and those that make sounds give the last form:
 
 encoded  binary: a WAV, FLAC, OGG, AIFF or MP3 file, as libsndfile reads them
 lists    list<number>: the samples of one channel; list<list<number>>: (frames, channels). Their rate is given by

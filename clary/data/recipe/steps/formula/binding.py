@@ -144,4 +144,4 @@ def _as_time(node: Node) -> Node:
         if when is not None and not np.isnat(when):
             return Constant(Type.TIME, when)
         raise StepError(f"{node.value!r} is not a time; write it as 2030-12-31 or 2030-12-31T23:59:59")
-    raise StepError("a column of text cannot be compared with one of times; parse it first (step `parse_dates`)")
+    raise StepError("a column of text cannot be compared with a column of times; parse it first (step `parse_dates`)")

@@ -1,6 +1,6 @@
 """What formulas are made of: each node gives its values for a batch, and the same as Python code for one row.
 
-Missing values as in pandas: arithmetic with one is missing, a comparison with one is false, != and not in are true.
+Missing values as in pandas: arithmetic with them is missing, a comparison is false, != and not in are true.
 """
 
 from __future__ import annotations

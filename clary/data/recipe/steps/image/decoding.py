@@ -1,4 +1,4 @@
-"""Images in a column. Every image step takes any of these forms, and gives the last one:
+"""Images in a column. Every image step takes any of these forms, and gives the last form:
 
 encoded  binary: a PNG, JPEG, GIF, BMP, TIFF, WebP or PPM file. Of several frames the first counts; an image is
          rotated as its EXIF data demand

@@ -164,7 +164,7 @@ class ImageGrey(ImageStep):
 @step
 @dataclass(frozen=True, kw_only=True)
 class ImageConvert(ImageStep):
-    """Images of one mode, where a table mixes grey ones, coloured ones and such with transparency.
+    """Images of one mode, where a table mixes grey, coloured and transparent images.
 
     mode  "L" (grey), "RGB" or "RGBA"; transparency is left out, or full where there was none
     shape, errors  as in `image_resize`

@@ -80,7 +80,7 @@ class SelectModel(_ByModel):
     threshold     of importance: a number, "mean", "median", "1.25*mean"; by default the mean, or for l1
                   models 1e-5
     max_features  how many columns stay at most
-    seed          of the model, where it takes one
+    seed          of the model, where it takes a seed
     """
 
     name = "select_model"

@@ -60,7 +60,7 @@ def below_zero(found: Classes) -> NDArray[np.bool_]:
 
 
 def f_regression(found: Product) -> tuple[Row, Row]:
-    """(F, p), each (k - 1,): of each column against the last one. As scikit-learn's f_regression.
+    """(F, p), each (k - 1,): of each column against the last. As scikit-learn's f_regression.
 
     A constant column has F = 0; a perfect correlation the greatest number there is. Raises StepError for fewer than
     three rows.

@@ -108,7 +108,7 @@ class SelectMissing(Step):
 @step
 @dataclass(frozen=True, kw_only=True)
 class SelectCorrelation(Step):
-    """Of every two columns that are highly correlated, drop the one that stands further back in the table.
+    """Of every two columns that are highly correlated, drop the column that stands further back in the table.
 
     Pearson's correlation, each over the rows in which both columns have a value, as pandas' DataFrame.corr; exact, in
     one pass. Columns are taken in the table's order: each stays whose correlation with those that stay is not too
