@@ -38,7 +38,7 @@ class Bin(Step):
     n_bins    how many
     strategy  equal_width: all as wide; equal_frequency: all with as many values, by exact quantiles (linear
               interpolation); kmeans: around the centres of clusters, learnt from a sample of a table that is larger
-    edges     of the bins, ascending, instead of `n_bins`: the first bin begins at the first edge, the last ends at the last
+    edges     instead of `n_bins`, ascending: the first bin begins at the first edge, the last ends at the last
     encode    ordinal: the number of the bin, from 0 on; one_hot: a column `<name>_<bin>.0` of 0 and 1 for each bin
     A bin holds its lower edge, not its upper edge. Values outside of all edges lie in the first or the last bin.
     Missing values stay missing; with one_hot they are 0 in every column. Bins without width are left out.
