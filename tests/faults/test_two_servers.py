@@ -16,6 +16,8 @@ from tests.faults.live_world import SCIKIT_LEARN
 from tests.live import LiveServer, until
 from tests.postgres import fresh_database
 
+pytestmark = pytest.mark.slow
+
 # Nothing between a job's program and the file where it records that it ran; jobs need not wait for one another.
 SETTINGS = """
 sandbox = "none"
