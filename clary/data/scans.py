@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
@@ -105,35 +105,6 @@ def each_batch(
         finally:
             for part_results in results_of_parts:
                 part_results.stopped.set()
-
-
-class _OneBlasThread:
-    """While any pass is running, BLAS uses one thread.
-
-    All cores are busy already: BLAS would start as many threads again for every batch, most of which would wait.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._passes = 0
-        self._limits: Any = None
-
-    def __enter__(self) -> None:
-        from threadpoolctl import threadpool_limits  # scikit-learn itself uses it for this
-
-        with self._lock:
-            if not self._passes:
-                self._limits = threadpool_limits(1, user_api="blas")
-            self._passes += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._passes -= 1
-            if not self._passes:
-                self._limits.restore_original_limits()
-
-
-_ONE_BLAS_THREAD = _OneBlasThread()
 
 
 class _PartResults(Generic[T]):

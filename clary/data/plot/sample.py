@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from clary.data.batch import Batch, Column, Kind, Schema, coded, kind_of, missing, numbers, some
 from clary.data.errors import DataError, StepError
-from clary.data.scans import Scan, each_batch, scan_of, schema_of
+from clary.data.scans import Scan, scan_of, schema_of
 from clary.data.statistics.hashes import uniform
+from clary.data.statistics.passes import sampled
 from clary.data.statistics.samples import SAMPLE_ROWS, SampleRows
 
 if TYPE_CHECKING:
@@ -61,13 +62,7 @@ def sample_of(data: Data, columns: Sequence[str] = (), most: int = SAMPLE_ROWS) 
         need_column(schema, name)
     names = tuple(dict.fromkeys(columns)) or schema.names
     sampling = SampleRows(names, scan.rows, most if rows is None else scan.rows)
-    drawn: list[Batch] | None = None
-    for found in each_batch(scan, names, sampling.compute):
-        drawn = found if drawn is None else sampling.merge(drawn, found)
-    batch = sampling.result(drawn).batch
-    if not batch.columns:
-        batch = Batch.of_arrow(pa.schema([scan.arrow_schema.field(name) for name in names]).empty_table())
-    return Sample(batch, scan.rows if rows is None else rows)
+    return Sample(sampled(scan, sampling), scan.rows if rows is None else rows)
 
 
 def need_column(schema: Schema, name: object) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,6 @@ from clary.data.batch import (
     Batch,
     Block,
     Column,
-    concatenated,
     kind_of,
     kind_of_arrow,
     missing,
@@ -27,8 +27,8 @@ from clary.data.errors import DataError, StepError
 from clary.data.recipe.fit import fit_steps, label
 from clary.data.recipe.schema import as_wanted
 from clary.data.recipe.step import FittedStep, Step
-from clary.data.scans import FrameScan, Scan, each_batch
-from clary.data.statistics.hashes import uniform
+from clary.data.scans import FrameScan, Scan
+from clary.data.statistics.passes import sampled
 from clary.data.statistics.samples import SampleRows
 
 MOST_ROWS = 100_000
@@ -160,18 +160,8 @@ def _sample(scan: Scan, rows: int) -> Batch:
     """So many random rows, the same each time."""
     names = tuple(scan.arrow_schema.names)
     # A few more than wanted, since each row is drawn on its own; those in front are taken.
-    sampling = SampleRows(names, scan.rows, rows + 5 * int(rows**0.5) + 5)
-    share = sampling.wanted / max(1, scan.rows)
-    batches = [batch for part in each_batch(scan, names, _sampler(share, sampling.seed)) for batch in part]
-    batch = concatenated(batches) if batches else Batch.of_arrow(scan.arrow_schema.empty_table())
+    batch = sampled(scan, SampleRows(names, scan.rows, rows + 5 * int(rows**0.5) + 5, cells=sys.maxsize))
     return batch.take(np.arange(rows)) if batch.rows > rows else batch
-
-
-def _sampler(share: float, seed: int) -> Callable[[Batch], list[Batch]]:
-    def sample(batch: Batch) -> list[Batch]:
-        return [batch if share >= 1 else batch.take(uniform(batch.row_numbers, seed) < share)]
-
-    return sample
 
 
 def _table(batch: Batch, scan: Scan) -> pa.Table:

@@ -136,11 +136,7 @@ class Passes:
             return
         drawn = Request(self._sampling())
         self._compute([drawn, *now], {drawn: TableColumns(drawn.statistic.columns)})
-        self._sample = drawn.result
-        if not drawn.result.batch.columns:
-            names = drawn.statistic.columns
-            empty = pa.schema([self._scan.arrow_schema.field(name) for name in names]).empty_table()
-            self._sample = Sample(Batch.of_arrow(empty), drawn.result.complete)
+        self._sample = _with_columns(drawn.result, self._scan, drawn.statistic.columns)
 
     def _prepare(self, request: Request, sample: Sample) -> None:
         if request.statistic.needs_sample and not request.prepared:
@@ -210,3 +206,16 @@ def computed(scan: Scan, statistic: Statistic[Any, Any], progress: Progress = qu
     while not request.known:
         passes.run([request])
     return request.result
+
+
+def sampled(scan: Scan, sampling: SampleRows) -> Batch:
+    """The rows that it draws."""
+    return _with_columns(computed(scan, sampling), scan, sampling.names).batch
+
+
+def _with_columns(sample: Sample, scan: Scan, names: Sequence[str]) -> Sample:
+    """The sample; of a table without rows, these columns without a value."""
+    if sample.batch.columns:
+        return sample
+    empty = pa.schema([scan.arrow_schema.field(name) for name in names]).empty_table()
+    return Sample(Batch.of_arrow(empty), sample.complete)

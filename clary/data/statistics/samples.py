@@ -24,17 +24,19 @@ class SampleRows(ColumnsStatistic[list[Batch], Sample]):
     The same rows whatever the number of cores or the size of batches; about `wanted` of them, all where there are
     no more than that.
 
+    cells    fewer rows where their columns have more values than that; None: SAMPLE_CELLS
     compact  whether batches are put together as they come, and texts have no dictionaries even where these are all rows
     """
 
     table_rows: int
     wanted: int = SAMPLE_ROWS
     seed: int = 0
+    cells: int | None = None
     compact: bool = False
 
     @property
     def most(self) -> int:
-        return min(self.wanted, max(1_000, SAMPLE_CELLS // max(1, len(self.names))))
+        return min(self.wanted, max(1_000, (self.cells or SAMPLE_CELLS) // max(1, len(self.names))))
 
     def compute(self, batch: Batch) -> list[Batch]:
         batch = batch.only(self.names)
@@ -80,9 +82,6 @@ class SampleColumns(ColumnsStatistic[None, Sample]):
         return replace(self, sample=Sample(sample.batch.only(self.names), sample.complete))
 
     def compute(self, batch: Batch) -> None:
-        return None
-
-    def merge(self, first: None, second: None) -> None:
         return None
 
     def result(self, state: None) -> Sample:
