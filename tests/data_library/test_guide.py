@@ -41,7 +41,7 @@ def _run_python(blocks: list[str], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [pytest.param("guide.md", marks=pytest.mark.slow), "reading.md"])
-def test_the_programs_run_and_the_commands_do_what_they_say(name, tmp_path):
+def test_the_programs_run_and_the_commands_do_what_the_page_shows(name, tmp_path):
     _run_python(_blocks(_page(name), "python"), tmp_path)
     for command in "\n".join(_blocks(_page(name), "sh")).splitlines():
         if command.startswith("clary profile"):
@@ -49,7 +49,7 @@ def test_the_programs_run_and_the_commands_do_what_they_say(name, tmp_path):
             assert (tmp_path / "customers.html").stat().st_size > 10_000
         if command.startswith("clary process"):
             _run([sys.executable, "-m", *command.split(), "--here"], tmp_path)
-            made = {str(one.relative_to(tmp_path / "out")) for one in (tmp_path / "out").rglob("*") if one.is_file()}
+            made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
             shares = {f"features/{share}/part.csv" for share in ("train", "test")}
             assert made == {*shares, "recipe.clary", "model.tar.gz", "told.json"}
 
@@ -78,12 +78,12 @@ def test_links_lead_to_files_and_to_sections(page):
             assert link[1][1:] in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.name)
-def test_every_format_is_told_of_with_its_endings_and_its_options(one):
-    (row,) = (line for line in _page("reading.md").splitlines() if line.startswith(f"| `{one.name}` |"))
+@pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
+def test_every_format_is_documented_with_its_endings_and_its_options(format_):
+    (row,) = (line for line in _page("reading.md").splitlines() if line.startswith(f"| `{format_.name}` |"))
     _, _, endings, options, _, _ = row.split("|")
-    assert endings.split() == list(one.endings)
-    assert set(re.findall(r"`(\w+)`", options)) == one.options
+    assert endings.split() == list(format_.endings)
+    assert set(re.findall(r"`(\w+)`", options)) == format_.options
 
 
 def test_every_marker_of_missing_values_is_listed():
@@ -91,13 +91,15 @@ def test_every_marker_of_missing_values_is_listed():
     assert set(re.findall(r"`(\S+)`", listed)) - {"missing"} == set(MISSING) - {""}
 
 
-def test_every_finding_is_told_with_the_step_that_it_proposes():
+def test_every_finding_is_documented_with_the_step_that_it_proposes():
     source = inspect.getsource(findings)
     made = set(re.findall(r'Finding\(\s*[\w.]+, "(\w+)"', source))
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .* \| (.*?) ?\|$", _page("guide.md"), re.MULTILINE)
-    told = {code: re.findall(r"`(\w+)`", steps) for codes, steps in rows for code in re.findall(r"`(\w+)`", codes)}
-    assert made <= set(told)
-    assert all(set(told[code]) <= set(all_steps()) for code in made)
+    documented = {
+        code: re.findall(r"`(\w+)`", steps) for codes, steps in rows for code in re.findall(r"`(\w+)`", codes)
+    }
+    assert made <= set(documented)
+    assert all(set(documented[code]) <= set(all_steps()) for code in made)
 
 
 def test_every_step_that_the_guide_names_in_a_link_is_there():

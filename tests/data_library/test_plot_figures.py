@@ -75,10 +75,12 @@ def test_a_density_has_the_area_one(frame):
 
 def test_histograms_by_group_add_up_to_the_whole(frame):
     (axes,) = plot.hist(frame, "weight", by="class", bins=10).axes
-    drawn = {patch.get_label(): patch.get_data().values for patch in axes.patches}
-    assert set(drawn) == {"a", "b", "c"}
-    np.testing.assert_array_equal(drawn["a"], np.histogram(frame.query("`class` == 'a'")["weight"], _edges(frame))[0])
-    np.testing.assert_array_equal(sum(drawn.values()), np.histogram(frame["weight"], 10)[0])
+    histograms = {patch.get_label(): patch.get_data().values for patch in axes.patches}
+    assert set(histograms) == {"a", "b", "c"}
+    np.testing.assert_array_equal(
+        histograms["a"], np.histogram(frame.query("`class` == 'a'")["weight"], _edges(frame))[0]
+    )
+    np.testing.assert_array_equal(sum(histograms.values()), np.histogram(frame["weight"], 10)[0])
 
 
 def _edges(frame):
@@ -152,8 +154,8 @@ def test_points_by_group_have_marks_of_their_own(frame):
 
 def test_points_by_number_have_a_scale(frame):
     figure = plot.scatter(frame, "age", "weight", by="weight")
-    drawn = figure.axes[0].collections[1]
-    np.testing.assert_array_equal(drawn.get_array(), frame.dropna()["weight"])
+    points = figure.axes[0].collections[1]
+    np.testing.assert_array_equal(points.get_array(), frame.dropna()["weight"])
     assert figure.axes[1].get_ylabel() == "weight"
 
 
@@ -175,11 +177,11 @@ def test_a_heat_map_of_any_matrix_is_that_matrix():
 def test_missingness_shows_the_share_of_each_band():
     table = pd.DataFrame({"x": [1.0, np.nan] * 500, "y": ["a"] * 900 + [None] * 100})
     figure = plot.missingness(FrameScan(*arrow_of_pandas(table)))
-    drawn = figure.axes[0].images[0].get_array()
-    assert drawn.shape == (200, 2)
-    np.testing.assert_allclose(drawn.mean(axis=0), [0.5, 0.1])
-    assert (drawn[-20:, 1] == 1).all()
-    assert (drawn[:-20, 1] == 0).all()
+    shares = figure.axes[0].images[0].get_array()
+    assert shares.shape == (200, 2)
+    np.testing.assert_allclose(shares.mean(axis=0), [0.5, 0.1])
+    assert (shares[-20:, 1] == 1).all()
+    assert (shares[:-20, 1] == 0).all()
 
 
 def test_pairs_have_histograms_on_the_diagonal(frame):
@@ -195,10 +197,10 @@ def test_a_pca_map_has_the_coordinates_of_sklearn(frame):
     from sklearn.preprocessing import StandardScaler
 
     figure = plot.pca_map(frame, ["age", "count", "weight"], label="class")
-    drawn = {points.get_label(): points.get_offsets() for points in figure.axes[0].collections}
+    places_by_label = {points.get_label(): points.get_offsets() for points in figure.axes[0].collections}
     there = frame.dropna()
     expected = PCA(2).fit_transform(StandardScaler().fit_transform(there[["age", "count", "weight"]]))
-    for label, places in drawn.items():
+    for label, places in places_by_label.items():
         np.testing.assert_allclose(np.abs(places), np.abs(expected[there["class"] == label]), atol=1e-9)
 
 
@@ -238,9 +240,9 @@ def test_of_a_large_table_a_sample_is_drawn_and_noted():
     table = pd.DataFrame({"x": np.arange(250_000.0)})
     for given_as in (table, FrameScan(*arrow_of_pandas(table))):
         figure = plot.hist(given_as, "x", bins=2)
-        drawn = sum(heights(figure.axes[0]))
-        assert 99_000 < drawn < 101_000
-        assert f"a random sample of {drawn:,} of 250,000 rows" in caption(figure)
+        rows_drawn = sum(heights(figure.axes[0]))
+        assert 99_000 < rows_drawn < 101_000
+        assert f"a random sample of {rows_drawn:,} of 250,000 rows" in caption(figure)
 
 
 def test_what_is_left_out_is_noted(frame):
@@ -259,17 +261,17 @@ def test_nothing_of_pyplot_is_touched(frame):
 
 def test_figures_are_drawn_in_many_threads_at_once(frame):
     alone = plot.png(plot.scatter(frame, "age", "weight", by="class"))
-    drawn = []
+    images = []
 
     def draw():
-        drawn.append(plot.png(plot.scatter(frame, "age", "weight", by="class")))
+        images.append(plot.png(plot.scatter(frame, "age", "weight", by="class")))
 
     threads = [threading.Thread(target=draw) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert drawn == [alone] * 6
+    assert images == [alone] * 6
 
 
 # ---- hostile tables ----

@@ -66,9 +66,9 @@ def test_a_png_renders_whatever_the_names_are():
 
     table = pd.DataFrame({HOSTILE: [1.0, 2.0, 5.0], "y": [2.0, 1.0, 0.0], "g": ["平", "$$", None]})
     figure = plot.scatter(table, HOSTILE, "y", by="g")
-    with Image.open(io.BytesIO(plot.png(figure))) as drawn:
-        assert drawn.size == (704, 528)
-        assert "\N{GRINNING FACE}" in drawn.text["Description"]
+    with Image.open(io.BytesIO(plot.png(figure))) as image:
+        assert image.size == (704, 528)
+        assert "\N{GRINNING FACE}" in image.text["Description"]
 
 
 def test_an_svg_is_well_formed_and_has_a_description():
@@ -135,10 +135,10 @@ def test_before_and_after_take_recipes_and_what_is_fitted():
 def test_one_hot_columns_are_drawn_by_how_many_rows_each_has():
     table = pd.DataFrame({"x": ["a", "b", "a", None]})
     right = plot.before_after(Recipe([{"one_hot": {}}]), table, "x").axes[1]
-    drawn = {
+    bars = {
         label.get_text(): bar.get_width() for label, bar in zip(right.get_yticklabels(), right.patches, strict=True)
     }
-    assert drawn == {"x_a": 2, "x_b": 1}
+    assert bars == {"x_a": 2, "x_b": 1}
 
 
 def test_a_step_that_drops_rows_shows_fewer():

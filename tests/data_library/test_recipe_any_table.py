@@ -39,27 +39,27 @@ NAMES = st.text(max_size=4) | st.sampled_from(["a", "b", "split", "a_missing", "
 def columns(rows: int) -> st.SearchStrategy[Any]:
     """A column of any kind, with gaps; all of them missing, sometimes."""
 
-    def of(values: st.SearchStrategy[Any], dtype: Any = None) -> st.SearchStrategy[pd.Series]:
+    def series(values: st.SearchStrategy[Any], dtype: Any = None) -> st.SearchStrategy[pd.Series]:
         return st.lists(values, min_size=rows, max_size=rows).map(lambda made: pd.Series(made, dtype=dtype))
 
     texts = st.sampled_from(["a", "b", "", "ü x", "12"]) | st.text(max_size=5)
     times = st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01"))
     return st.one_of(
-        of(st.floats(), np.float64),
-        of(st.floats(-10, 10) | st.just(np.nan), np.float64),
-        of(st.floats(width=32), np.float32),
-        of(st.integers(-(2**63), 2**63 - 1), np.int64),
-        of(st.integers(0, 2), np.int8),
-        of(st.integers(0, 3) | st.none(), "Int64"),
-        of(st.booleans(), bool),
-        of(st.booleans() | st.none(), "boolean"),
-        of(texts | st.none(), "str"),
-        of(texts | st.none(), "category"),
-        of(times | st.none(), "datetime64[us]"),
-        of(st.none(), object),
-        of(st.integers(0, 3) | texts | st.none(), object),
-        of(st.binary(max_size=3) | st.none(), object),
-        of(st.lists(st.integers(0, 3), max_size=2), object),
+        series(st.floats(), np.float64),
+        series(st.floats(-10, 10) | st.just(np.nan), np.float64),
+        series(st.floats(width=32), np.float32),
+        series(st.integers(-(2**63), 2**63 - 1), np.int64),
+        series(st.integers(0, 2), np.int8),
+        series(st.integers(0, 3) | st.none(), "Int64"),
+        series(st.booleans(), bool),
+        series(st.booleans() | st.none(), "boolean"),
+        series(texts | st.none(), "str"),
+        series(texts | st.none(), "category"),
+        series(times | st.none(), "datetime64[us]"),
+        series(st.none(), object),
+        series(st.integers(0, 3) | texts | st.none(), object),
+        series(st.binary(max_size=3) | st.none(), object),
+        series(st.lists(st.integers(0, 3), max_size=2), object),
     )
 
 

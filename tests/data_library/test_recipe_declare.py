@@ -1,4 +1,4 @@
-"""Recipes as files: what is read, what is refused and how that is told, and that nothing is lost on the way."""
+"""Recipes as files: what is read, what is refused and with which error, and that nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch)
 
 
-def one(**values: object) -> Forms:
+def forms(**values: object) -> Forms:
     """The step that a recipe of one step has."""
     made = Recipe([{"forms_of_parameters": values}]).steps[0]
     assert isinstance(made, Forms)
@@ -76,10 +76,10 @@ def test_a_step_without_parameters_may_be_its_name_alone():
 
 
 def test_a_word_means_a_kind_and_a_list_means_names():
-    assert one(columns="text").columns == "text"
-    assert one(columns=["text"]).columns == ("text",)
-    assert one(columns="age").columns == ("age",)
-    assert one(columns="pixel_*").columns == ("pixel_*",)
+    assert forms(columns="text").columns == "text"
+    assert forms(columns=["text"]).columns == ("text",)
+    assert forms(columns="age").columns == ("age",)
+    assert forms(columns="pixel_*").columns == ("pixel_*",)
 
 
 def test_the_hash_is_of_the_meaning():
@@ -133,7 +133,7 @@ def test_a_recipe_that_cannot_be_saved_is_reported(tmp_path):
     ],
 )
 def test_values_become_the_type_that_the_step_declares(name, value, expected):
-    found = getattr(one(**{name: value}), name)
+    found = getattr(forms(**{name: value}), name)
     assert found == expected
     assert type(found) is type(expected)
 
@@ -333,10 +333,10 @@ def steps_for_all() -> Iterator[None]:
 def test_what_is_written_is_read_back_the_same(steps_for_all, parameters, target, name):
     recipe = Recipe([{"forms_of_parameters": parameter} for parameter in parameters], target=target, name=name)
     for text in (recipe.to_yaml(), recipe.to_json()):
-        again = Recipe.parse(text)
-        assert again.hash == recipe.hash
-        assert (again.name, again.target) == (recipe.name, recipe.target)
-        assert again.to_dict() == recipe.to_dict() or "nan" in text.lower()
+        parsed = Recipe.parse(text)
+        assert parsed.hash == recipe.hash
+        assert (parsed.name, parsed.target) == (recipe.name, recipe.target)
+        assert parsed.to_dict() == recipe.to_dict() or "nan" in text.lower()
 
 
 @settings(max_examples=200, deadline=None)

@@ -131,9 +131,9 @@ def test_in_rows(frame, fitted):
 def test_saved_and_pickled(frame, fitted, tmp_path):
     fitted.save(tmp_path / "recipe.clary")
     expected = fitted.transform(frame)
-    for again in (FittedRecipe.load(tmp_path / "recipe.clary", allow_pickle=True), pickle.loads(pickle.dumps(fitted))):
-        assert_same(again.transform(frame), expected, fitted)
-        assert again.step_notes == fitted.step_notes
+    for loaded in (FittedRecipe.load(tmp_path / "recipe.clary", allow_pickle=True), pickle.loads(pickle.dumps(fitted))):
+        assert_same(loaded.transform(frame), expected, fitted)
+        assert loaded.step_notes == fitted.step_notes
 
 
 def test_in_a_pipeline(frame, fitted):

@@ -1,4 +1,4 @@
-"""Fitted recipes and tables: what goes in, what comes out, and what is told where it does not go."""
+"""Fitted recipes and tables: what goes in, what comes out, and which error is reported where it does not fit."""
 
 from __future__ import annotations
 
@@ -264,10 +264,10 @@ def test_fitting_reports_how_far_it_is(frame):
 
 def test_a_fitted_recipe_is_pickled(frame, fitted):
     fitted.transform_row(frame.iloc[0].to_dict())
-    again = pickle.loads(pickle.dumps(fitted))
-    assert again.recipe == fitted.recipe
-    pd.testing.assert_frame_equal(again.transform(frame), fitted.transform(frame))
-    assert repr(again) == repr(fitted) == "<FittedRecipe: 14 columns to 30 features>"
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert loaded.recipe == fitted.recipe
+    pd.testing.assert_frame_equal(loaded.transform(frame), fitted.transform(frame))
+    assert repr(loaded) == repr(fitted) == "<FittedRecipe: 14 columns to 30 features>"
 
 
 def test_schemas_report_columns_and_kinds(fitted):

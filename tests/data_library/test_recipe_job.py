@@ -113,8 +113,8 @@ def test_a_recipe_is_fitted_and_applied(base: Path, table: pd.DataFrame, capsys:
     made = output(base)
     assert files(made) == ["features/part.parquet", "model.tar.gz", "recipe.clary", "told.json"]
     pd.testing.assert_frame_equal(pd.read_parquet(made / "features/part.parquet"), fitted.transform(table))
-    again = FittedRecipe.load(made / "recipe.clary")
-    pd.testing.assert_frame_equal(again.transform(table), fitted.transform(table))
+    loaded = FittedRecipe.load(made / "recipe.clary")
+    pd.testing.assert_frame_equal(loaded.transform(table), fitted.transform(table))
     with tarfile.open(made / "model.tar.gz") as archive:
         assert archive.getnames() == ["recipe.clary"]
         assert archive.extractfile("recipe.clary").read() == (made / "recipe.clary").read_bytes()  # type: ignore[union-attr]
@@ -512,7 +512,7 @@ def test_a_long_message_keeps_both_its_ends() -> None:
     assert shortened("short", 1000) == "short"
 
 
-# ---- again, and killed ----
+# ---- run again, and killed ----
 
 
 def test_a_second_run_replaces_the_first(base: Path, table: pd.DataFrame) -> None:
@@ -598,7 +598,7 @@ def test_an_attempt_that_was_killed_is_nothing_to_the_next(base: Path, table: pd
 # ---- options ----
 
 
-def test_options_survive_the_way_to_the_program() -> None:
+def test_options_reach_the_program_unchanged() -> None:
     given = Options(
         recipe="r", input="i", output="o", read=("delimiter=;", "header=True"), format="csv", label="-y", header=True,
         rows_per_file=7, bad_rows="skip", profile=True, input_format="csv", allow_pickle=True,

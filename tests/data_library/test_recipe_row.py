@@ -58,7 +58,7 @@ def test_a_row_is_the_same_as_in_a_batch_bit_for_bit(frame, fitted):
         assert same(function(row), tuple(made.iloc[place])), place
 
 
-def test_the_slow_way_and_the_quick_one_are_the_same(frame, fitted):
+def test_the_slow_and_the_quick_function_give_the_same(frame, fitted):
     function = fitted.row_function()
     for row in plain_rows(frame)[:50]:
         assert same(function.quick(row), function.slow(row))

@@ -75,16 +75,16 @@ def path(fitted: FittedRecipe, tmp_path: Path) -> Path:
 
 
 def test_a_recipe_that_was_saved_does_the_same(frame, fitted, path):
-    again = FittedRecipe.load(path)
-    assert again.recipe == fitted.recipe
-    assert again.recipe.hash == fitted.recipe.hash
-    assert (again.recipe.name, again.recipe.description) == ("ship", "a test")
-    assert again.columns.equals(fitted.columns)
-    assert again.rows == 100
-    assert again.step_notes == fitted.step_notes
-    pd.testing.assert_frame_equal(again.transform(frame), fitted.transform(frame))
+    loaded = FittedRecipe.load(path)
+    assert loaded.recipe == fitted.recipe
+    assert loaded.recipe.hash == fitted.recipe.hash
+    assert (loaded.recipe.name, loaded.recipe.description) == ("ship", "a test")
+    assert loaded.columns.equals(fitted.columns)
+    assert loaded.rows == 100
+    assert loaded.step_notes == fitted.step_notes
+    pd.testing.assert_frame_equal(loaded.transform(frame), fitted.transform(frame))
     for row in plain_rows(frame)[:20]:
-        assert repr(again.transform_row(row)) == repr(fitted.transform_row(row))
+        assert repr(loaded.transform_row(row)) == repr(fitted.transform_row(row))
 
 
 def test_the_same_recipe_gives_the_same_bytes(fitted, path, tmp_path):
@@ -100,8 +100,8 @@ def test_no_step_of_plain_values_needs_pickle(path):
 def test_training_only_steps_come_back_too(frame, tmp_path):
     fitted = Recipe([{"filter": {"expression": "whole > 1"}}, {"scale": {"columns": "n0"}}], target="label").fit(frame)
     fitted.save(tmp_path / "r.clary")
-    again = FittedRecipe.load(tmp_path / "r.clary")
-    pd.testing.assert_frame_equal(again.transform(frame, training=True), fitted.transform(frame, training=True))
+    loaded = FittedRecipe.load(tmp_path / "r.clary")
+    pd.testing.assert_frame_equal(loaded.transform(frame, training=True), fitted.transform(frame, training=True))
 
 
 def test_it_is_whole_or_not_there(fitted, tmp_path):
@@ -120,7 +120,7 @@ CLASSES = json.loads((SAVED / "version_0_1_classes.json").read_text())
 
 
 def test_a_file_of_version_0_1_gives_the_same_features():
-    again = FittedRecipe.load(SAVED / "version_0_1.clary")
+    loaded = FittedRecipe.load(SAVED / "version_0_1.clary")
     image = io.BytesIO()
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(image, "PNG")
     row = {"a": 0.1257302210933933, "b": 0.9034701816518086, "same": 1.0, "c": "x", "photo": image.getvalue()}
@@ -130,15 +130,15 @@ def test_a_file_of_version_0_1_gives_the_same_features():
     expected += [0.15342994276785366, 0.9881595267066471, 0.0] * 4  # its histograms of oriented gradients
     expected += [-160.81475140553525, 53.301756363391405, 42.68433396309598]  # MFCC: mean, std, mean, …
     expected += [11.429130615257188, 31.522647412068515, 13.458033466991449]
-    np.testing.assert_allclose(again.transform_row(row), expected, rtol=1e-9)
-    assert again.step_notes["3 (select_variance)"][0] == "1 of 3 columns were dropped."
+    np.testing.assert_allclose(loaded.transform_row(row), expected, rtol=1e-9)
+    assert loaded.step_notes["3 (select_variance)"][0] == "1 of 3 columns were dropped."
 
 
 def test_a_pickled_recipe_of_version_0_1_finds_its_steps():
     """A recipe with a Python function is pickled, with all of its steps' classes."""
-    again = FittedRecipe.load(SAVED / "version_0_1_function.clary", allow_pickle=True)
-    assert [step.name for step in again.recipe.steps] == ["function", "rare", "select_variance"]
-    assert again.transform_row({"a": 2.0, "b": 1.0, "c": "x"}) == (-2.0, 1.0, "x")
+    loaded = FittedRecipe.load(SAVED / "version_0_1_function.clary", allow_pickle=True)
+    assert [step.name for step in loaded.recipe.steps] == ["function", "rare", "select_variance"]
+    assert loaded.transform_row({"a": 2.0, "b": 1.0, "c": "x"}) == (-2.0, 1.0, "x")
 
 
 @pytest.mark.parametrize("name", CLASSES["fitted"])
@@ -163,8 +163,8 @@ def test_estimators_are_loaded_only_where_that_is_allowed(frame, tmp_path):
     fitted.save(tmp_path / "knn.clary")
     with pytest.raises(DataError, match=r"knn\.clary.*unpickling runs code; .*allow_pickle=True"):
         FittedRecipe.load(tmp_path / "knn.clary")
-    again = FittedRecipe.load(tmp_path / "knn.clary", allow_pickle=True)
-    pd.testing.assert_frame_equal(again.transform(frame), fitted.transform(frame))
+    loaded = FittedRecipe.load(tmp_path / "knn.clary", allow_pickle=True)
+    pd.testing.assert_frame_equal(loaded.transform(frame), fitted.transform(frame))
 
 
 def test_steps_of_somebodys_own_are_pickled(frame, tmp_path):
@@ -174,8 +174,8 @@ def test_steps_of_somebodys_own_are_pickled(frame, tmp_path):
         FittedRecipe.load(tmp_path / "own.clary")
     with pytest.MonkeyPatch.context() as patch:
         register(patch)
-        again = FittedRecipe.load(tmp_path / "own.clary", allow_pickle=True)
-    assert again.steps == fitted.steps
+        loaded = FittedRecipe.load(tmp_path / "own.clary", allow_pickle=True)
+    assert loaded.steps == fitted.steps
 
 
 def doubled(table: pd.DataFrame) -> pd.DataFrame:
@@ -187,8 +187,8 @@ def test_functions_given_in_python_come_back_where_that_is_allowed(frame, tmp_pa
     fitted.save(tmp_path / "own.clary")
     with pytest.raises(DataError, match="unpickling runs code"):
         FittedRecipe.load(tmp_path / "own.clary")
-    again = FittedRecipe.load(tmp_path / "own.clary", allow_pickle=True)
-    np.testing.assert_array_equal(again.transform(frame)["n0"], frame["n0"] * 2)
+    loaded = FittedRecipe.load(tmp_path / "own.clary", allow_pickle=True)
+    np.testing.assert_array_equal(loaded.transform(frame)["n0"], frame["n0"] * 2)
 
 
 def test_a_function_that_cannot_be_pickled_is_reported(frame, tmp_path):
@@ -383,11 +383,11 @@ VALUES: list[Any] = [
 def test_a_value_comes_back_as_it_was(value):
     writer = Writer()
     document = json.loads(json.dumps(writer.to_json(value)))
-    again = Reader(writer.files.__getitem__, []).value(document)
+    loaded = Reader(writer.files.__getitem__, []).value(document)
     assert writer.opaque == []
-    assert type(again) is type(value)
-    assert same(again, value) or repr(again) == repr(value)
-    assert not isinstance(value, np.ndarray) or (again.dtype == value.dtype and again.shape == value.shape)
+    assert type(loaded) is type(value)
+    assert same(loaded, value) or repr(loaded) == repr(value)
+    assert not isinstance(value, np.ndarray) or (loaded.dtype == value.dtype and loaded.shape == value.shape)
 
 
 @pytest.mark.parametrize(
@@ -404,9 +404,9 @@ def test_a_value_comes_back_as_it_was(value):
 def test_an_arrow_array_comes_back_as_it_was(array):
     writer = Writer()
     document = json.loads(json.dumps(writer.to_json(array)))
-    again = Reader(writer.files.__getitem__, []).value(document)
-    assert again.equals(array)
-    assert again.type == array.type
+    loaded = Reader(writer.files.__getitem__, []).value(document)
+    assert loaded.equals(array)
+    assert loaded.type == array.type
 
 
 def test_a_sparse_matrix_comes_back_as_it_was():
@@ -414,8 +414,8 @@ def test_a_sparse_matrix_comes_back_as_it_was():
 
     matrix = csr_matrix(np.diag([1.0, 0.0, 2.0]))
     writer = Writer()
-    again = Reader(writer.files.__getitem__, []).value(json.loads(json.dumps(writer.to_json(matrix))))
-    assert (again != matrix).nnz == 0
+    loaded = Reader(writer.files.__getitem__, []).value(json.loads(json.dumps(writer.to_json(matrix))))
+    assert (loaded != matrix).nnz == 0
 
 
 def test_every_class_that_may_be_saved_has_fields_whose_types_can_be_checked():

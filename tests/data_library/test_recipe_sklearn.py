@@ -76,8 +76,8 @@ def test_it_holds_scikit_learns_own_estimators_where_there_are_some(fitted):
 
 def test_it_is_pickled(frame, fitted):
     pipeline = fitted.to_sklearn()
-    again = pickle.loads(pickle.dumps(pipeline))
-    assert_equal(again.transform(frame), pipeline.transform(frame))
+    loaded = pickle.loads(pickle.dumps(pipeline))
+    assert_equal(loaded.transform(frame), pipeline.transform(frame))
 
 
 def test_a_model_can_stand_behind_it(frame, fitted):
@@ -93,8 +93,8 @@ def test_a_step_in_scikit_learns_wrapper_can_be_cloned(frame):
     transformer = fitted.to_sklearn()[0].transformers_[0][1]
     assert isinstance(transformer, StepTransformer)
     check_is_fitted(transformer)
-    again = clone(transformer).fit(frame[["n0"]])
-    assert_equal(again.transform(frame[["n0"]]), transformer.transform(frame[["n0"]]))
+    copy = clone(transformer).fit(frame[["n0"]])
+    assert_equal(copy.transform(frame[["n0"]]), transformer.transform(frame[["n0"]]))
     assert list(transformer.get_feature_names_out()) == ["n0"]
 
 

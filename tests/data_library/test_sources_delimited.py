@@ -128,7 +128,7 @@ def test_without_a_header_columns_are_numbered(csv):
         ("a,b\nx,y\nz,w\n", True),
         ("x,1\ny,2\nz,3\n", False),
         ("a\n2020-01-01\n", True),
-        ("id,2019,2020\nx,1,2\ny,3,4\n", False),  # in doubt numbers are data: header=True says otherwise
+        ("id,2019,2020\nx,1,2\ny,3,4\n", False),  # in doubt numbers are data: header=True overrides this
     ],
 )
 def test_a_header_is_recognized_by_its_fields(csv, text, header):

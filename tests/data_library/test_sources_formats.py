@@ -96,8 +96,8 @@ WRITERS = {
     "a.ods": by_excel,
     "a.db": sqlite,
 }
-CONTENT_TELLS = ["a.parquet", "a.feather", "a.arrow", "a.arrows", "a.orc", "a.pkl", "a.csv", "a.tsv", "a.jsonl"]
-CONTENT_TELLS += ["records.json", "a.xlsx", "a.ods", "a.db"]
+RECOGNISED_BY_CONTENT = ["a.parquet", "a.feather", "a.arrow", "a.arrows", "a.orc", "a.pkl", "a.csv", "a.tsv", "a.jsonl"]
+RECOGNISED_BY_CONTENT += ["records.json", "a.xlsx", "a.ods", "a.db"]
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -113,7 +113,7 @@ def test_what_a_reference_library_wrote_reads_back(tmp_path, frame, name):
     same(read(path, allow_pickle=True, columns=["flag", "whole"], rows=2), frame[["flag", "whole"]].head(2))
 
 
-@pytest.mark.parametrize("name", CONTENT_TELLS)
+@pytest.mark.parametrize("name", RECOGNISED_BY_CONTENT)
 def test_a_format_is_recognized_by_content(tmp_path, frame, name):
     WRITERS[name](frame, tmp_path / name)
     bare = tmp_path / "bare"
@@ -138,7 +138,7 @@ def test_a_file_of_something_else_is_an_error(tmp_path, name):
         read(path, allow_pickle=True)
 
 
-def test_bytes_that_tell_no_format_are_an_error_that_lists_what_is_known(tmp_path):
+def test_bytes_that_show_no_format_are_an_error_that_lists_what_is_known(tmp_path):
     path = tmp_path / "thing"
     path.write_bytes(b"\x01\x02\x00\xff" * 100)
     with pytest.raises(DataError, match=r"give format=, one of csv, parquet"):
@@ -259,7 +259,7 @@ def test_records_within_json_are_chosen(tmp_path):
         read(path, records="z")
 
 
-def test_json_lines_whose_types_change_say_what_was_written(tmp_path, monkeypatch):
+def test_json_lines_whose_types_change_keep_what_was_written(tmp_path, monkeypatch):
     monkeypatch.setattr("clary.data.sources.jsonlines.BLOCK_BYTES", 50)
     rows = [{"n": n, "f": n, "t": "2020-01-01", "m": n, "o": {"i": n}} for n in range(20)]
     rows += [{"n": 20, "f": 0.5, "t": "soon", "m": "x", "late": True}]

@@ -65,14 +65,14 @@ def test_infinite_values_are_extremes_and_no_part_of_the_mean():
 @given(st.lists(FLOATS, min_size=1, max_size=60), st.lists(st.integers(0, 20), max_size=5), st.data())
 def test_quantiles_are_exact_however_bad_the_sample(values, sizes, data):
     q = tuple(data.draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.99, 1.0]), min_size=1, max_size=4)))
-    drawn = data.draw(st.lists(st.sampled_from(values), max_size=5))
-    statistic = Quantiles("x", q, deviations=0.1).prepared(Sample(cut(drawn, [])[0], complete=False))
+    sampled = data.draw(st.lists(st.sampled_from(values), max_size=5))
+    statistic = Quantiles("x", q, deviations=0.1).prepared(Sample(cut(sampled, [])[0], complete=False))
     for _ in range(30):
         try:
             found = of_batches(statistic, cut(values, sizes))
             break
-        except AnotherPass as again:
-            statistic = again.statistic
+        except AnotherPass as another_pass:
+            statistic = another_pass.statistic
     present = np.array(values)[~np.isnan(values)]
     wanted = np.quantile(present, q) if len(present) else np.full(len(q), np.nan)
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
@@ -116,7 +116,7 @@ def test_a_dictionary_value_that_no_row_has_is_no_level():
     assert Counts("x").compute(Batch({"x": column}, 2)).values.to_pylist() == ["always"]
 
 
-def test_more_levels_than_allowed_are_told():
+def test_more_levels_than_allowed_are_noted():
     statistic = Counts("x", most=3)
     first = statistic.compute(Batch({"x": pa.array(["a", "b"])}, 2))
     with pytest.raises(StepError, match="column 'x': there are more than 3 distinct values"):

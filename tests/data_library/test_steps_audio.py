@@ -326,7 +326,7 @@ def test_more_frames_than_memory_is_meant_to_hold_are_reported(monkeypatch):
         ours.transform(Batch.of_arrow(table(encoded(tone()))))
 
 
-def test_sounds_without_soundfile_say_what_to_install(monkeypatch):
+def test_sounds_without_soundfile_name_what_to_install(monkeypatch):
     ours = fitted(AudioResample(target_sr=8_000), table(WHOLE))
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(ValueError, match=r"pip install 'clary\[media\]'"):

@@ -246,8 +246,8 @@ def test_a_function_makes_columns_of_columns():
     assert ours.notes() == ("ratio made the columns 'ratio', 'strong'.",)
     assert_made_as_declared(ours, frame)
     assert_same_by_row(ours, frame)
-    again = pickle.loads(pickle.dumps(ours))
-    pd.testing.assert_frame_equal(applied(again, frame), made)
+    loaded = pickle.loads(pickle.dumps(ours))
+    pd.testing.assert_frame_equal(applied(loaded, frame), made)
 
 
 @pytest.mark.parametrize(

@@ -249,10 +249,10 @@ def test_sums_of_products_leave_out_rows_that_lack_a_value():
     matrix = sparse_batch()["words"].matrix.copy()
     matrix.data[matrix.indptr[3]] = np.nan  # the first entry of row 3
     found = merged(Gram(("words",)), Batch({"words": Block(tuple("abcdefghijkl"), matrix)}, 60), 9)
-    rest = np.delete(matrix.toarray(), 3, axis=0)
+    complete = np.delete(matrix.toarray(), 3, axis=0)
     assert (found.count, found.left_out) == (59, 1)
-    close(found.products, rest.T @ rest, 1e-12)
-    close(found.total, rest.sum(axis=0), 1e-12)
+    close(found.products, complete.T @ complete, 1e-12)
+    close(found.total, complete.sum(axis=0), 1e-12)
 
 
 @pytest.mark.parametrize("kind", [Gram, Products, Correlations])

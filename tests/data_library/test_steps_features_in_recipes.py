@@ -122,9 +122,9 @@ def test_saved_pickled_and_in_a_pipeline_it_is_the_same(frame, fitted, tmp_path)
     fitted.save(tmp_path / "fitted")
     pickled = fitted.recipe.name == "eliminated"
     loaded = FittedRecipe.load(tmp_path / "fitted", allow_pickle=pickled)
-    for again in (loaded, pickle.loads(pickle.dumps(fitted))):
-        pd.testing.assert_frame_equal(again.transform(inputs), wanted, check_exact=True)
-        assert again.step_notes == fitted.step_notes
+    for read_back in (loaded, pickle.loads(pickle.dumps(fitted))):
+        pd.testing.assert_frame_equal(read_back.transform(inputs), wanted, check_exact=True)
+        assert read_back.step_notes == fitted.step_notes
     pipeline = fitted.to_sklearn()
     found = pipeline.transform(inputs[list(pipeline.feature_names_in_)])
     assert list(found.columns) == list(wanted.columns)

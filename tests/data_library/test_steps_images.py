@@ -108,7 +108,7 @@ def test_a_palette_with_transparency_has_four_channels():
     assert pixels_of(value).shape == decoding.shape_of(value) == (6, 5, 4)
 
 
-def test_a_image_is_turned_as_its_exif_data_say():
+def test_an_image_is_turned_by_its_exif_data():
     image = Image.fromarray(picture(6, 5))
     exif = image.getexif()
     exif[0x0112] = 6
@@ -399,7 +399,7 @@ def test_images_of_several_sizes_are_to_be_resized_first(step):
     assert ours.sizes == ((6, 6, 3),)
 
 
-def test_a_image_of_another_size_at_inference_names_its_row():
+def test_an_image_of_another_size_at_inference_names_its_row():
     ours = fitted(ImageFlatten(), table(encoded(picture(6, 5))))
     with pytest.raises(StepError, match=r"column 'photo': row 1 .*the image is 4 × 4 × 1; .* fitted on 6 × 5 × 3"):
         ours.transform(Batch.of_arrow(table(encoded(picture(6, 5)), encoded(picture(4, 4, 1)))))
@@ -452,7 +452,7 @@ def test_images_too_small_for_outlines_are_reported():
         fitted(ImageHog(), table(WHOLE))
 
 
-def test_figures_of_images():
+def test_statistics_of_images():
     grey = picture(channels=1)
     half = np.zeros((10, 20, 3), np.uint8)
     half[:, 10:] = (255, 0, 0)
@@ -487,7 +487,7 @@ def test_several_features_come_of_one_picture():
         fitted(ImageHog(cells_per_block=(1, 1)), data.append_column("photo_hog", pa.array([1.0])))
 
 
-def test_figures_may_stand_beside_the_images():
+def test_statistics_may_stand_beside_the_images():
     data = table(WHOLE)
     ours = fitted(ImageStatistics(keep_columns=True), data)
     assert ours.after(Batch.of_arrow(data).schema)["photo"].kind is Kind.OTHER
@@ -495,7 +495,7 @@ def test_figures_may_stand_beside_the_images():
         fitted(ImageStatistics(), data.append_column("photo_mean", pa.array([1.0])))
 
 
-def test_images_without_pillow_say_what_to_install(monkeypatch):
+def test_images_without_pillow_name_what_to_install(monkeypatch):
     import sys
 
     ours = fitted(ImageGrey(), table(WHOLE))

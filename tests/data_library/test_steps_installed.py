@@ -45,7 +45,7 @@ TABLE = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """An installed distribution with steps; gone again after the test."""
+    """An installed distribution with steps; removed after the test."""
     (tmp_path / "some_steps.py").write_text(MODULE)
     info = tmp_path / "some_steps-1.0.dist-info"
     info.mkdir()

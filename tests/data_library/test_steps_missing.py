@@ -182,7 +182,7 @@ def test_what_was_filled_is_reported():
 # ---- missing_indicator ----
 
 
-def test_indicators_say_where_a_value_was_missing():
+def test_indicators_show_where_a_value_was_missing():
     frame = mixed_table()
     step = fitted(MissingIndicator(), frame)
     result = made(step, frame)

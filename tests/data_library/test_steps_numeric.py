@@ -24,7 +24,7 @@ anything = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, 
 @pytest.mark.parametrize(("step", "function", "lowest"), FUNCTIONS, ids=lambda frame: getattr(frame, "__name__", ""))
 @settings(max_examples=40)
 @given(values=anything)
-def test_functions_equal_numpy_and_say_what_they_are_not_for(step, function, lowest, values):
+def test_functions_equal_numpy_and_report_values_outside_their_domain(step, function, lowest, values):
     frame = pd.DataFrame({"a": values})
     fits = ~(frame["a"] <= lowest) if np.isfinite(lowest) else np.ones(len(frame), bool)
     with np.errstate(all="ignore"):

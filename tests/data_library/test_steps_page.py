@@ -1,4 +1,4 @@
-"""docs/data/steps.md is what the code says, and leaves no step and no parameter out."""
+"""docs/data/steps.md is what the code declares, and leaves no step and no parameter out."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_any_table_has_a_result_or_a_clear_error(step, frame):
 
 @settings(max_examples=40)
 @given(frame=tables())
-def test_any_column_may_say_the_classes_or_how_to_divide(frame):
+def test_any_column_may_hold_the_classes_or_the_parts(frame):
     scan = scan_of(frame, 4)
     for name in scan.arrow_schema.names:
         if not name:

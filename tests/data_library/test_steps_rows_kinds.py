@@ -125,7 +125,7 @@ def test_numbers_written_as_text_are_read_back(values):
 
 
 @pytest.mark.parametrize(("column", "to"), [("times", "boolean"), ("flags", "time")])
-def test_kinds_without_a_way_between_them_are_errors(column, to):
+def test_kinds_without_a_conversion_between_them_are_errors(column, to):
     with pytest.raises(StepError, match=column):
         fitted(Cast(columns=(column,), to=to), a_table())
 

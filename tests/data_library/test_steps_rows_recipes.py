@@ -81,12 +81,12 @@ def test_a_fitted_recipe_is_the_same_in_every_form(step, tmp_path):
     expected = fitted.transform(frame)
     training = fitted.transform(frame, training=True)
     fitted.save(tmp_path / "recipe.clary")
-    for again in (
+    for loaded in (
         FittedRecipe.load(tmp_path / "recipe.clary", allow_pickle=True),
         pickle.loads(pickle.dumps(fitted)),
     ):
-        pd.testing.assert_frame_equal(again.transform(frame), expected)
-        pd.testing.assert_frame_equal(again.transform(frame, training=True), training)
+        pd.testing.assert_frame_equal(loaded.transform(frame), expected)
+        pd.testing.assert_frame_equal(loaded.transform(frame, training=True), training)
 
     by_sklearn = fitted.to_sklearn().transform(frame[list(fitted.needed)])
     for name in by_sklearn:

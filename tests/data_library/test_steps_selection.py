@@ -108,7 +108,7 @@ def test_infinite_values_have_no_variance():
 
 @pytest.mark.parametrize("cut", [4, 50])
 @pytest.mark.parametrize("dense", [True, False])
-def test_figures_of_a_block_are_those_of_its_columns(dense, cut):
+def test_statistics_of_a_block_are_those_of_its_columns(dense, cut):
     matrix = sparse.random(50, 6, density=0.4, format="csr", random_state=1)
     matrix.data[3], matrix.data[7] = np.nan, np.inf
     matrix = sparse.hstack([matrix, sparse.csr_matrix((50, 1))], format="csr")

@@ -40,9 +40,9 @@ def texts_of(step, values, *, coded=False) -> list[str | None]:
     return [None if pd.isna(value) else value for value in result]
 
 
-def one_by_one(step, values) -> list[str | None]:
-    one = fitted(step, text_table(values)).transform_text
-    return [None if value is None else one(value) for value in values]
+def applied_singly(step, values) -> list[str | None]:
+    apply = fitted(step, text_table(values)).transform_text
+    return [None if value is None else apply(value) for value in values]
 
 
 options = st.fixed_dictionaries(
@@ -54,7 +54,7 @@ options = st.fixed_dictionaries(
 @given(lists_of_texts, options, st.booleans())
 def test_many_texts_are_cleaned_as_one_is(values, cleaning, coded):
     step = CleanText(**cleaning)
-    assert texts_of(step, values, coded=coded) == one_by_one(step, values)
+    assert texts_of(step, values, coded=coded) == applied_singly(step, values)
     assert_rows_equal_batch(fitted(step, text_table(values)), text_table(values))
 
 
@@ -98,7 +98,7 @@ def test_distinct_texts_that_become_one_are_one_level():
 @given(lists_of_texts, st.sampled_from([r"\w+", r"(?u)\b\w\w+\b", r"\S+", r"[a-z]+ ?", r"(\w)\w*"]))
 def test_many_texts_are_cut_into_words_as_one_is(values, pattern):
     step = Tokenize(pattern=pattern)
-    assert texts_of(step, values) == one_by_one(step, values)
+    assert texts_of(step, values) == applied_singly(step, values)
     assert_rows_equal_batch(fitted(step, text_table(values)), text_table(values))
 
 
@@ -133,7 +133,7 @@ def test_patterns_that_are_none_are_refused_and_those_that_never_end_are_stopped
 )
 def test_many_texts_lose_their_stop_words_as_one_does(values):
     step = StopWords(words=("the", "OF", "über"))
-    assert texts_of(step, values) == one_by_one(step, values)
+    assert texts_of(step, values) == applied_singly(step, values)
     assert_rows_equal_batch(fitted(step, text_table(values)), text_table(values))
 
 
@@ -172,7 +172,7 @@ def test_wrong_stop_words_are_refused():
 @given(lists_of_texts, st.sampled_from([(1, 1), (1, 2), (2, 2), (2, 4)]))
 def test_many_texts_get_runs_of_words_as_one_does(values, ngram_range):
     step = NGrams(ngram_range=ngram_range)
-    assert texts_of(step, values) == one_by_one(step, values)
+    assert texts_of(step, values) == applied_singly(step, values)
 
 
 def test_runs_of_words():

@@ -70,8 +70,8 @@ def test_tf_idf_equals_scikit_learn(values, analysis, accents, stop_words):
     assert vectorizer.terms[0].to_pylist() == list(theirs.get_feature_names_out())
     assert vectorizer.made[0].names == tuple(f"c_{term}" for term in theirs.get_feature_names_out())
     np.testing.assert_allclose(dense(vectorizer, values), expected, atol=1e-12)
-    again = pickle.loads(pickle.dumps(vectorizer)).vectorizer("c")
-    np.testing.assert_allclose(again.transform(values).toarray(), expected, atol=1e-12)
+    loaded = pickle.loads(pickle.dumps(vectorizer)).vectorizer("c")
+    np.testing.assert_allclose(loaded.transform(values).toarray(), expected, atol=1e-12)
 
 
 @settings(max_examples=150)

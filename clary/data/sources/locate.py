@@ -37,7 +37,7 @@ def input_files(source: Source | Sequence[Source]) -> list[InputFile]:
         raise ReadError(f"{name.split('://')[0]}:// cannot be read from; give a path, file:// or s3://")
     try:
         return _local(Path(local_path(name)).expanduser())
-    except (OSError, RuntimeError) as error:  # a name that is too long; ~somebody
+    except (OSError, RuntimeError) as error:  # a name that is too long; ~user
         raise ReadError(f"{name[:200]} cannot be read: {error}") from None
 
 

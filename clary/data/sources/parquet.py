@@ -109,7 +109,7 @@ class ParquetPart:
 def _coded(metadata: Any, schema: pa.Schema) -> list[str]:
     """Columns of text that are dictionary-encoded throughout, judged by the size of their first row group.
 
-    The footer does not show where a writer gave up on a dictionary; plain text takes more bytes than codes.
+    The footer does not show where a writer gave up a dictionary; text itself takes more bytes than codes.
     """
     if not metadata.num_row_groups:
         return []

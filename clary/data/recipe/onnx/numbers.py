@@ -117,8 +117,8 @@ def _binned_one_hot(step: BinnedOneHot, graph: Graph) -> None:
 
     made = [field.name for field in step.made]
     for name, edges in zip(step.names, step.edges, strict=True):
-        nowhere = graph.constant(-1.0)
-        number = graph.node("Where", graph.is_missing(name), nowhere, _bin_of(graph, graph.read(name), edges))
+        no_bin = graph.constant(-1.0)
+        number = graph.node("Where", graph.is_missing(name), no_bin, _bin_of(graph, graph.read(name), edges))
         bins = graph.constant(np.arange(len(edges) - 1, dtype=np.float64)[None, :])
         hot = graph.node("Cast", graph.node("Equal", number, bins), to=TensorProto.DOUBLE)
         graph.write_side_by_side(made[: len(edges) - 1], hot)

@@ -23,7 +23,7 @@ class RowFunction:
     columns  what a sequence holds, in order
     needed   those of them that are read: a mapping need not have the others
     names    of the values that come out
-    kinds    theirs
+    kinds    the kinds of those columns
     source   of the function, for reading
     quick    the function itself; the rows it raises for are left to `slow`
     """

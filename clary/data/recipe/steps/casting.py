@@ -55,11 +55,11 @@ class Cast(Step):
                 raise StepError(f"there is no {to} for a {kind}; cast it to number or text first", column=name)
         unsure = [name for name, kind in zip(names, kinds, strict=True) if (kind, to) not in SURE]
         found = yield [Misfits(name, Conversion(schema[name].kind, to)) for name in unsure]
-        notes = _judged(unsure, found, self.errors, self.to)
+        notes = _misfit_notes(unsure, found, self.errors, self.to)
         return Casted(names, tuple(map(str, kinds)), self.to, self.errors == "missing", notes)
 
 
-def _judged(names: Sequence[str], found: Sequence[Misfit], errors: str, to: str) -> tuple[str, ...]:
+def _misfit_notes(names: Sequence[str], found: Sequence[Misfit], errors: str, to: str) -> tuple[str, ...]:
     """Notes on the misfits. Raises StepError where there are any and errors is "raise"."""
     notes = []
     for name, misfits in zip(names, found, strict=True):
@@ -174,7 +174,7 @@ class ParseDates(Step):
             formats = [_inferred(name, sample.batch[name], self.dayfirst) for name in names]
         found = yield [Misfits(name, Dates(format_)) for name, format_ in zip(names, formats, strict=True)]
         notes = [f"{name!r} is read as {format_}." for name, format_ in zip(names, formats, strict=True)]
-        notes += _judged(names, found, self.errors, "time")
+        notes += _misfit_notes(names, found, self.errors, "time")
         return DatesParsed(names, tuple(formats), self.errors == "missing", tuple(notes))
 
 

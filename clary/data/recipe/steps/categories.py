@@ -123,7 +123,7 @@ def looked_up(column: Column, levels: pa.Array) -> tuple[NDArray[np.int32], NDAr
     The table's last place is for missing values, whose code is -1.
     """
     codes, dictionary = coded(same_kind(column, levels))
-    if len(dictionary) > 2 * len(codes) + 64:  # some rows of a table with a large dictionary: use theirs alone
+    if len(dictionary) > 2 * len(codes) + 64:  # some rows of a table with a large dictionary: use their levels alone
         used, rows = np.unique(codes, return_inverse=True)
         first = int(len(used) > 0 and used[0] == -1)
         codes, dictionary = (rows - first).astype(np.int32), dictionary.take(pa.array(used[first:]))

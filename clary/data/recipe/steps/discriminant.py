@@ -98,7 +98,7 @@ def directions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(middle of all rows (k,), scalings (k, directions), share of the variance between classes (directions,)).
 
-    counts  (classes,), rows of each; means (classes, k), theirs
+    counts  (classes,), rows of each; means (classes, k)
     cross   (k, k), sums of products of deviations from the mean of all rows
     """
     rows, classes = counts.sum(), len(counts)

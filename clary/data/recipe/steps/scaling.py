@@ -82,7 +82,7 @@ class Scale(Step):
             tuple(offset for offset, _, _ in pairs),
             tuple(scale for _, scale, _ in pairs),
             tuple(schema[name].names for name in names),
-            tuple(still for _, _, still in pairs),
+            tuple(constant for _, _, constant in pairs),
             self.method,
             float(self.feature_range[0]),
             float(self.feature_range[1]),

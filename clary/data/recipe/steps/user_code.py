@@ -1,4 +1,4 @@
-"""Columns that code makes which is not ours: brought into a batch's forms, and held against what fitting saw."""
+"""Columns made by users' code: converted to a batch's forms, and compared with those made while fitting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MANY = 256  # columns of numbers are one block from here on
 
 @dataclass(frozen=True)
 class UserCodeStep(FittedStep):
-    """Columns made by code that is not ours: what comes out is held against what came out while fitting."""
+    """Columns made by users' code: they are compared with those made while fitting."""
 
     names: tuple[str, ...]
     fields_made: tuple[Field, ...]
@@ -56,7 +56,7 @@ class UserCodeStep(FittedStep):
 
 
 def frame_of(batch: Batch) -> pd.DataFrame:
-    """For code that is not ours: text is strings, whether it was coded in the batch or not."""
+    """For users' code: text is strings, whether it was coded in the batch or not."""
     columns = {
         name: strings(column) if kind_of(column) is Kind.TEXT else column for name, column in batch.columns.items()
     }

@@ -32,7 +32,7 @@ _TYPES = {Kind.NUMBER: Type.NUMBER, Kind.BOOLEAN: Type.FLAG, Kind.TEXT: Type.TEX
 
 @dataclass(frozen=True)
 class Binder:
-    """From Python's tree to ours, each node with its type."""
+    """From Python's syntax tree to one of nodes, each with its type."""
 
     kinds: dict[str, Kind]
 

@@ -1,6 +1,6 @@
 """Histograms of oriented gradients: the outlines of an image as numbers.
 
-scikit-image has them, too; it would be one more package for these lines, and its results are ours (tested).
+scikit-image has them, too; it would be one more package for these lines, and its results are the same (tested).
 """
 
 from __future__ import annotations
