@@ -41,7 +41,7 @@ def heatmap(
         raise DataError(f"heatmap: of: give 'pearson', 'spearman' or 'values', not {of!r}")
     if isinstance(data, np.ndarray) or of == "values":
         matrix, note = _matrix_of(data, columns, labels)
-        return _heat(matrix, title or "Values", note, balanced=bool((matrix.to_numpy() < 0).any()))
+        return _draw_heatmap(matrix, title or "Values", note, balanced=bool((matrix.to_numpy() < 0).any()))
     import pandas as pd
 
     sample = sample_of(data, columns)
@@ -53,7 +53,7 @@ def heatmap(
         values[name][found.present] = found.values
     with np.errstate(all="ignore"):  # of columns that are constant, or very large: no correlation, drawn as none
         matrix = pd.DataFrame(values).corr(method="pearson" if of == "pearson" else "spearman")
-    return _heat(matrix, title or f"{of.title()} correlation", sample.note, balanced=True, reach=1.0)
+    return _draw_heatmap(matrix, title or f"{of.title()} correlation", sample.note, balanced=True, reach=1.0)
 
 
 def _matrix_of(data: Any, columns: Sequence[str], labels: Sequence[str]) -> tuple[pd.DataFrame, str]:
@@ -84,7 +84,7 @@ def _matrix_of(data: Any, columns: Sequence[str], labels: Sequence[str]) -> tupl
     return inside, f"{matrix.shape[0]:,} by {matrix.shape[1]:,} numbers"
 
 
-def _heat(matrix: pd.DataFrame, title: str, note: str, *, balanced: bool, reach: float | None = None) -> Figure:
+def _draw_heatmap(matrix: pd.DataFrame, title: str, note: str, *, balanced: bool, reach: float | None = None) -> Figure:
     """balanced  colours with zero in the middle; reach  the largest amount they go to"""
     import seaborn
 

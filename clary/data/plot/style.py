@@ -91,11 +91,11 @@ def shown_text(text: object, limit: int = MAX_TEXT) -> str:
     if len(line) > limit:
         half = (limit - 1) // 2
         line = f"{line[:half]}…{line[-half:]}"
-    shown = "".join(letter if _has(letter) else letter.encode("unicode_escape").decode() for letter in line)
+    shown = "".join(letter if _is_drawable(letter) else letter.encode("unicode_escape").decode() for letter in line)
     return shown.replace("$", r"\$")
 
 
-def _has(character: str) -> bool:
+def _is_drawable(character: str) -> bool:
     code = ord(character)
     return 32 <= code < 127 or (
         character.isprintable() and any(code in _glyphs(font) for font in (_FONT, *_wide_fonts()))

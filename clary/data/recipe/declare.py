@@ -172,7 +172,7 @@ def _step_as_dict(place: int, step: Step, target: str) -> dict[str, Any] | str:
             continue
         default = default_of(field)
         if default is dataclasses.MISSING or not same(value, default):
-            values[name] = _plain(value, f"step {place + 1} ({step.name}): {name}")
+            values[name] = _serializable(value, f"step {place + 1} ({step.name}): {name}")
     return {step.name: values} if values else step.name
 
 
@@ -192,14 +192,14 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-def _plain(value: Any, where: str) -> Any:
+def _serializable(value: Any, where: str) -> Any:
     """The value in YAML's and JSON's types."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(item, where) for item in value]
+        return [_serializable(item, where) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(item, where) for key, item in value.items()}
+        return {key: _serializable(item, where) for key, item in value.items()}
     if isinstance(value, datetime.date):
         return value.isoformat()
     raise RecipeError(f"{where}: a {type(value).__name__} cannot be written into a file; name it by its import path")

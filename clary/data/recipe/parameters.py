@@ -62,7 +62,7 @@ def converted(value: Any, wanted: Any) -> Any:
         return _dict(value, typing.get_args(wanted) or (Any, Any))
     if origin is collections.abc.Callable or wanted is Callable:
         return value if callable(value) else _refuse(described(wanted))
-    return _plain(value, wanted)
+    return _converted_scalar(value, wanted)
 
 
 def frozen(value: Any) -> Any:
@@ -74,7 +74,7 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any, wanted: Any) -> Any:
+def _converted_scalar(value: Any, wanted: Any) -> Any:
     if wanted is None or wanted is type(None):
         return None if value is None else _refuse("null")
     if wanted is float and type(value) is int:

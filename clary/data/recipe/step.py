@@ -258,9 +258,9 @@ def step(kind: type[Step]) -> type[Step]:
     return kind
 
 
-def need(true: bool, reason: str, parameter: str = "") -> None:
+def need(condition: bool, reason: str, parameter: str = "") -> None:
     """Raise RecipeError for a parameter that is wrong whatever the data."""
-    if not true:
+    if not condition:
         raise RecipeError(f"{parameter}: {reason}" if parameter else reason)
 
 

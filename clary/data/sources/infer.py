@@ -40,7 +40,7 @@ def convert(texts: pa.Array, wanted: Type, cells: Cells) -> Converted:
         return _coded(texts, cells)
     texts, missing = _without_empty(texts, cells)
     if wanted in (Type.INTEGER, Type.NUMBER, Type.TIME, Type.BOOLEAN) and cells.is_standard:
-        quick = _quick(texts, wanted)
+        quick = _converted_by_arrow(texts, wanted)
         if quick is not None:
             return Converted(quick, wanted, needed=wanted, missing=missing)
     texts, more = _without_markers(texts, cells)
@@ -78,7 +78,7 @@ def _no_decimals(texts: pa.Array, fits: NDArray[np.bool_], cells: Cells) -> bool
     return guess(texts.filter(pa.array(~fits)), cells) is not Type.NUMBER
 
 
-def _quick(texts: pa.Array, wanted: Type) -> pa.Array | None:
+def _converted_by_arrow(texts: pa.Array, wanted: Type) -> pa.Array | None:
     """The texts converted by Arrow; None where a text does not fit, or might be misread."""
     if wanted in (Type.INTEGER, Type.NUMBER) and _leading_zeros(texts):
         return None

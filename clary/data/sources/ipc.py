@@ -53,11 +53,11 @@ class IpcScan:
             self._written = reader.schema.names
             self._types = reader.schema.types
             count = reader.num_record_batches
-        with self._opened(self._cheapest()) as reader:  # the number of rows of a batch is not in the footer
+        with self._opened(self._fixed_width_column()) as reader:  # the number of rows of a batch is not in the footer
             self._counts = [reader.get_batch(place).num_rows for place in range(count)]
         self._names = distinct_names(self._written)
 
-    def _cheapest(self) -> list[int]:
+    def _fixed_width_column(self) -> list[int]:
         fixed = [place for place, kind in enumerate(self._types) if pa.types.is_primitive(kind)]
         return fixed[:1] or [0][: len(self._types)]
 

@@ -29,13 +29,13 @@ def scan(file: InputFile, options: ReadOptions) -> Scan:
     except (ValueError, RecursionError) as error:
         hint = "; several objects, one a line, are format='jsonl'" if "Extra data" in str(error) else ""
         raise ReadError(f"{file.name} is not JSON: {error}{hint}") from None
-    columns = _columns(_below(found, options.format_options.get("records"), file), file, notes)
+    columns = _columns(_value_at_path(found, options.format_options.get("records"), file), file, notes)
     if nested := [name for name in columns if "." in name]:
         notes.append(Note(f"Nested objects became columns: {some(nested)}."))
     return FrameScan(table_of(columns, notes), notes)
 
 
-def _below(found: Any, path: object, file: InputFile) -> Any:
+def _value_at_path(found: Any, path: object, file: InputFile) -> Any:
     if path is None:
         return found
     if not isinstance(path, str):

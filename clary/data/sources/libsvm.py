@@ -48,13 +48,13 @@ def _loaded(data: bytes, file: InputFile, load: Any) -> tuple[Any, Any, Any]:
     try:
         matrix, label, queries = load(io.BytesIO(data), zero_based=True, query_id=True)
     except Exception as error:  # of many types, for invalid text
-        raise ReadError(f"{file.name} is not libsvm: {_where(data) or error}") from None
+        raise ReadError(f"{file.name} is not libsvm: {_parse_error(data) or error}") from None
     if matrix.shape[1] > MAX_FEATURES:
         raise ReadError(f"{file.name} has the index {matrix.shape[1] - 1:,}; a table has {MAX_FEATURES:,} at most")
     return matrix.tocsr(), np.asarray(label), queries
 
 
-def _where(data: bytes) -> str:
+def _parse_error(data: bytes) -> str:
     """The error of the reader of training programs, which has line numbers; "" where it finds none."""
     from clary.formats.libsvm import read_libsvm
     from clary.formats.table import FormatError

@@ -43,7 +43,7 @@ def parse_block(block: TextBlock, dialect: Dialect, wanted: Sequence[int], coded
         data, bad = _without_faults(block, dialect)
         columns, ragged = _parsed(data, dialect, wanted, coded)
     rows = len(columns[0]) if columns else 0
-    return TextColumns(columns, rows, bad + _placed(ragged, block))
+    return TextColumns(columns, rows, bad + _with_line_numbers(ragged, block))
 
 
 def _without_blanks_before_quotes(data: bytes, dialect: Dialect) -> bytes:
@@ -114,7 +114,7 @@ def _without_faults(block: TextBlock, dialect: Dialect) -> tuple[bytes, list[Bad
     return dialect.newline.join(kept), bad
 
 
-def _placed(ragged: list[tuple[str, str]], block: TextBlock) -> list[BadRow]:
+def _with_line_numbers(ragged: list[tuple[str, str]], block: TextBlock) -> list[BadRow]:
     """With their line numbers: each text is searched behind the text before."""
     rows, position, line = [], 0, block.first_line
     for reason, text in ragged:

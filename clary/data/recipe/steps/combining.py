@@ -177,7 +177,7 @@ class Normalized(FittedStep):
         length = np.zeros(batch.rows)
         with np.errstate(over="ignore", invalid="ignore"):
             for name in self.names:
-                length = self._longer(length, batch[name])
+                length = self._with_column(length, batch[name])
         if self.norm == "l2":
             length = np.sqrt(length)
         if not np.isfinite(length).all():
@@ -186,7 +186,7 @@ class Normalized(FittedStep):
         length[length == 0] = 1.0
         return batch.replaced((), {name: _divided(batch[name], length) for name in self.names})
 
-    def _longer(self, length: NDArray[np.float64], column: Any) -> NDArray[np.float64]:
+    def _with_column(self, length: NDArray[np.float64], column: Any) -> NDArray[np.float64]:
         """With a column more: columns one after the other, so that a row alone has the same bits."""
         if not isinstance(column, Block):
             values = numbers(column)

@@ -116,7 +116,7 @@ class ElapsedFitted(FittedStep):
         for name, field in zip(self.names, self.made, strict=True):
             values, is_missing = microseconds(self._column(batch, name))
             # Floats first where whole numbers might not hold the difference.
-            apart = values - start if _near(values) and _near(start) else values.astype(np.float64) - start
+            apart = values - start if _in_range(values) and _in_range(start) else values.astype(np.float64) - start
             elapsed = apart / self.unit
             elapsed[is_missing if unknown is None else is_missing | unknown] = np.nan
             made[field.name] = elapsed
@@ -153,7 +153,7 @@ class UnitsBetween:
 _FAR = 2**62
 
 
-def _near(values: NDArray[np.int64] | int) -> bool:
+def _in_range(values: NDArray[np.int64] | int) -> bool:
     if isinstance(values, int):
         return -_FAR < values < _FAR
     return not len(values) or (int(values.min()) > -_FAR and int(values.max()) < _FAR)

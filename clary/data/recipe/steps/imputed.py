@@ -248,7 +248,7 @@ class Carried(FittedStep):
         def carry(batch: Batch) -> Batch:
             made = {}
             for name in self.names:
-                made[name], last[name] = _carried(batch[name], last.get(name))
+                made[name], last[name] = _filled_forward(batch[name], last.get(name))
             return batch.replaced((), made)
 
         return carry
@@ -261,7 +261,7 @@ class Carried(FittedStep):
         return (f"Missing values of {some(self.names)} become those of the row before.",)
 
 
-def _carried(column: Column, before: Any) -> tuple[Column, Any]:
+def _filled_forward(column: Column, before: Any) -> tuple[Column, Any]:
     """(column, its last value); None stands for no value before."""
     if not len(column):
         return column, before

@@ -111,10 +111,10 @@ def is_form(given: pa.DataType, form: pa.StructType) -> bool:
     """Whether it is the struct, its numbers and bytes of any width: pandas and JSON do not keep that."""
     if not pa.types.is_struct(given) or {field.name for field in given} != {field.name for field in form}:
         return False
-    return all(_alike(given.field(field.name).type, field.type) for field in form)
+    return all(_is_compatible(given.field(field.name).type, field.type) for field in form)
 
 
-def _alike(given: pa.DataType, wanted: pa.DataType) -> bool:
+def _is_compatible(given: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_null(given):
         return True
     if pa.types.is_integer(wanted):

@@ -128,7 +128,7 @@ class OrdinalFitted(PerColumn):
         for levels in self.levels:
             if not pa.types.is_string(levels.type) and pc.sort_indices(levels).to_pylist() != list(range(len(levels))):
                 return None
-        if any(np.isfinite(number) and _clash(number, self.levels) for number in (self.unknown, self.missing)):
+        if any(np.isfinite(code) and _is_level_code(code, self.levels) for code in (self.unknown, self.missing)):
             return None
         import pandas as pd
 
@@ -148,7 +148,7 @@ class OrdinalFitted(PerColumn):
         return encoder
 
 
-def _clash(number: float, levels: Sequence[pa.Array]) -> bool:
+def _is_level_code(number: float, levels: Sequence[pa.Array]) -> bool:
     return number.is_integer() and any(0 <= number < len(column_levels) for column_levels in levels)
 
 

@@ -206,9 +206,9 @@ class Scaled(PerColumn):
 
     def _scaled(self, values: NDArray[Any], offset: Any, scale: Any) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):  # what is too large becomes infinite, as in a row alone
-            return self._moved_and_divided(values, offset, scale)
+            return self._shifted_and_divided(values, offset, scale)
 
-    def _moved_and_divided(self, values: NDArray[Any], offset: Any, scale: Any) -> NDArray[np.float64]:
+    def _shifted_and_divided(self, values: NDArray[Any], offset: Any, scale: Any) -> NDArray[np.float64]:
         made: NDArray[np.float64]
         if self.method == "min_max":
             made = values * scale

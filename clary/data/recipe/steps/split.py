@@ -94,7 +94,7 @@ class Split(Step):
         by = self.chosen(schema)
         if self.method == "time":
             (moment,) = yield [Moments(by[0])]
-            self._all_there(moment.missing, by[0])
+            self._refuse_missing(moment.missing, by[0])
             ends = self._ranks(moment.count)
             # Half way between the last row of one part and the first of the next.
             q = [min(max((end - 0.5) / max(moment.count - 1, 1), 0.0), 1.0) for end in ends]
@@ -106,7 +106,7 @@ class Split(Step):
             return Divided(by, self.method, {"": (limits[0], limits[1])}, self.seed, self._shares)
         if self.method == "group":
             (counts,) = yield [Counts(by[0])]
-            self._all_there(counts.missing, by[0])
+            self._refuse_missing(counts.missing, by[0])
             hashes = np.sort(splitmix64(hashes_of(_column(counts.values)), self.seed))
             ends = self._ranks(len(hashes))
             below = tuple(int(hashes[end]) if end < len(hashes) else _ALL for end in ends)
@@ -123,7 +123,7 @@ class Split(Step):
         """Where the first part ends, and the second."""
         return round(self.train * rows), round((self.train + self.validation) * rows)
 
-    def _all_there(self, missing_count: int, name: str) -> None:
+    def _refuse_missing(self, missing_count: int, name: str) -> None:
         if missing_count:
             raise StepError(
                 f"{missing_count:,} values are missing; drop those rows first (step `drop_missing`)", column=name
@@ -179,11 +179,11 @@ class Divided(FittedStep):
             return (values > first).astype(np.int64) + (values > second)
         if self.method == "group":
             column = batch[self.by[0]]
-            return _above(splitmix64(hashes_of(column, missing(column)), self.seed), self.limits[""])
+            return _interval(splitmix64(hashes_of(column, missing(column)), self.seed), self.limits[""])
         hashes = splitmix64(batch.row_numbers, self.seed)
         codes = np.zeros(batch.rows, np.int64)
         for level, rows in classes_of(batch, self.by[0] if self.by else None).items():
-            codes[rows] = _above(hashes[rows], self.limits.get(_name(level) if self.by else "", (_ALL, _ALL)))
+            codes[rows] = _interval(hashes[rows], self.limits.get(_name(level) if self.by else "", (_ALL, _ALL)))
         return codes
 
     def training_rows(self, batch: Batch) -> NDArray[np.bool_]:
@@ -196,7 +196,7 @@ class Divided(FittedStep):
         return (f"Rows were divided ({self.method}{where}): {shares}. Later steps learnt from train.",)
 
 
-def _above(hashes: NDArray[np.uint64], limits: tuple[float, float]) -> NDArray[np.int64]:
+def _interval(hashes: NDArray[np.uint64], limits: tuple[float, float]) -> NDArray[np.int64]:
     """0 below the first limit, 1 below the second, else 2."""
     first, second = (np.uint64(int(limit)) for limit in limits)
     return (hashes >= first).astype(np.int64) + (hashes >= second)

@@ -133,7 +133,7 @@ class CleanTextFitted(TextFitted):
         if self.digits:
             changes.append(functools.partial(_DIGIT.sub, " "))
         if self.white_space:
-            changes.append(_tidy)
+            changes.append(_single_spaced)
         return Composition(tuple(changes))
 
     def transform_texts(self, texts: pa.Array) -> pa.Array:
@@ -183,5 +183,5 @@ def _punctuation() -> Any:
     return regex.compile(r"[\p{P}\p{S}]")
 
 
-def _tidy(text: str) -> str:
+def _single_spaced(text: str) -> str:
     return " ".join(text.split())

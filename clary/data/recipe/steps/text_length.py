@@ -126,8 +126,10 @@ def measured(texts: pa.Array) -> NDArray[np.float64]:
     letters, inner = bytes_of(found.words)
     lengths = np.diff(inner)
     total = np.bincount(found.texts, weights=lengths, minlength=len(texts))
-    end = _at(letters, inner[1:] - 1, ENDS)
-    closed = _at(letters, inner[1:] - 1, CLOSING) & (lengths > 1) & _at(letters, np.maximum(inner[1:] - 2, 0), ENDS)
+    end = _among(letters, inner[1:] - 1, ENDS)
+    closed = (
+        _among(letters, inner[1:] - 1, CLOSING) & (lengths > 1) & _among(letters, np.maximum(inner[1:] - 2, 0), ENDS)
+    )
     end |= closed
     last = np.append(np.diff(found.texts) > 0, True) if len(end) else np.zeros(0, bool)
     sentences = np.bincount(found.texts, weights=end | last, minlength=len(texts))
@@ -135,7 +137,7 @@ def measured(texts: pa.Array) -> NDArray[np.float64]:
     return np.stack([np.diff(ends).astype(np.float64), words, sentences, mean])
 
 
-def _at(letters: NDArray[np.uint8], places: NDArray[np.int64], wanted: str) -> NDArray[np.bool_]:
+def _among(letters: NDArray[np.uint8], places: NDArray[np.int64], wanted: str) -> NDArray[np.bool_]:
     table = np.array([chr(code) in wanted and code < 128 for code in range(256)])
     found: NDArray[np.bool_] = table.take(letters.take(places)) if len(places) else np.zeros(0, bool)
     return found

@@ -43,10 +43,10 @@ class _ByModel(Step):
         flat = features(schema, names)
         target = target_of(self, schema, names)
         (sample,) = yield [SampleColumns((*names, target))]
-        keep, reasons, importances, sentences = self._judge(sample, names, flat, target)
+        keep, reasons, importances, sentences = self._select(sample, names, flat, target)
         return selection(flat, keep, reasons, importances, (*sentences, *sampled(sample.complete, sample.batch.rows)))
 
-    def _judge(
+    def _select(
         self, sample: Sample, names: tuple[str, ...], flat: tuple[Feature, ...], target: str
     ) -> tuple[NDArray[np.bool_], list[str], NDArray[np.float64], tuple[str, ...]]:
         matrix = whole_matrix(sample.batch, names)

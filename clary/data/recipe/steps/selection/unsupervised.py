@@ -135,10 +135,10 @@ class SelectCorrelation(Step):
                 "or take the step `select_variance` first"
             )
         (found,) = yield [Correlations(names)]
-        return _apart(flat, found, self.threshold)
+        return _uncorrelated(flat, found, self.threshold)
 
 
-def _apart(flat: tuple[Feature, ...], found: Correlation, threshold: float) -> Selection:
+def _uncorrelated(flat: tuple[Feature, ...], found: Correlation, threshold: float) -> Selection:
     """Keep each feature that is close to none of those kept before it."""
     close = np.abs(np.nan_to_num(found.r))
     kept: list[int] = []
