@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from clary.data.arrow import to_arrow, to_numpy
 from clary.data.batch import Batch, Kind, Schema, coded, numbers
 from clary.data.profiling.summaries import Histogram, Level, Matrix
+from clary.data.statistics.hashes import runs_of_equal
 
 MOST_COLUMNS = 100  # of a matrix
 MOST_WORD_ROWS = 10_000
@@ -50,10 +51,8 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.flatnonzero(~np.isnan(values))
     present = values[known]
     order = np.argsort(present)
-    ordered = present[order]
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
-    ends = np.append(starts[1:], len(ordered))
-    ranks[known[order]] = np.repeat((starts + ends + 1) / 2, ends - starts)
+    starts, counts = runs_of_equal(present[order])
+    ranks[known[order]] = np.repeat((starts + starts + counts + 1) / 2, counts)
     return ranks
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from clary.data.batch import Batch, Column, Kind, kind_of, numbers
 from clary.data.errors import StepError
@@ -65,12 +64,10 @@ class Categories(ColumnStatistic[Any, Levels | None]):
             return TooMany()
         if first.values.type != second.values.type:
             raise StepError("it holds text in some rows and numbers in others", column=self.column)
-        if len(first) + len(second) > self.most:
-            try:
-                return self._counts.merge(first, second)
-            except StepError:
-                return self._too_many()
-        return self._counts.merge(first, second)
+        try:
+            return self._counts.merge(first, second)
+        except StepError:  # too many distinct values
+            return self._too_many()
 
     def _too_many(self) -> TooMany:
         if self.all_or_error:
@@ -84,4 +81,4 @@ class Categories(ColumnStatistic[Any, Levels | None]):
     def result(self, state: Any) -> Levels | None:
         if isinstance(state, TooMany):
             return None
-        return Levels(pa.array([], pa.string()), np.empty(0, np.int64), 0) if state is None else state
+        return self._counts.result(state)

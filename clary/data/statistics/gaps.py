@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +30,8 @@ class Gaps(ColumnsStatistic[Gap, Gap]):
     """Of columns of any kind."""
 
     def compute(self, batch: Batch) -> Gap:
-        found = [_gaps(batch[name]) for name in self.names]
-        absent = [one for one, _ in found] or [np.empty(0, np.int64)]
-        infinities = [one for _, one in found] or [np.empty(0, np.int64)]
+        found = [_gaps(batch[name]) for name in self.names] or [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        absent, infinities = zip(*found, strict=True)
         return Gap(batch.rows, np.concatenate(absent), np.concatenate(infinities))
 
     def merge(self, first: Gap, second: Gap) -> Gap:
@@ -46,24 +44,14 @@ class Gaps(ColumnsStatistic[Gap, Gap]):
 
 def _gaps(column: Column) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(missing, infinite), each as long as the column has columns."""
-    if isinstance(column, Block):
-        matrix = column.matrix
-        if isinstance(matrix, np.ndarray):
-            return _counted(np.isnan(matrix)), _counted(np.isinf(matrix))
-        width = len(column.names)
-        places = matrix.tocoo().col
-        return _found(places, np.isnan(matrix.data), width), _found(places, np.isinf(matrix.data), width)
-    infinities = isinstance(column, np.ndarray) and column.dtype.kind == "f"
-    return (
-        np.array([np.count_nonzero(missing(column))], np.int64),
-        np.array([np.count_nonzero(np.isinf(column)) if infinities else 0], np.int64),
-    )
-
-
-def _counted(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.asarray(np.count_nonzero(mask, axis=0), np.int64)
-
-
-def _found(places: NDArray[Any], which: NDArray[np.bool_], width: int) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = np.bincount(places[which], minlength=width).astype(np.int64)
-    return found
+    if not isinstance(column, Block):
+        infinite = (
+            np.count_nonzero(np.isinf(column)) if isinstance(column, np.ndarray) and column.dtype.kind == "f" else 0
+        )
+        return np.array([np.count_nonzero(missing(column))], np.int64), np.array([infinite], np.int64)
+    matrix = column.matrix
+    if isinstance(matrix, np.ndarray):
+        return np.isnan(matrix).sum(axis=0), np.isinf(matrix).sum(axis=0)
+    places, width = matrix.tocoo().col, len(column.names)
+    absent, infinities = (np.bincount(places[found(matrix.data)], minlength=width) for found in (np.isnan, np.isinf))
+    return absent, infinities

@@ -40,8 +40,8 @@ class Gram(ColumnsStatistic[Sums, Sums]):
         matrix: Any = batch.matrix()
         rows = int(matrix.shape[0])
         sparse = not isinstance(matrix, np.ndarray)
-        whole = np.ones(rows, dtype=bool)
         if sparse:
+            whole = np.ones(rows, dtype=bool)
             whole[matrix.tocoo().row[~np.isfinite(matrix.data)]] = False
         else:
             whole = np.isfinite(matrix).all(axis=1)

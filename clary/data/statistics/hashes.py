@@ -56,8 +56,13 @@ def murmur_mix(bits: Hashes) -> Hashes:
 def distinct(hashes: Hashes) -> Hashes:
     """Each once, in order: quicker by sorting than by numpy.unique, which may build a table."""
     ordered = np.sort(hashes)
-    once: Hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
-    return once
+    return ordered[runs_of_equal(ordered)[0]]
+
+
+def runs_of_equal(ordered: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(where each run of equal values starts, how many there are of it)."""
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    return starts, np.diff(np.append(starts, len(ordered)))
 
 
 def hashes_of_numbers(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> Hashes:

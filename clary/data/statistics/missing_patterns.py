@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clary.data.batch import Batch
 from clary.data.statistics.base import ColumnsStatistic
 from clary.data.statistics.column_values import ColumnValues, Mask
-from clary.data.statistics.hashes import Hashes, murmur_mix
+from clary.data.statistics.hashes import Hashes, murmur_mix, runs_of_equal
 
 PatternCounts = dict[int, tuple[int, tuple[int, ...]]]  # key -> (rows, columns)
 Masks = Mapping[int, Mask]  # column's place -> where it is missing
@@ -43,11 +42,10 @@ class Patterns:
         keys = np.zeros(rows, np.uint64)
         for place, mask in masks.items():
             np.add(keys, self._numbers[place], out=keys, where=mask)
-        distinct, counts = _distinct(keys)
-        return {
-            int(key): (int(count), self._columns_of(int(key), keys, masks))
-            for key, count in zip(distinct, counts, strict=True)
-        }
+        ordered = np.sort(keys)
+        starts, counts = runs_of_equal(ordered)
+        found = zip(map(int, ordered[starts]), map(int, counts), strict=True)
+        return {key: (count, self._columns_of(key, keys, masks)) for key, count in found}
 
     def _count_few(self, rows: int, masks: Masks) -> PatternCounts:
         """The same, by one byte a row: a bit for each column that lacks any."""
@@ -75,12 +73,6 @@ class Patterns:
                 continue
             self.counts[key] = self.counts.get(key, 0) + rows
             self.columns[key] = columns
-
-
-def _distinct(keys: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
-    ordered = np.sort(keys)
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    return ordered[starts], np.diff(np.append(starts, len(ordered)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clary.data.batch import Batch, numbers
 from clary.data.statistics.base import ColumnStatistic
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,36 +53,24 @@ class Moments(ColumnStatistic[Moment, Moment]):
         with np.errstate(over="ignore", invalid="ignore"):  # of infinities, and of sums of huge values
             return self._of(numbers(batch[self.column]))
 
-    def _of(self, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Moment:
-        rows = len(values)
-        if not rows:
-            return Moment()
-        total = float(values.sum())
-        if math.isfinite(total):  # nothing is missing, nothing infinite: the common case, and quick
-            return _moment(values, total, 0, 0)
-        present = values[~np.isnan(values)]
-        finite = present[np.isfinite(present)] if np.isinf(present).any() else present
-        infinite = len(present) - len(finite)
-        if infinite:
-            mean, m2 = _mean_m2(finite, float(finite.sum())) if len(finite) else (math.nan, 0.0)
-            zeros = len(finite) - int(np.count_nonzero(finite))
-            low, high = float(present.min()), float(present.max())
-            return Moment(len(present), rows - len(present), mean, m2, low, high, zeros, infinite)
-        return _moment(present, float(present.sum()), rows - len(present), 0)
+    def _of(self, values: Floats) -> Moment:
+        rows, total = len(values), float(values.sum())
+        present = finite = values
+        if not math.isfinite(total):  # else nothing is missing, nothing infinite: the common case, and quick
+            present = finite = values[~np.isnan(values)]
+            if np.isinf(present).any():
+                finite = present[np.isfinite(present)]
+            total = float(finite.sum())
+        if not len(present):
+            return Moment(missing=rows)
+        mean, m2 = _mean_m2(finite, total) if len(finite) else (math.nan, 0.0)
+        zeros = len(finite) - int(np.count_nonzero(finite))
+        low, high = float(present.min()), float(present.max())
+        return Moment(len(present), rows - len(present), mean, m2, low, high, zeros, len(present) - len(finite))
 
     def merge(self, first: Moment, second: Moment) -> Moment:
         if not second.count or not first.count:
-            some = first if first.count else second
-            return Moment(
-                some.count,
-                first.missing + second.missing,
-                some.mean,
-                some.m2,
-                some.low,
-                some.high,
-                some.zeros,
-                some.infinite,
-            )
+            return replace(first if first.count else second, missing=first.missing + second.missing)
         mean, m2 = _merged(first, second)
         return Moment(
             first.count + second.count,
@@ -96,15 +87,7 @@ class Moments(ColumnStatistic[Moment, Moment]):
         return state or Moment()
 
 
-def _moment(values: np.ndarray[tuple[int], np.dtype[np.float64]], total: float, missing: int, infinite: int) -> Moment:
-    if not len(values):
-        return Moment(missing=missing)
-    mean, m2 = _mean_m2(values, total)
-    zeros = len(values) - int(np.count_nonzero(values))
-    return Moment(len(values), missing, mean, m2, float(values.min()), float(values.max()), zeros, infinite)
-
-
-def _mean_m2(values: np.ndarray[tuple[int], np.dtype[np.float64]], total: float) -> tuple[float, float]:
+def _mean_m2(values: Floats, total: float) -> tuple[float, float]:
     mean = total / len(values)
     deviations = values - mean
     # The second term takes back what rounding did to the mean: exact sums would make it zero.

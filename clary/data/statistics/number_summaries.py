@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clary.data.batch import Batch, Kind
 from clary.data.statistics.base import ColumnStatistic
 from clary.data.statistics.column_values import ColumnValues, NumberValues
-from clary.data.statistics.hashes import Hashes, hashes_of_numbers
+from clary.data.statistics.hashes import Hashes, hashes_of_numbers, runs_of_equal
 from clary.data.statistics.order_summaries import OrderSummary, order_summary
 from clary.data.statistics.ranks import Floats, Window
 from clary.data.statistics.value_counts import ValueCounts
@@ -174,10 +174,9 @@ def _whole(values: Floats) -> bool:
 
 def _levels(ordered: NDArray[Any], kind: Kind, most: int) -> tuple[Hashes, NDArray[np.int64], NDArray[Any]] | None:
     """None where one batch alone has too many."""
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    starts, counts = runs_of_equal(ordered)
     if len(starts) > most:
         return None
-    counts = np.diff(np.append(starts, len(ordered)))
     values = ordered[starts]
     if kind is Kind.TIME:
         values = values.view("datetime64[us]")

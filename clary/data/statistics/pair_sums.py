@@ -49,14 +49,8 @@ class PairSums:
 
 def no_sums(width: int) -> PairSums:
     square = (width, width)
-    return PairSums(
-        np.zeros(square, np.int64),
-        np.zeros(square),
-        np.zeros(square),
-        np.zeros(square),
-        np.zeros(width),
-        np.zeros(width),
-    )
+    rows, (sums, squares, products) = np.zeros(square, np.int64), np.zeros((3, *square))
+    return PairSums(rows, sums, squares, products, np.zeros(width), np.zeros(width))
 
 
 def pair_sums(values: Floats, masks: dict[int, NDArray[np.bool_]]) -> PairSums:
@@ -134,7 +128,7 @@ def together(every: list[Centring]) -> Centring:
     """Of all their columns, one after the other."""
     if not every:
         return Centring(np.zeros(0), np.ones(0))
-    return Centring(np.concatenate([one.centres for one in every]), np.concatenate([one.scales for one in every]))
+    return Centring(np.concatenate([each.centres for each in every]), np.concatenate([each.scales for each in every]))
 
 
 @dataclass(frozen=True)
@@ -183,8 +177,8 @@ def _figures(
 def badly_centred(sums: PairSums, centring: Centring) -> Centring | None:
     """Better centres, where some mean lies so far from its centre that the variance lost digits."""
     found = moments(sums, centring)
-    means = np.array([one.mean for one in found])
-    spread = np.sqrt(np.array([one.variance for one in found]))
+    means = np.array([figures.mean for figures in found])
+    spread = np.sqrt(np.array([figures.variance for figures in found]))
     with np.errstate(all="ignore"):
         far = np.abs(means - centring.centres) > _FAR * spread
     far &= np.isfinite(means)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from clary.data.statistics.hashes import runs_of_equal
 from clary.data.statistics.ranks import Floats, Ranks, Window
 
 STRIDE = 512
@@ -67,8 +68,7 @@ class Kept:
     def _compact(self) -> None:
         values = self.held.values
         values.sort()
-        starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-        counts = np.diff(np.append(starts, len(values)))
+        starts, counts = runs_of_equal(values)
         many = counts >= _TIES
         if many.any():
             for value, count in zip(values[starts[many]], counts[many], strict=True):
