@@ -110,9 +110,9 @@ def _joined(first: Within, second: Within) -> Within:
     return _exact(Within(count, mean, m2, np.minimum(first.low, second.low), np.maximum(first.high, second.high)))
 
 
-def _exact(one: Within) -> Within:
+def _exact(found: Within) -> Within:
     """Where all values are one value, that is the mean: rounding may make it another, and the deviations not zero."""
-    same = one.low == one.high
+    same = found.low == found.high
     if not same.any():
-        return one
-    return replace(one, mean=np.where(same, one.low, one.mean), m2=np.where(same, 0.0, one.m2))
+        return found
+    return replace(found, mean=np.where(same, found.low, found.mean), m2=np.where(same, 0.0, found.m2))

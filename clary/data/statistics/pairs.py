@@ -105,9 +105,9 @@ def _mend(found: Together, matrix: Square, finite: NDArray[np.bool_], first: int
     pair = matrix[:, [first, second]][finite[:, first] & finite[:, second]]
     mean = pair.mean(axis=0)
     deviations = pair - mean
-    for i, j, one in ((first, second, 0), (second, first, 1)):
-        found.mean[i, j] = mean[one]
-        found.m2[i, j] = deviations[:, one] @ deviations[:, one]
+    for i, j, place in ((first, second, 0), (second, first, 1)):
+        found.mean[i, j] = mean[place]
+        found.m2[i, j] = deviations[:, place] @ deviations[:, place]
         found.cross[i, j] = deviations[:, 0] @ deviations[:, 1]
 
 

@@ -14,7 +14,7 @@ CELLS = 4_000_000  # 32 MB of float64
 def pieces(batch: Batch, names: Sequence[str], cells: int = CELLS) -> Iterator[Batch]:
     """These columns of the batch, in runs of rows that hold at most so many numbers each; one run at least."""
     batch = batch.only(names)
-    width = sum(max(1, len(one.names)) for one in batch.schema.fields)
+    width = sum(max(1, len(field.names)) for field in batch.schema.fields)
     rows = max(1, cells // max(1, width))
     if batch.rows <= rows:
         yield batch

@@ -193,15 +193,9 @@ _Seen = tuple[Window, int, tuple[Floats, NDArray[np.int64]]]
 
 
 def _ranks(count: int, seen: Iterable[_Seen], known: Ranks) -> Ranks:
-    ordered = sorted(seen, key=lambda one: (one[0][0], -one[0][1]))
-    before = np.array([one[1] for one in ordered], np.int64)
-    return replace(
-        known,
-        count=count,
-        windows=tuple(one[0] for one in ordered),
-        before=before,
-        inside=tuple(one[2] for one in ordered),
-    )
+    ordered = sorted(seen, key=lambda found: (found[0][0], -found[0][1]))
+    windows, before, inside = zip(*ordered, strict=True) if ordered else ((), (), ())
+    return replace(known, count=count, windows=windows, before=np.array(before, np.int64), inside=inside)
 
 
 def widened(low: float, high: float | None = None) -> Window:

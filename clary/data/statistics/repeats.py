@@ -53,11 +53,11 @@ class Repeats(ColumnsStatistic[KnownRows, NDArray[np.int64]]):
     def result(self, state: KnownRows | None) -> NDArray[np.int64]:
         if state is None:
             return np.empty(0, np.int64)
-        one, two, rows = (np.concatenate(parts) for parts in (state.first, state.second, state.rows))
-        order = np.lexsort((two, one))  # stable: equal rows stay in the table's order
-        one, two, rows = one[order], two[order], rows[order]
+        first, second, rows = (np.concatenate(parts) for parts in (state.first, state.second, state.rows))
+        order = np.lexsort((second, first))  # stable: equal rows stay in the table's order
+        first, second, rows = first[order], second[order], rows[order]
         # A row that was copied on purpose (`balance`) has its own number again: copies are not repeats.
-        same = (one[1:] == one[:-1]) & (two[1:] == two[:-1]) & (rows[1:] != rows[:-1])
+        same = (first[1:] == first[:-1]) & (second[1:] == second[:-1]) & (rows[1:] != rows[:-1])
         if self.keep == "first":
             return np.unique(rows[1:][same])
         if self.keep == "last":

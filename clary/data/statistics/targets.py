@@ -83,7 +83,7 @@ class TargetsByLevel(Statistic[LevelTargets, LevelTargets]):
             found = self._classes(places, batch[self.target], cells)
         else:
             found = self._numbers(places, batch[self.target], cells)
-        return LevelTargets(*(one.reshape(self.folds, width, -1) for one in found))
+        return LevelTargets(*(figures.reshape(self.folds, width, -1) for figures in found))
 
     def _classes(self, places: NDArray[np.int64], target: Any, cells: int) -> list[NDArray[np.float64]]:
         assert self.classes is not None

@@ -43,7 +43,7 @@ def finder(pattern: str) -> Callable[[str], list[str]]:
 
     if len(pattern) > PATTERN_CHARACTERS:
         raise RecipeError(f"the pattern has {len(pattern):,} characters, and may have {PATTERN_CHARACTERS:,}")
-    counts = [max(map(int, some)) for one in _COUNTED.findall(pattern) if (some := re.findall(r"\d+", one))]
+    counts = [max(map(int, some)) for braces in _COUNTED.findall(pattern) if (some := re.findall(r"\d+", braces))]
     if math.prod(max(1, count) for count in counts) > PATTERN_REPETITIONS:
         raise RecipeError(f"{pattern!r} repeats more than {PATTERN_REPETITIONS:,} times; use * or + without a count")
     try:
@@ -55,7 +55,7 @@ def finder(pattern: str) -> Callable[[str], list[str]]:
 
     def found(text: str) -> list[str]:
         try:
-            return [one for one in compiled.findall(text, timeout=PATTERN_TIMEOUT_S) if one]
+            return [match for match in compiled.findall(text, timeout=PATTERN_TIMEOUT_S) if match]
         except TimeoutError:
             raise StepError(
                 f"the pattern {pattern!r} took more than {PATTERN_TIMEOUT_S:g} s on a text of {len(text):,} "
@@ -67,7 +67,7 @@ def finder(pattern: str) -> Callable[[str], list[str]]:
 
 def without_accents(text: str) -> str:
     """As scikit-learn's strip_accents="unicode"."""
-    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Analysis:
 
     def _words(self, texts: pa.Array) -> Words:
         if self.analyzer != "word" or self.token_pattern not in QUICK_PATTERNS:
-            return self._one_by_one(texts)
+            return self._text_by_text(texts)
         inside, least = QUICK_PATTERNS[self.token_pattern]
         table = LOWER if self.lowercase else SAME
 
@@ -121,10 +121,10 @@ class Analysis:
 
         return each_word(texts, quick, self._slow)
 
-    def _one_by_one(self, texts: pa.Array) -> Words:
+    def _text_by_text(self, texts: pa.Array) -> Words:
         found = [self._slow(text) if text is not None else [] for text in texts.to_pylist()]
-        places = np.repeat(np.arange(len(found)), [len(one) for one in found])
-        return Words(places, pa.array([term for one in found for term in one], pa.string()), len(found))
+        places = np.repeat(np.arange(len(found)), [len(terms) for terms in found])
+        return Words(places, pa.array([term for terms in found for term in terms], pa.string()), len(found))
 
     @property
     def _slow(self) -> Callable[[str], Sequence[str]]:
@@ -188,11 +188,12 @@ def _runs_of_words(
     if len(every) == 1:
         return every[0][0], every[0][1].astype(np.int32), every[0][2]
     # A word with a blank inside may be equal to a run of two.
-    encoded = pc.dictionary_encode(pa.concat_arrays([one[2] for one in every]))
+    texts, numbers, runs_of_words = zip(*every, strict=True)
+    encoded = pc.dictionary_encode(pa.concat_arrays(runs_of_words))
     table = encoded.indices.to_numpy(zero_copy_only=False)
-    starts = np.cumsum([0, *(len(one[2]) for one in every)])
-    numbers = [table[one[1] + start] for one, start in zip(every, starts[:-1], strict=True)]
-    return np.concatenate([one[0] for one in every]), np.concatenate(numbers), encoded.dictionary
+    starts = np.cumsum([0, *map(len, runs_of_words[:-1])])
+    found = [table[run + start] for run, start in zip(numbers, starts, strict=True)]
+    return np.concatenate(texts), np.concatenate(found), encoded.dictionary
 
 
 @dataclass(frozen=True)
@@ -239,12 +240,13 @@ class Terms(ColumnStatistic[Pieces, TermCounts]):
     def merge(self, first: Pieces, second: Pieces) -> Pieces:
         first.pieces.extend(second.pieces)
         first.rows += second.rows
-        if sum(len(one[0]) for one in first.pieces[1:]) > first.large + 200_000:
+        if sum(len(terms) for terms, _, _ in first.pieces[1:]) > first.large + 200_000:
             self._together(first)
         return first
 
     def _together(self, state: Pieces) -> None:
-        encoded = pc.dictionary_encode(pa.concat_arrays([one[0] for one in state.pieces]))
+        pieces, *counts_of_pieces = zip(*state.pieces, strict=True)
+        encoded = pc.dictionary_encode(pa.concat_arrays(pieces))
         codes, terms = encoded.indices.to_numpy(zero_copy_only=False), encoded.dictionary
         if len(terms) > self.most:
             raise StepError(
@@ -252,9 +254,9 @@ class Terms(ColumnStatistic[Pieces, TermCounts]):
                 column=self.column,
             )
         counts = []
-        for which in (1, 2):
+        for of_pieces in counts_of_pieces:
             values = np.zeros(len(terms), np.int64)
-            np.add.at(values, codes, np.concatenate([one[which] for one in state.pieces]))
+            np.add.at(values, codes, np.concatenate(of_pieces))
             counts.append(values)
         state.pieces = [(terms, counts[0], counts[1])]
         state.large = len(terms)

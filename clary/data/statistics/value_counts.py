@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clary.data.arrow import to_arrow
-from clary.data.statistics.hashes import MISSING, Hashes
+from clary.data.statistics.hashes import MISSING, Hashes, runs_of_equal
 from clary.data.statistics.hashes import distinct as distinct_hashes
 
 _HASHES = float(1 << 64)
@@ -112,15 +112,16 @@ class ValueCounts:
     def _compact(self) -> None:
         if not self._pending:
             return
-        keys = np.concatenate([self._keys, *(one[0] for one in self._pending)])
-        counts = np.concatenate([self._counts, *(one[1] for one in self._pending)])
+        pending_keys, pending_counts, pending_values = zip(*self._pending, strict=True)
+        keys = np.concatenate([self._keys, *pending_keys])
+        counts = np.concatenate([self._counts, *pending_counts])
         order = np.concatenate([self._order, np.arange(self._seen, self._seen + self._waiting)])
-        values = [*([] if self._values is None else [self._values]), *(one[2] for one in self._pending)]
+        values = [*([] if self._values is None else [self._values]), *pending_values]
         self._seen += self._waiting
         self._pending, self._waiting = [], 0
-        places = np.argsort(keys, kind="stable")  # of equal keys the one that came first stands first
+        places = np.argsort(keys, kind="stable")  # of equal keys the first to come stands first
         keys = keys[places]
-        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        starts, _ = runs_of_equal(keys)
         self._keys, first = keys[starts], places[starts]
         if len(starts) > self.most:
             self.overflow()
@@ -135,7 +136,7 @@ class ValueCounts:
     def overflow(self) -> None:
         """From now on count only how many different values there are."""
         self.distinct = Distinct(self._limit)
-        for keys in (self._keys, *(one[0] for one in self._pending)):
+        for keys in (self._keys, *(pending[0] for pending in self._pending)):
             self.distinct.add(keys)
         self._keys, self._values = np.empty(0, np.uint64), None
         self._pending, self._waiting = [], 0

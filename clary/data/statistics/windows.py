@@ -126,13 +126,13 @@ class WindowedValues:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        self.sketch.add(np.concatenate([one.sketch for one in waiting]))
+        self.sketch.add(np.concatenate([batch.sketch for batch in waiting]))
         if self.overflowed or not len(self.windows):
             return
-        self.before += np.sum([one.before for one in waiting], axis=0)
+        self.before += np.sum([batch.before for batch in waiting], axis=0)
         for place, kept in enumerate(self.inside):
-            self._held += kept.add(np.concatenate([one.inside[place] for one in waiting]))
-        for place, value, count in (tie for one in waiting for tie in one.ties):
+            self._held += kept.add(np.concatenate([batch.inside[place] for batch in waiting]))
+        for place, value, count in (tie for batch in waiting for tie in batch.ties):
             ties = self.inside[place].ties
             ties[value] = ties.get(value, 0) + count
         if self._held > self.most:

@@ -23,10 +23,10 @@ Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
 
 # What str.split, `\w` and str.lower make of ASCII.
-_EVERY = [chr(code) for code in range(128)]
-SPACE = np.array([not one.split() for one in _EVERY] + [False] * 128)
-WORD = np.array([bool(re.fullmatch(r"\w", one)) for one in _EVERY] + [False] * 128)
-LOWER = np.array([ord(one.lower()) for one in _EVERY] + list(range(128, 256)), np.uint8)
+_ASCII = [chr(code) for code in range(128)]
+SPACE = np.array([not sign.split() for sign in _ASCII] + [False] * 128)
+WORD = np.array([bool(re.fullmatch(r"\w", sign)) for sign in _ASCII] + [False] * 128)
+LOWER = np.array([ord(sign.lower()) for sign in _ASCII] + list(range(128, 256)), np.uint8)
 SAME = np.arange(256, dtype=np.uint8)
 
 
@@ -123,7 +123,7 @@ def each_word(texts: pa.Array, quick: Callable[[pa.Array], Words], slow: Callabl
         return found  # type: ignore[no-any-return]
     places = np.flatnonzero(which)[found.texts]
     more = np.repeat(np.flatnonzero(~which), [len(words) for words in others])
-    words = pa.concat_arrays([found.words, pa.array([word for one in others for word in one], pa.string())])
+    words = pa.concat_arrays([found.words, pa.array([word for words in others for word in words], pa.string())])
     every = np.concatenate([places, more])
     order = np.argsort(every, kind="stable")
     return Words(every[order], words.take(pa.array(order)), len(texts))
