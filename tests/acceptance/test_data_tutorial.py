@@ -16,6 +16,7 @@ PAGE = (ROOT / "docs" / "data" / "tutorial.md").read_text()
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_from_a_messy_file_to_a_deployed_model(tmp_path):
     program = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
     shell = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]

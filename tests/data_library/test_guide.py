@@ -40,7 +40,7 @@ def _run_python(blocks: list[str], folder: Path) -> None:
     _run([sys.executable, "-W", "error", "-c", "\n".join(blocks)], folder)
 
 
-@pytest.mark.parametrize("name", [pytest.param("guide.md", marks=pytest.mark.slow), "reading.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_the_programs_run_and_the_commands_do_what_the_page_shows(name, tmp_path):
     _run_python(_blocks(_page(name), "python"), tmp_path)
     for command in "\n".join(_blocks(_page(name), "sh")).splitlines():

@@ -204,7 +204,6 @@ def test_a_pca_map_has_the_coordinates_of_sklearn(frame):
         np.testing.assert_allclose(np.abs(places), np.abs(expected[there["class"] == label]), atol=1e-9)
 
 
-@pytest.mark.slow
 def test_a_tsne_map_keeps_far_groups_apart():
     random = np.random.default_rng(1)
     near = np.vstack([random.normal(0, 0.1, (30, 4)), random.normal(9, 0.1, (30, 4))])

@@ -15,8 +15,6 @@ from clary.store.metrics.sql import SqlMetricStore
 from tests.faults.live_world import PATIENCE_S, SCIKIT_LEARN, LiveWorld, live_world
 from tests.live import kill, until
 
-pytestmark = pytest.mark.slow
-
 # Prints metrics for as long as the gate is closed, so that some are printed whenever something dies; then how many.
 PRINTING = """
 import os, select, socket

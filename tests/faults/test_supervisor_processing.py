@@ -346,6 +346,7 @@ def test_collecting_is_done_again_and_the_message_is_kept(make: Make) -> None:
     assert (stored(running), running.log()) == ({"a": "1"}, "")
 
 
+@pytest.mark.slow
 def test_an_s3_elsewhere_may_be_away_while_the_program_runs(make: Make, tmp_path: Path) -> None:
     with running_s3(tmp_path / "s3home") as s3:
         output = Output("processing/out", "s3://buck/o/", continuous=True, **PLAIN)

@@ -16,8 +16,6 @@ from tests.faults.live_world import SCIKIT_LEARN
 from tests.live import LiveServer, until
 from tests.postgres import fresh_database
 
-pytestmark = pytest.mark.slow
-
 # Nothing between a job's program and the file where it records that it ran; jobs need not wait for one another.
 SETTINGS = """
 sandbox = "none"
@@ -101,6 +99,7 @@ def two_servers(folder: Path, lease_s: float, resync_s: float = 1.0) -> Iterator
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_no_job_runs_twice_and_none_is_lost_while_servers_die_in_turn(tmp_path):
     with two_servers(tmp_path, lease_s=15) as both:
         for server in (both.a, both.b):

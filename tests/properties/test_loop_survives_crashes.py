@@ -16,7 +16,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
@@ -30,8 +29,6 @@ from clary.store.base import Query
 from tests import batches
 from tests.context import Server, a_config, a_model, a_processing_job, a_training_job
 from tests.crashes import Crash, CrashPoints, DyingStore, DyingWorld
-
-pytestmark = pytest.mark.slow
 
 
 class Loop(RuleBasedStateMachine):

@@ -11,7 +11,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -23,8 +22,6 @@ from clary.store.base import Query
 from tests import batches
 from tests.context import Server, a_training_job
 from tests.crashes import Crash, CrashPoints, DyingStore, DyingWorld
-
-pytestmark = pytest.mark.slow
 
 RETRIES = 2
 SERVERS = st.sampled_from([0, 1])
