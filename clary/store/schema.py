@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Dialect,
     ForeignKey,
     Index,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -122,9 +124,17 @@ records = Table(
     Index("ix_records_status_name", "kind", "status", "name", "created", "modified", "lower_name", "id"),
     Index("ix_records_lower_name", "kind", "lower_name", "created", "name"),
     # Of children alone: other records need not be in it, and cost nothing.
-    Index("ix_records_owner", "owner_uid", "kind", "created", "name", sqlite_where=_OWNED, postgresql_where=_OWNED),
+    Index("ix_records_owner", "owner_uid", "kind", "created", "name", sqlite_where=_OWNED),
     sqlite_autoincrement=True,  # an id is never given again, so one read a moment ago is this record's or nobody's
 )
+
+
+@event.listens_for(records, "before_create")
+def _owner_index_on_postgresql(table: Table, connection: Connection, **_: object) -> None:
+    """Children alone on PostgreSQL too. Given above, it would load PostgreSQL's dialect into every server."""
+    if connection.dialect.name == "postgresql":
+        (index,) = (index for index in table.indexes if index.name == "ix_records_owner")
+        index.dialect_options["postgresql"]["where"] = _OWNED
 
 
 def _record_id() -> Column[int]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, case, delete, func, insert, literal, select, type_coerce, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from clary.core.errors import StaleWrite
 from clary.core.metrics import Sample, Series
@@ -99,7 +99,11 @@ def _kept_under(period_s: int) -> int:
 
 def _insert(connection: Connection, table: Any) -> Any:
     """An INSERT that may say what to do where the key exists; SQLAlchemy has none for all databases."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # megabytes that a server with SQLite does without
+
+    return postgresql.insert(table)
 
 
 def _merge(connection: Connection) -> Any:
