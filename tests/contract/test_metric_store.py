@@ -6,20 +6,7 @@ import pytest
 
 from clary.store.metrics.sql import SqlMetricStore
 from clary.testing.metrics import MetricStoreContract
-from tests.contract.test_store import emptied, opened
-from tests.postgres import fresh_database
-
-
-@pytest.fixture(scope="module")
-def sqlite(tmp_path_factory):
-    with opened(f"sqlite:///{tmp_path_factory.mktemp('metrics')}/clary.db") as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with opened(fresh_database("metrics")) as store:
-        yield store
+from tests.contract.test_store import emptied
 
 
 class TestSqlite(MetricStoreContract):

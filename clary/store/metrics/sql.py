@@ -163,13 +163,13 @@ def _read(connection: Connection, series: Series, start: datetime, end: datetime
     series_id = _rows_of(connection, series.namespace, _encode(series.dimensions)).get((series.name, series.unit))
     # By period first, as the key is: a condition on the moment alone would read the whole series.
     periods = columns.period_s.in_((SINGLE_VALUES, HIGH_RESOLUTION, MINUTES, FIVE_MINUTES, HOURS))
-    here = and_(columns.series_id == series_id, periods, columns.at >= start, columns.at < end)
+    in_range = and_(columns.series_id == series_id, periods, columns.at >= start, columns.at < end)
     if not period_s:
         statistics = (columns.sum, columns.count, columns.minimum, columns.maximum)
-        stored = select(columns.at, *statistics, columns.period_s).where(here).order_by(columns.at, columns.place)
+        stored = select(columns.at, *statistics, columns.period_s).where(in_range).order_by(columns.at, columns.place)
         return [Sample(*row) for row in connection.execute(stored)]
     begin = _begin_of_period(period_s)
-    grouped = select(begin, *_STATISTICS).where(here).group_by(begin).order_by(begin)
+    grouped = select(begin, *_STATISTICS).where(in_range).group_by(begin).order_by(begin)
     return [
         Sample(decode_time(at), total, count, minimum, maximum, period_s)
         for at, total, count, minimum, maximum in connection.execute(grouped)
